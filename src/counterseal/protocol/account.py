@@ -1,0 +1,234 @@
+"""Accounts and their devices: a chain of statements, each signed by the account key of the moment (section 7).
+
+| rule | refuses |
+| --- | --- |
+| A1 | a chain that does not begin with this domain's account statement, signed by its own key |
+| A2 | a statement that does not follow the one before: account, previous digest or number |
+| A3 | a statement that the account key in force did not sign |
+| A4 | a new key that did not sign for its own possession |
+| A5 | a device that the chain has had already; a key used as device and account key |
+| A6 | the revocation of a device that the account does not have |
+| A7 | a device that is not the account's, or is revoked |
+| A8 | a notice key that nobody could seal to (at registration) |
+| A9 | a chain of over 1,024 statements, or an account of over 32 devices |
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import ClassVar
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from .cbor import decode, encode, tag
+from .cose import ReceivedSign1, sign1
+from .errors import Refused
+from .keys import check_ed25519, check_xwing, verify_ed25519
+from .record import Bytes16, Bytes32, Domain, Part, Record, Signature, Uint, XWingKey, convert
+
+CHAIN_MAX = 1_024
+DEVICES_MAX = 32
+STATEMENT_MAX = 4_096
+
+
+class Account(Record, frozen=True, tag="counterseal/v1/account"):
+    """An account's first statement; its digest is the account id."""
+
+    limit: ClassVar[int] = 2_048
+    domain: Domain
+    account_key: Bytes32
+    notice_key: XWingKey
+    nonce: Bytes16
+    created: Uint
+
+
+class Device(Record, frozen=True, tag="counterseal/v1/device"):
+    """A device is added."""
+
+    limit: ClassVar[int] = 512
+    account_id: Bytes32
+    previous: Bytes32
+    number: Uint
+    device_key: Bytes32
+    added: Uint
+
+
+class DeviceRevoked(Record, frozen=True, tag="counterseal/v1/device-revoked"):
+    """A device is gone, lost or stolen."""
+
+    limit: ClassVar[int] = 512
+    account_id: Bytes32
+    previous: Bytes32
+    number: Uint
+    device_key: Bytes32
+    time: Uint
+
+
+class AccountKey(Record, frozen=True, tag="counterseal/v1/account-key"):
+    """The account key is replaced; the old one signs for the last time."""
+
+    limit: ClassVar[int] = 512
+    account_id: Bytes32
+    previous: Bytes32
+    number: Uint
+    account_key: Bytes32
+    time: Uint
+
+
+class DirectoryRoot(Record, frozen=True, tag="counterseal/v1/directory-root"):
+    """The derived map's root as of `log_size` entries of the log. Not signed: the log's."""
+
+    limit: ClassVar[int] = 512
+    domain: Domain
+    log_size: Uint
+    time: Uint
+    root: Bytes32
+
+
+class _WithPossession(Part, frozen=True):
+    cose: bytes
+    possession: Signature
+
+
+Link = Device | DeviceRevoked | AccountKey
+_KINDS: dict[str, type[Link]] = {kind.tag(): kind for kind in (Device, DeviceRevoked, AccountKey)}
+
+
+class ReceivedLink(msgspec.Struct, frozen=True):
+    """A statement after an account's first, right in form, and nothing more."""
+
+    record: Link
+    cose: ReceivedSign1
+    possession: bytes | None
+
+    @classmethod
+    def decode(cls, statement: bytes) -> ReceivedLink:
+        """A COSE_Sign1, or `[COSE_Sign1 in a byte string, possession]` where a key is new. Raises `Refused` E1 to E7, X1."""
+        value = decode(statement, STATEMENT_MAX)
+        possession = None
+        if type(value) is tuple and len(value) == 2:
+            pair = convert(value, _WithPossession)
+            statement, possession = pair.cose, pair.possession
+        cose = ReceivedSign1.decode(statement, STATEMENT_MAX)
+        payload = decode(cose.payload, STATEMENT_MAX)
+        kind = _KINDS.get(str(payload[0])) if type(payload) is tuple and payload else None
+        if kind is None:
+            raise Refused("E5", "An account's chain goes on with device, device-revoked or account-key, not with this.")
+        record = kind.decode(cose.payload)
+        if (possession is None) != isinstance(record, DeviceRevoked):
+            raise Refused("E6", "A new key comes with a signature for its possession, and nothing else does.")
+        return cls(record, cose, possession)
+
+
+class VerifiedChain(msgspec.Struct, frozen=True):
+    """An account's chain, replayed up to `head`: whose devices they are, and which key signs next."""
+
+    account_id: bytes
+    domain: str
+    account_key: bytes
+    notice_key: bytes
+    head: bytes
+    number: int
+    devices: tuple[bytes, ...]
+    revoked: tuple[bytes, ...]
+    former_keys: tuple[bytes, ...]
+
+    @classmethod
+    def start(cls, statement: bytes, domain: str) -> VerifiedChain:
+        """The chain of a first statement. Raises `Refused` A1, E1 to E7, X1, X6."""
+        cose = ReceivedSign1.decode(statement, STATEMENT_MAX)
+        account = Account.decode(cose.payload)
+        if account.domain != domain:
+            raise Refused("A1", f"The account is of {account.domain!r}, not of {domain!r}.")
+        check_ed25519(account.account_key)
+        try:
+            cose.verify(account.account_key)
+        except Refused as error:
+            raise Refused(
+                "A1", f"The account's first statement is not signed by its own key. {error.message}"
+            ) from error
+        account_id = hashlib.sha256(cose.payload).digest()
+        key = account.account_key
+        return cls(account_id, domain, key, account.notice_key, account_id, 0, (), (), (key,))
+
+    @classmethod
+    def replay(cls, statements: Iterable[bytes], domain: str) -> VerifiedChain:
+        """The chain of these statements in order. Raises `Refused` A1 to A6, A9 and those of `start`."""
+        chain: VerifiedChain | None = None
+        for statement in statements:
+            chain = chain.extend(statement) if chain else cls.start(statement, domain)
+        if chain is None:
+            raise Refused("A1", "A chain begins with an account statement; this one is empty.")
+        return chain
+
+    def extend(self, statement: bytes) -> VerifiedChain:
+        """The chain with one more statement. Raises `Refused` A2 to A6, A9, E1 to E7, X1, X6."""
+        received = ReceivedLink.decode(statement)
+        record = received.record
+        if (record.account_id, record.previous, record.number) != (self.account_id, self.head, self.number + 1):
+            raise Refused(
+                "A2", f"The statement does not follow number {self.number} of its account; fetch the chain again."
+            )
+        if record.number > CHAIN_MAX:
+            raise Refused("A9", f"A chain has at most {CHAIN_MAX} statements after its first.")
+        try:
+            received.cose.verify(self.account_key)
+        except Refused as error:
+            raise Refused("A3", f"The account key in force did not sign this statement. {error.message}") from error
+        head = hashlib.sha256(received.cose.payload).digest()
+        after = msgspec.structs.replace(self, head=head, number=record.number)
+        if isinstance(record, DeviceRevoked):
+            return after._revoke(record.device_key)
+        new = record.device_key if isinstance(record, Device) else record.account_key
+        self._check_new(new, received)
+        if isinstance(record, AccountKey):
+            return msgspec.structs.replace(after, account_key=new, former_keys=(*self.former_keys, new))
+        if len(self.devices) >= DEVICES_MAX:
+            raise Refused("A9", f"An account has at most {DEVICES_MAX} devices; revoke one first.")
+        return msgspec.structs.replace(after, devices=tuple(sorted((*self.devices, new))))
+
+    def _check_new(self, key: bytes, received: ReceivedLink) -> None:
+        check_ed25519(key)
+        try:
+            verify_ed25519(key, received.possession or b"", possession_input(received.cose.payload))
+        except Refused as error:
+            raise Refused("A4", f"The new key did not sign for its possession. {error.message}") from error
+        if key in (*self.devices, *self.revoked, *self.former_keys):
+            raise Refused("A5", "This account has had that key already; a new device or account key is drawn anew.")
+
+    def _revoke(self, key: bytes) -> VerifiedChain:
+        if key not in self.devices:
+            raise Refused("A6", "The account has no such device to revoke.")
+        rest = tuple(device for device in self.devices if device != key)
+        return msgspec.structs.replace(self, devices=rest, revoked=(*self.revoked, key))
+
+    def check_device(self, device_key: bytes) -> bytes:
+        """The device's key again, if it is the account's now. Raises `Refused` A7."""
+        if device_key not in self.devices:
+            gone = "is revoked" if device_key in self.revoked else "was never added"
+            raise Refused("A7", f"The device {device_key.hex()[:16]} {gone}; it is not the account's.")
+        return device_key
+
+    def check_notice_key(self) -> bytes:
+        """The notice key (1,216 bytes), if it can be sealed to. Raises `Refused` A8: at registration the account is refused,
+        in a release the notice goes to the charter's substitute."""
+        try:
+            return check_xwing(self.notice_key)
+        except Refused as error:
+            raise Refused("A8", f"The account's notice key is no good: {error.message}") from error
+
+
+def possession_input(payload: bytes) -> bytes:
+    """Encoded `[tag("possession"), payload]`: what a new key signs with plain Ed25519."""
+    return encode([tag("possession"), payload])
+
+
+def sign_link(account_key: Ed25519PrivateKey, record: Link, new_key: Ed25519PrivateKey | None) -> bytes:
+    """The statement's bytes. `new_key` is the device's or the new account's, None for a revocation."""
+    payload = record.encode()
+    statement = sign1(account_key, payload)
+    if new_key is None:
+        return statement
+    return encode([statement, new_key.sign(possession_input(payload))])

@@ -1,0 +1,84 @@
+"""The counterseal: a window's `prk` shared among the holders, each share sealed to one of them (section 4).
+
+The compiled floor makes and remakes it; here it is read, and shares are opened, checked and joined.
+
+| rule | refuses |
+| --- | --- |
+| S1 | a counterseal with other positions than the tree's, or a null where the keyset has a key (or the reverse) |
+| S3 | a share that does not have the hash in its sealed share |
+| S4 | a set of shares that does not satisfy the tree |
+| S5 | a joined `prk` that does not give the label's key commitment |
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from .cbor import H, tag
+from .errors import Refused
+from .keys import SealingKey
+from .record import Bytes32, Part, Record
+from .tree import Tree
+from .window import Label, key_commitment
+
+
+class SealedShare(Part, frozen=True):
+    """One holder's share: HPKE encapsulation (1,120), ciphertext (48) and the share's hash (32)."""
+
+    enc: Annotated[bytes, Meta(min_length=1120, max_length=1120)]
+    ciphertext: Annotated[bytes, Meta(min_length=48, max_length=48)]
+    share_hash: Bytes32
+
+
+class Counterseal(Record, frozen=True, tag="counterseal/v1/counterseal"):
+    """The sealed shares by position; null where the keyset has no key. Its digest is the seal digest."""
+
+    limit: ClassVar[int] = 640_000
+    sealed: Annotated[tuple[SealedShare | None, ...], Meta(min_length=2, max_length=510)]
+
+    @property
+    def seal_digest(self) -> bytes:
+        """`H(counterseal)`, 32 bytes."""
+        return self.digest()
+
+
+def check_positions(counterseal: Counterseal, keys: Sequence[bytes | None]) -> Counterseal:
+    """The counterseal again, if it has a share exactly where the keyset has a key. Raises `Refused` S1."""
+    if [sealed is None for sealed in counterseal.sealed] != [key is None for key in keys]:
+        raise Refused("S1", "The counterseal's positions are not those of the keyset; seal again under the right one.")
+    return counterseal
+
+
+def share_hash(window_id: bytes, position: int, share: bytes) -> bytes:
+    """`H([tag("share"), window_id, i, share])`."""
+    return H([tag("share"), window_id, position, share])
+
+
+def open_share(private: SealingKey, label: Label, position: int, sealed: SealedShare) -> bytes:
+    """The holder's share (32 bytes). Raises `Refused` X5 if it does not open, S3 if it is not what its hash names."""
+    info = [tag("seal"), label.window_id, label.charter_digest, position]
+    share = private.open(info, sealed.enc + sealed.ciphertext)
+    return check_share(label.window_id, position, share, sealed)
+
+
+def check_share(window_id: bytes, position: int, share: bytes, sealed: SealedShare) -> bytes:
+    """The share again, if it is the one that was sealed. Raises `Refused` S3."""
+    if not hmac.compare_digest(share_hash(window_id, position, share), sealed.share_hash):
+        raise Refused("S3", f"The share of position {position} is not the one that was sealed for it.")
+    return share
+
+
+def join(tree: Tree, label: Label, shares: Mapping[int, bytes]) -> bytes:
+    """The window's `prk` (32 bytes) from checked shares by position. Raises `Refused` S4 or S5."""
+    return check_prk(label, tree.join(shares))
+
+
+def check_prk(label: Label, prk: bytes) -> bytes:
+    """`prk` again, if the label commits to it. Raises `Refused` S5."""
+    if not hmac.compare_digest(key_commitment(prk), label.key_commitment):
+        raise Refused("S5", "The shares do not join to the key that the label commits to.")
+    return prk

@@ -1,0 +1,82 @@
+"""The base of every record: a frozen struct whose encoding is a CBOR array with the record's tag first (section 1).
+
+The struct's field types *are* the record's schema; `msgspec` compares a decoded array with them.
+
+| rule | refuses |
+| --- | --- |
+| E5 | a wrong tag or an unknown version |
+| E6 | a wrong number of elements, an element of the wrong type, length or range |
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from . import cbor
+from .errors import Refused
+
+Uint = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Positive = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
+XWingKey = Annotated[bytes, Meta(min_length=1216, max_length=1216)]
+Domain = Annotated[str, Meta(min_length=1, max_length=253)]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Words = Annotated[str, Meta(max_length=1024)]
+Direction = Annotated[str, Meta(pattern=r"\A(sent|conversation)\Z")]
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An array without a tag that stands inside a record."""
+
+    def plain(self) -> Any:
+        """The nested lists, bytes, texts and numbers that `cbor.encode` takes."""
+        return msgspec.to_builtins(self, builtin_types=(bytes,))
+
+
+class Record(Part, frozen=True):
+    """An array with a tag. `limit` is the most bytes its encoding may have."""
+
+    limit: ClassVar[int] = 65_536
+
+    @classmethod
+    def tag(cls) -> str:
+        """`counterseal/v1/NAME` of this record."""
+        return str(cls.__struct_config__.tag)
+
+    def encode(self) -> bytes:
+        """The record's one encoding. Raises `Refused` E4 or E6 for a record that nobody could decode again."""
+        data = cbor.encode(convert(self.plain(), type(self)).plain())
+        if len(data) > self.limit:
+            raise Refused("E4", f"This {self.tag()} has {len(data)} bytes where it may have {self.limit}.")
+        return data
+
+    def digest(self) -> bytes:
+        """SHA-256 (32 bytes) over the encoding: the record's name wherever another record points to it."""
+        return hashlib.sha256(self.encode()).digest()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """The record that `data` encodes, right in form and not checked any further. Raises `Refused` E1 to E7."""
+        value = cbor.decode(data, cls.limit)
+        if type(value) is not tuple or not value or not isinstance(value[0], str):
+            raise Refused("E6", f"A {cls.tag()} is an array that begins with its tag.")
+        if value[0] != cls.tag():
+            raise Refused("E5", f"Here stands {value[0][:80]!r} where {cls.tag()!r} is expected.")
+        return convert(value, cls)
+
+
+P = TypeVar("P", bound=Part)
+
+
+def convert(value: Any, kind: type[P]) -> P:
+    """The nested arrays as a struct of `kind`. Raises `Refused` E6 that says where they differ from its fields."""
+    try:
+        return msgspec.convert(value, kind, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise Refused("E6", f"This is no {kind.__name__}: {error}.") from None

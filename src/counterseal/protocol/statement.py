@@ -1,0 +1,95 @@
+"""Any statement's bytes to its record, by the tag inside: the one place where bytes from a log become records (section 8).
+
+A statement is a COSE_Sign1, a COSE_Sign, a chain link with its possession, or (where the log itself is the author) the record.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .account import STATEMENT_MAX, Account, AccountKey, Device, DeviceRevoked, DirectoryRoot, ReceivedLink
+from .approval import (
+    Approval,
+    Cancellation,
+    Extension,
+    Ratification,
+    Reinstatement,
+    Replacement,
+    Revocation,
+)
+from .cbor import H, decode, tag
+from .charter import Charter
+from .cose import SIGNER_BYTES, SIGNERS_MAX, ReceivedSign, ReceivedSign1
+from .errors import Refused
+from .keyset import HolderKey, KeyDestroyed, Keyset
+from .notice import Notice, SealedNotice
+from .period import PeriodRecord
+from .record import Record
+from .release import Listing, Release, SealedShares, Shares
+from .report import Destruction, OpeningReport
+from .warrant import Warrant
+
+BY_ACCOUNT: tuple[type[Record], ...] = (Account, Device, DeviceRevoked, AccountKey)
+BY_INSTITUTIONS: tuple[type[Record], ...] = (
+    Charter, HolderKey, Keyset, KeyDestroyed, Warrant, Approval, Ratification, Cancellation, Replacement, Extension,
+    Reinstatement, Revocation, Release, Shares, OpeningReport, Destruction, Notice,
+)  # fmt: skip
+UNSIGNED: tuple[type[Record], ...] = (DirectoryRoot, PeriodRecord, Listing, SealedShares, SealedNotice)
+LIMIT = Keyset.limit + SIGNERS_MAX * SIGNER_BYTES + 64
+"""Bytes that any statement may have."""
+
+_BY_ACCOUNT = {kind.tag(): kind for kind in BY_ACCOUNT}
+_BY_INSTITUTIONS = {kind.tag(): kind for kind in BY_INSTITUTIONS}
+_UNSIGNED = {kind.tag(): kind for kind in UNSIGNED}
+
+
+class ReceivedStatement(msgspec.Struct, frozen=True):
+    """A statement that is right in form. `cose` is None for what is not signed; nothing is verified yet."""
+
+    record: Record
+    cose: ReceivedSign | ReceivedSign1 | None
+    data: bytes
+
+    @classmethod
+    def decode(cls, data: bytes) -> ReceivedStatement:
+        """Raises `Refused` E1 to E7, X1, X3, X4."""
+        value = decode(data, LIMIT)
+        if type(value) is not tuple or not value:
+            raise Refused("E6", "A statement is an array; this is something else.")
+        if isinstance(value[0], str):
+            return cls(_kind(_UNSIGNED, value[0]).decode(data), None, data)
+        if len(value) == 2:
+            link = ReceivedLink.decode(data)
+            return cls(link.record, link.cose, data)
+        if value[0]:
+            cose1 = ReceivedSign1.decode(data, STATEMENT_MAX)
+            return cls(_kind(_BY_ACCOUNT, payload_tag(cose1.payload)).decode(cose1.payload), cose1, data)
+        cose = ReceivedSign.decode(data, Keyset.limit)
+        return cls(_kind(_BY_INSTITUTIONS, payload_tag(cose.payload)).decode(cose.payload), cose, data)
+
+    @property
+    def signed(self) -> ReceivedSign:
+        """The institutions' signatures. Raises `Refused` X1 if it was signed otherwise or not at all."""
+        if not isinstance(self.cose, ReceivedSign):
+            raise Refused("X1", f"A {self.record.tag()} here is signed by institutions; this one is not.")
+        return self.cose
+
+
+def payload_tag(payload: bytes) -> str:
+    """The tag that a payload begins with. Raises `Refused` E1 to E7."""
+    value = decode(payload, Keyset.limit)
+    if type(value) is not tuple or not value or not isinstance(value[0], str):
+        raise Refused("E6", "A payload is an array that begins with its tag; this is something else.")
+    return value[0]
+
+
+def entry_hash(statement: bytes) -> bytes:
+    """`H([tag("entry"), statement])`, 32 bytes: what the log holds of a statement, and its name for fetching it."""
+    return H([tag("entry"), statement])
+
+
+def _kind(kinds: dict[str, type[Record]], name: str) -> type[Record]:
+    kind = kinds.get(name)
+    if kind is None:
+        raise Refused("E5", f"{name[:80]!r} is no statement of this version, or not one that is signed in this way.")
+    return kind

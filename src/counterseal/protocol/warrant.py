@@ -1,0 +1,110 @@
+"""The warrant: an order to read certain accounts' messages of certain periods (section 8).
+
+| rule | refuses |
+| --- | --- |
+| W3 | a span that is not whole periods, is empty, or is longer than the charter allows |
+| W4 | accounts or conversations that are none, unsorted, twice, or more than the charter allows |
+| W5 | a ground that the charter in force does not list |
+| W8 | units of zero, or more than the cap |
+| W9 | an opener's key that is not one of the openers' of the charter in force |
+| W10 | a warrant that is expired, or would stay open longer than the charter's days after its end |
+| W13 | an urgent warrant on a ground that is not urgent, or over a longer span than the charter's urgent rule |
+| W19 | words for people that hold what a page cannot show |
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from .calendars import DAY
+from .charter import Charter
+from .errors import Refused
+from .record import Bytes16, Bytes32, Domain, Name, Record, Uint, XWingKey
+
+Reference = Annotated[str, Meta(max_length=256)]
+
+
+class Warrant(Record, frozen=True, tag="counterseal/v1/warrant"):
+    """What a requester asks for. `start` and `until` (exclusive) are whole periods, seconds; a null list of conversations
+    means all. A COSE_Sign by the requester."""
+
+    limit: ClassVar[int] = 128 << 10
+    domain: Domain
+    charter_digest: Bytes32
+    account_ids: Annotated[tuple[Bytes32, ...], Meta(max_length=1_000)]
+    start: Uint
+    until: Uint
+    direction: Literal["sent", "conversation"]
+    conversations: Annotated[tuple[Bytes16, ...], Meta(max_length=1_000)] | None
+    ground: Name
+    urgency: Literal["normal", "urgent"]
+    units: Uint
+    opener_key: XWingKey
+    expires: Uint
+    reference: Reference
+    issued: Uint
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it starts before an approver has signed."""
+        return self.urgency == "urgent"
+
+
+def check_warrant(warrant: Warrant, period_length: int, in_force: Charter) -> Warrant:
+    """The warrant again, if its own terms keep to the rules.
+
+    `period_length` (seconds) is that of the charter that the warrant names; all else is judged by the charter in force.
+    Raises `Refused` W3, W4, W5, W8, W9, W10, W13 or W19.
+    """
+    _check_span(warrant, period_length, in_force)
+    _check_accounts(warrant, in_force)
+    _check_ground(warrant, in_force)
+    if not 1 <= warrant.units <= in_force.caps.units_30_days:
+        raise Refused(
+            "W8", f"{warrant.units} units are asked for; the charter caps 30 days at {in_force.caps.units_30_days}."
+        )
+    if warrant.opener_key not in [opener.xwing for opener in in_force.openers]:
+        raise Refused("W9", "The opener's key is not one that the charter in force lists.")
+    if warrant.expires > max(warrant.issued, warrant.until) + in_force.caps.days_per_warrant * DAY:
+        raise Refused(
+            "W10", "The warrant would stay open for longer than the charter's days after its span; shorten it."
+        )
+    if not warrant.reference.isprintable():
+        raise Refused("W19", "The warrant's reference holds characters that a page cannot show.")
+    return warrant
+
+
+def check_not_expired(warrant: Warrant, now: int) -> Warrant:
+    """The warrant again; `now` is the later of checkpoint's time and own clock. Raises `Refused` W10."""
+    if now >= warrant.expires:
+        raise Refused("W10", f"The warrant expired at {warrant.expires}; a new one is needed.")
+    return warrant
+
+
+def _check_span(warrant: Warrant, period_length: int, charter: Charter) -> None:
+    if warrant.start % period_length or warrant.until % period_length or warrant.start >= warrant.until:
+        raise Refused("W3", f"The span is not one or more whole periods of {period_length} s.")
+    if warrant.until - warrant.start > charter.caps.days_per_warrant * DAY:
+        raise Refused(
+            "W3", f"The span is longer than the {charter.caps.days_per_warrant} days that the charter allows."
+        )
+
+
+def _check_accounts(warrant: Warrant, charter: Charter) -> None:
+    for named in (warrant.account_ids, warrant.conversations):
+        if named is not None and (not named or list(named) != sorted(set(named))):
+            raise Refused("W4", "Accounts and conversations are at least one, sorted, each once.")
+    if len(warrant.account_ids) > charter.caps.accounts_per_warrant:
+        raise Refused("W4", f"The charter allows {charter.caps.accounts_per_warrant} accounts in a warrant.")
+
+
+def _check_ground(warrant: Warrant, charter: Charter) -> None:
+    ground = next((ground for ground in charter.grounds if ground.name == warrant.ground), None)
+    if ground is None:
+        raise Refused("W5", f"The charter in force does not list the ground {warrant.ground!r}.")
+    if warrant.urgent and not ground.urgent:
+        raise Refused("W13", f"The ground {warrant.ground!r} is not one on which a requester may start alone.")
+    if warrant.urgent and warrant.until - warrant.start > charter.urgent.max_period:
+        raise Refused("W13", f"An urgent warrant spans at most {charter.urgent.max_period} s.")
