@@ -1,0 +1,115 @@
+"""Period roots and the proofs under them (rules P1 to P6)."""
+
+import msgspec
+import pytest
+
+from counterseal.protocol.cbor import encode
+from counterseal.tlog.errors import PeriodError
+from counterseal.tlog.periods import (
+    PeriodRoot,
+    PeriodTree,
+    Stamp,
+    decode_frame_proof,
+    decode_period_root,
+    decode_window_proof,
+    message_digest,
+)
+
+DOMAIN = "chat.example.org"
+OPENS, CLOSES = 3600 * 100, 3600 * 101
+
+
+def frames(window, count):
+    return [b"%s %d" % (window, i) for i in range(count)]
+
+
+SIZES = {bytes([i]) * 32: i for i in (9, 1, 5, 2)}
+WINDOWS = {
+    w: [Stamp(message_digest(m), 10 + i, OPENS + i) for i, m in enumerate(frames(w, n))] for w, n in SIZES.items()
+}
+TREE = PeriodTree(DOMAIN, OPENS, CLOSES, WINDOWS, None)
+
+
+def refused(rule, call, *args):
+    with pytest.raises(PeriodError) as caught:
+        call(*args)
+    assert caught.value.rule == rule
+
+
+def test_every_frame_is_proved():
+    period = decode_period_root(TREE.record.encode()).check(DOMAIN, 3600, None)
+    assert period.windows == 4
+    for window, count in SIZES.items():
+        assert decode_window_proof(TREE.prove_window(window).encode()).verify(period, window).count == count
+        for seq, message in enumerate(frames(window, count)):
+            proof = decode_frame_proof(TREE.prove_frame(window, seq).encode())
+            verified = proof.verify(period, window, seq, message)
+            assert (verified.stamp.time, verified.count) == (OPENS + seq, count)
+
+
+def test_P1_no_period_root():
+    refused("P1", decode_period_root, b"")
+    refused("P1", decode_period_root, encode(["counterseal/v1/period-root", DOMAIN, OPENS, CLOSES, 0, bytes(32), None]))
+    for opens, closes in ((OPENS + 1, CLOSES + 1), (OPENS, CLOSES + 3600)):
+        refused("P1", msgspec.structs.replace(TREE.record, opens=opens, closes=closes).check, DOMAIN, 3600, None)
+
+
+def test_P2_stamps_and_windows():
+    window = bytes(32)
+    for stamps in (
+        [],
+        [Stamp(bytes(32), 1, OPENS - 1)],
+        [Stamp(bytes(32), 1, CLOSES + 300)],
+        [Stamp(bytes(31), 1, OPENS)],
+    ):
+        refused("P2", PeriodTree, DOMAIN, OPENS, CLOSES, {window: stamps}, None)
+    refused("P2", PeriodTree, DOMAIN, OPENS, CLOSES, {}, None)
+    assert PeriodTree(DOMAIN, OPENS, CLOSES, {window: [Stamp(bytes(32), 1, CLOSES + 299)]}, None).record.windows == 1
+    proof = msgspec.structs.replace(TREE.prove_frame(bytes([5]) * 32, 0), time=CLOSES + 300)
+    refused("P2", proof.verify, TREE.record, bytes([5]) * 32, 0, b"")
+
+
+def test_P3_a_window_that_is_not_in_the_period():
+    window = bytes([5]) * 32
+    refused("P3", TREE.prove_window, bytes(32))
+    refused("P3", decode_window_proof, b"")
+    proof = TREE.prove_window(window)
+    more = msgspec.structs.replace(proof, frames=msgspec.structs.replace(proof.frames, count=6))
+    for wrong in (more, msgspec.structs.replace(proof, index=0), msgspec.structs.replace(proof, path=())):
+        refused("P3", wrong.verify, TREE.record, window)
+    refused("P3", proof.verify, msgspec.structs.replace(TREE.record, root=bytes(32)), window)
+
+
+def test_P4_a_frame_that_is_not_in_the_window():
+    window = bytes([5]) * 32
+    proof = TREE.prove_frame(window, 2)
+    refused("P4", proof.verify, TREE.record, window, 2, b"another message")
+    refused(
+        "P4", msgspec.structs.replace(proof, time=proof.time + 1).verify, TREE.record, window, 2, frames(window, 5)[2]
+    )
+    refused("P4", msgspec.structs.replace(proof, n=proof.n + 1).verify, TREE.record, window, 2, frames(window, 5)[2])
+    refused("P4", msgspec.structs.replace(proof, seq=3).verify, TREE.record, window, 3, frames(window, 5)[2])
+    refused("P4", TREE.prove_frame, window, 5)
+    refused("P4", decode_frame_proof, b"")
+
+
+def test_P5_roots_follow_one_another():
+    window = {bytes(32): [Stamp(bytes(32), 1, CLOSES)]}
+    after = PeriodTree(DOMAIN, CLOSES, CLOSES + 3600, window, TREE.record.digest()).record
+    assert after.check(DOMAIN, 3600, TREE.record) is after
+    refused("P5", after.check, DOMAIN, 3600, None)
+    refused("P5", msgspec.structs.replace(after, previous=bytes(32)).check, DOMAIN, 3600, TREE.record)
+    back = PeriodTree(DOMAIN, OPENS, CLOSES, WINDOWS, TREE.record.digest()).record
+    refused("P5", back.check, DOMAIN, 3600, TREE.record)
+
+
+def test_P6_another_domain_window_or_frame():
+    window, other = bytes([5]) * 32, bytes([9]) * 32
+    refused("P6", TREE.record.check, "else.example", 3600, None)
+    refused("P6", TREE.prove_window(window).verify, TREE.record, other)
+    refused("P6", TREE.prove_frame(window, 1).verify, TREE.record, window, 2, frames(window, 5)[2])
+
+
+def test_windows_are_ordered_by_id_whatever_order_they_come_in():
+    assert PeriodTree(DOMAIN, OPENS, CLOSES, dict(reversed(WINDOWS.items())), None).record == TREE.record
+    assert isinstance(TREE.record, PeriodRoot)
