@@ -1,0 +1,155 @@
+"""`counterseal device`: link another device of the account, list them, end one."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from counterseal.client import linking, sync
+from counterseal.client.home import Home
+from counterseal.client.session import Session
+from counterseal.protocol.account import Device
+from counterseal.protocol.errors import BadInput, NotFound
+
+from .member_home import (
+    agree,
+    ask_passphrase,
+    demonstration_option,
+    home_option,
+    json_option,
+    new_passphrase,
+    passphrase_option,
+    show_json,
+    with_session,
+)
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def device() -> None:
+    """The devices of your account. A new device reads from then on, and nothing older."""
+
+
+@device.command()
+@home_option
+def invite(home: Path) -> None:
+    """On a device you have: print the code that a new device is linked with."""
+    click.echo(with_session(home, linking.invite))
+
+
+@device.command()
+@click.option("--service", help="The service's address.")
+@click.option("--account", "code", help="The code that `device invite` printed.")
+@click.option("--out", type=_FILE, default=Path("device.request"), show_default=True, help="Where the request goes.")
+@click.option("--finish", "reply", type=_FILE, help="The reply that `device approve` wrote: the last step.")
+@demonstration_option
+@passphrase_option
+@home_option
+def link(
+    service: str | None, code: str | None, out: Path, reply: Path | None, demonstration: bool, locked: bool, home: Path
+) -> None:
+    """On the new device: write a request; after it was approved, finish."""
+    if reply is not None:
+        asyncio.run(linking.finish(Home.load(home, ask_passphrase), _read(reply)))
+        click.echo(
+            "This device is linked. It reads from now on; it is in your conversations as soon as your other device has synchronised."
+        )
+        return
+    if service is None or code is None:
+        raise BadInput("Say --service URL and --account CODE; `device invite` on your other device prints the code.")
+    request = asyncio.run(
+        linking.request(home, service, code, demonstration=demonstration, passphrase=new_passphrase(locked))
+    )
+    out.write_bytes(request.encode())
+    key = Device.decode(request.payload).device_key.hex()
+    click.echo(f"The request is {out}. Take it to your other device and run `counterseal device approve {out}`.")
+    click.echo(f"That device has to show this key: {' '.join(key[at : at + 4] for at in range(0, 32, 4))}")
+
+
+@device.command()
+@click.argument("request", type=_FILE)
+@click.option("--out", type=_FILE, default=Path("device.reply"), show_default=True, help="Where the reply goes.")
+@click.option("--yes", is_flag=True, help="Approve without being asked.")
+@home_option
+def approve(request: Path, out: Path, yes: bool, home: Path) -> None:
+    """On a device you have: approve a request, after it was shown in words."""
+    data = _read(request)
+
+    async def work(session: Session) -> None:
+        click.echo(linking.describe(session, data))
+        agree("Approve it?", yes)
+        out.write_bytes(await linking.approve(session, data))
+        click.echo(f"Approved. Take {out} to the new device and run `counterseal device link --finish {out}`;")
+        click.echo("then synchronise here once (`counterseal read`), and it is brought into your conversations.")
+
+    with_session(home, work)
+
+
+@device.command("list")
+@home_option
+@json_option
+def list_devices(home: Path, as_json: bool) -> None:
+    """List the account's devices, as its chain in the log has them."""
+
+    async def work(session: Session) -> None:
+        await session.directory.refresh_charters()
+        await session.directory.learn_account(session.me[0])
+        with session.vault() as vault:
+            rows = vault.execute(
+                "SELECT device, added, revoked FROM client_account_device WHERE account = ? ORDER BY number",
+                session.me[0],
+            )
+        if as_json:
+            show_json(
+                [
+                    {"device": key, "added": added, "revoked": revoked, "this": key == session.me[1]}
+                    for key, added, revoked in rows
+                ]
+            )
+            return
+        for key, added, revoked in rows:
+            state = f"revoked {_day(revoked)}" if revoked else "this device" if key == session.me[1] else "linked"
+            click.echo(f"{key.hex()[:16]}  added {_day(added)}  {state}")
+
+    with_session(home, work)
+
+
+@device.command()
+@click.argument("key")
+@click.option("--yes", is_flag=True, help="Revoke without being asked.")
+@home_option
+def revoke(key: str, yes: bool, home: Path) -> None:
+    """End a device: it is revoked in the log and removed from every conversation. KEY is the first digits of its key."""
+
+    async def work(session: Session) -> None:
+        await sync.everything(session)
+        with session.vault() as vault:
+            found = [
+                one
+                for one in session.directory.devices(vault, session.me[0])
+                if len(key) >= 4 and one.hex().startswith(key.lower())
+            ]
+        if len(found) != 1:
+            raise NotFound(
+                f"{len(found)} of your devices begin with {key}; `counterseal device list` shows them.", code="device"
+            )
+        agree(f"Revoke the device {found[0].hex()[:16]} for good?", yes)
+        await linking.revoke(session, found[0])
+        click.echo("Revoked. Others refuse what it sends from now on, and nothing more is sealed to it.")
+
+    with_session(home, work)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.", code="file") from None
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,180 @@
+"""Making an account: its keys, its first device, and the pins that everything later is held against.
+
+The account's key, the notice key and the device's key are drawn here and written down before anything is sent; a registration that was cut
+short is taken up again with the same bytes. The account's key stays on this first device: only it can approve and revoke devices.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from counterseal.client.answers import row
+from counterseal.client.api import Identity, Service
+from counterseal.client.home import Home, Pins
+from counterseal.client.session import Session
+from counterseal.client.vault import Vault
+from counterseal.core import _core
+from counterseal.protocol import cbor
+from counterseal.protocol.account import Account, Device, sign_link
+from counterseal.protocol.charter import ReceivedCharter
+from counterseal.protocol.cose import sign1
+from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused
+from counterseal.protocol.keys import SealingKey
+
+ONE_TIME_PACKAGES = 20
+_LOW = 8
+_STOCK_KEPT = 30 * 86_400  # seconds after which new ones are left beside the old, which expire after 84 days
+_STOCK_EVERY = 600.0  # seconds of real time
+_HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+
+
+async def discover(service: Service, *, demonstration: bool, genesis: str | None = None) -> Pins:
+    """The pins of a domain: its first charter's digest, and the keys that this charter names.
+
+    `genesis` is the digest (hex) that a person was told by other means; without it the first answer is what is pinned. Errors: M7, C17.
+    """
+    listed = await service.charters()
+    if not listed:
+        raise NotFound("The service has no charter yet; nobody can join before one is published.", code="no-charter")
+    verified = ReceivedCharter.decode(listed[0][0]).check(None)
+    if genesis is not None and verified.digest.hex() != genesis.lower():
+        raise Refused(
+            "M7",
+            f"The service's first charter has the digest {verified.digest.hex()}, not the one given; do not join it.",
+        )
+    if not demonstration:
+        verified.check_ordinary()
+    charter = verified.charter
+    identity = await service.identity_of_domain()
+    told = (charter.domain, charter.log.origin, (charter.log.vkeys.ed25519, charter.log.vkeys.mldsa44))
+    if identity[:3] != told:
+        raise Refused("M7", "The service's own name or log keys are not those of its charter; do not join it.")
+    return Pins(
+        service=service.url,
+        domain=charter.domain,
+        genesis=verified.digest.hex(),
+        demonstration=charter.demonstration,
+        log=(charter.log.vkeys.ed25519, charter.log.vkeys.mldsa44),
+        ledger=(charter.ledger.vkeys.ed25519, charter.ledger.vkeys.mldsa44),
+        witnesses=tuple((w.name, w.url, (w.vkeys.ed25519, w.vkeys.mldsa44)) for w in charter.witnesses.members),
+    )
+
+
+def local_handle(handle: str, domain: str) -> str:
+    """`alice` out of `alice`, `@alice` or `@alice:DOMAIN`. Errors: BadInput."""
+    local = handle.removeprefix("@").removesuffix(":" + domain)
+    if not _HANDLE.fullmatch(local):
+        raise BadInput(
+            f"{handle!r} is no handle of {domain}: 1 to 64 of a-z, 0-9, dot, dash and underscore, beginning and ending with a letter or digit.",
+            code="handle",
+        )
+    return local
+
+
+async def create(
+    path: Path,
+    url: str,
+    handle: str,
+    name: str,
+    *,
+    demonstration: bool = False,
+    genesis: str | None = None,
+    passphrase: str | None = None,
+) -> Home:
+    """A folder with a registered account and its first device; taken up where it was cut short. Errors: Conflict for a taken handle."""
+    home = _unfinished(path)
+    if home is None:
+        async with Service(url) as service:
+            pins = await discover(service, demonstration=demonstration, genesis=genesis)
+        home = Home.create(path, pins, passphrase)
+    with home.vault() as vault, vault.transaction():
+        if vault.get("account_statement") is None:
+            _draw(vault, home.pins.domain)
+        vault.put("handle", local_handle(handle, home.pins.domain))
+        vault.put("name", name)
+    await register(home)
+    return home
+
+
+def _unfinished(path: Path) -> Home | None:
+    """A folder in which creating an account was begun and not finished. Errors: Conflict when it was finished."""
+    if not (path / "device.db").exists():
+        return None
+    home = Home.load(path)
+    with home.vault() as vault:
+        if vault.get("registered") or vault.get("link_request"):
+            raise Conflict(f"{path} already holds a device; name another folder with --home.", code="home-exists")
+    return home
+
+
+def _draw(vault: Vault, domain: str) -> None:
+    """Draws the account's, the notice's and the device's key, and signs the chain's first two statements."""
+    account_key, device_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    notice = SealingKey.generate()
+    now = int(time.time())
+    record = Account(domain, account_key.public_key().public_bytes_raw(), notice.public, os.urandom(16), now)
+    account = record.digest()
+    device = Device(account, account, 1, device_key.public_key().public_bytes_raw(), now)
+    vault.put("account", account)
+    vault.put("account_seed", account_key.private_bytes_raw())
+    vault.put("device_seed", device_key.private_bytes_raw())
+    vault.put("notice_seed", notice.seed)
+    vault.put("account_statement", sign1(account_key, record.encode()))
+    vault.put("device_statement", sign_link(account_key, device, device_key))
+    vault.device.set_identity(account, device_key.private_bytes_raw())
+
+
+async def register(home: Home) -> None:
+    """Hands the account in, then key packages and the display name. An answer that was lost is no harm: one's own account is recognised."""
+    with home.vault() as vault:
+        account, seed, handle, name = (vault.get(key) for key in ("account", "device_seed", "handle", "name"))
+        account_statement, device_statement = vault.get("account_statement"), vault.get("device_statement")
+    cose, possession = row(cbor.decode(device_statement, 1 << 16), bytes, bytes)
+    async with Service(home.pins.service, identity_of(home, account, seed)) as service:
+        try:
+            await service.create_account(handle, account_statement, cose, possession)
+        except Conflict as taken:
+            if not await _is_mine(service, account):
+                raise Conflict(f"The handle {handle} is taken; choose another.", code="handle") from taken
+        with home.vault() as vault, vault.transaction():
+            vault.put("registered", 1)
+        session = Session.open(home)
+        session.service = session.directory.service = service
+        await stock(session)
+        if name:
+            await service.set_profile(account, name)
+
+
+async def _is_mine(service: Service, account: bytes) -> bool:
+    try:
+        await service.account(account)
+    except Exception:  # whatever the reason: it cannot be shown that the account is this one
+        return False
+    return True
+
+
+def identity_of(home: Home, account: bytes, seed: bytes) -> Identity:
+    """Who signs this device's requests."""
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    return Identity(home.pins.domain, account, key.public_key().public_bytes_raw(), key)
+
+
+async def stock(session: Session) -> None:
+    """Sees to it that the service holds enough key packages for others to add this device while it is away; asked every ten minutes."""
+    if not session.due("key packages", _STOCK_EVERY):
+        return
+    held = await session.service.key_packages()
+    with session.transaction() as vault:
+        old = time.time() - (vault.get("stocked") or 0) > _STOCK_KEPT
+        if held.one_time >= _LOW and held.last_resort and not old:
+            return
+        packages = vault.device.key_packages(ONE_TIME_PACKAGES - min(held.one_time, _LOW), False, _core.DEFAULT_SUITE)
+        if old or not held.last_resort:
+            packages += vault.device.key_packages(1, True, _core.DEFAULT_SUITE)
+        vault.put("stocked", int(time.time()))
+    await session.service.add_key_packages(packages)

@@ -1,0 +1,166 @@
+"""A member's folder: one encrypted database, the key that opens it, and the pins of the domain.
+
+| file | holds |
+| --- | --- |
+| `device.db` | everything else: MLS state, messages, search, outbox, directory (SQLCipher; one connection of the compiled core) |
+| `key` | mode 0600: the database's 32-byte key in hex, or the salt and cost that turn a passphrase into it (Argon2id) |
+| `pins` | JSON for people to read: service URL, domain, digest of the genesis charter, verifier keys of log, ledger and witnesses |
+
+A passphrase comes from the file that COUNTERSEAL_PASSPHRASE_FILE names or from a prompt, never from the command line, which every
+other user of the machine can read.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from counterseal.client.vault import Vault, core_errors
+from counterseal.core._core import Device
+from counterseal.protocol.errors import BadInput, Conflict, NotFound
+
+KEY_SIZE = 32
+PASSPHRASE_FILE = "COUNTERSEAL_PASSPHRASE_FILE"
+_ITERATIONS, _LANES, _MEMORY_KIB = 3, 4, 64 * 1024  # RFC 9106's second recommended choice
+
+Prompt = Callable[[], str]
+
+
+class Pins(msgspec.Struct, frozen=True):
+    """What an app holds on to from the day the account is made. Keys are verifier keys as text, digests lower-case hex."""
+
+    service: str
+    domain: str
+    genesis: str
+    demonstration: bool
+    log: tuple[str, str]
+    ledger: tuple[str, str]
+    witnesses: tuple[tuple[str, str, tuple[str, str]], ...]  # name, URL, (Ed25519, ML-DSA-44)
+
+
+class Home:
+    """An existing folder. `vault` lends its database; `hold` keeps it open, for a process that has the folder to itself."""
+
+    def __init__(self, path: Path, key: bytes, pins: Pins) -> None:
+        self.path = path
+        self.pins = pins
+        self._key = key
+        self._open: Vault | None = None
+        self._users = 0
+
+    @classmethod
+    def create(cls, path: Path, pins: Pins, passphrase: str | None = None) -> Home:
+        """Makes the folder (mode 0700) with a new key and an empty database. Errors: Conflict if there is one already."""
+        if (path / "device.db").exists() or (path / "key").exists():
+            raise Conflict(f"{path} already holds a device; name another folder with --home.", code="home-exists")
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = _write_key(path / "key", passphrase)
+        _write(path / "pins", msgspec.json.format(msgspec.json.encode(pins), indent=2) + b"\n", 0o600)
+        with core_errors():
+            device = Device.create(str(path / "device.db"), key)
+        Vault(device).create_tables()
+        device.close()
+        return cls(path, key, pins)
+
+    @classmethod
+    def load(cls, path: Path, prompt: Prompt | None = None) -> Home:
+        """The folder as it stands. `prompt` asks a person for the passphrase. Errors: NotFound, BadInput."""
+        try:
+            pins = msgspec.json.decode((path / "pins").read_bytes(), type=Pins)
+        except FileNotFoundError:
+            raise NotFound(
+                f"{path} holds no account; make one with `counterseal account create`.", code="no-home"
+            ) from None
+        except msgspec.DecodeError as error:
+            raise BadInput(f"{path / 'pins'} is not as it was written: {error}.", code="pins") from None
+        return cls(path, _read_key(path / "key", prompt), pins)
+
+    @contextmanager
+    def vault(self) -> Iterator[Vault]:
+        """Lends the database: opened for this block alone, unless it is held. Never wait for the network inside.
+
+        Another process that has it open is waited for, 10 s at most. Errors: Unavailable "busy".
+        """
+        if self._open is None:
+            with core_errors():
+                self._open = Vault(Device.open(str(self.path / "device.db"), self._key))
+        self._users += 1
+        try:
+            with core_errors():
+                yield self._open
+        finally:
+            self._users -= 1
+            if self._users == 0 and self._open is not None:
+                self._open.device.close()
+                self._open = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keeps the database open, and other processes out, until the block ends: what an agent does for speed."""
+        with self.vault():
+            yield
+
+
+def _write_key(path: Path, passphrase: str | None) -> bytes:
+    if passphrase is None:
+        key = secrets.token_bytes(KEY_SIZE)
+        _write(path, f"key {key.hex()}\n".encode(), 0o600)
+        return key
+    salt = secrets.token_bytes(16)
+    _write(path, f"argon2id {salt.hex()} {_ITERATIONS} {_LANES} {_MEMORY_KIB}\n".encode(), 0o600)
+    return _stretch(passphrase, salt, _ITERATIONS, _LANES, _MEMORY_KIB)
+
+
+def _read_key(path: Path, prompt: Prompt | None) -> bytes:
+    try:
+        words = path.read_text().split()
+    except (OSError, UnicodeDecodeError):
+        raise NotFound(
+            f"The key file {path} cannot be read; without it the device cannot be opened.", code="no-key"
+        ) from None
+    try:
+        if len(words) == 2 and words[0] == "key" and len(words[1]) == 2 * KEY_SIZE:
+            return bytes.fromhex(words[1])
+        if len(words) == 5 and words[0] == "argon2id":
+            salt, costs = bytes.fromhex(words[1]), [int(word) for word in words[2:]]
+            return _stretch(passphrase_of(prompt), salt, *costs)
+    except ValueError:
+        pass
+    raise BadInput(f"The key file {path} is not as it was written; restore it from a copy.", code="key-file")
+
+
+def passphrase_of(prompt: Prompt | None) -> str:
+    """The passphrase: the first line of the file that COUNTERSEAL_PASSPHRASE_FILE names, else what `prompt` answers."""
+    named = os.environ.get(PASSPHRASE_FILE)
+    if named:
+        try:
+            return Path(named).read_text().split("\n", 1)[0]
+        except (OSError, UnicodeDecodeError):
+            raise BadInput(f"{PASSPHRASE_FILE} names {named}, which cannot be read.", code="passphrase") from None
+    if prompt is None:
+        raise BadInput(
+            f"This device wants a passphrase; put it in a file and name that in {PASSPHRASE_FILE}.", code="passphrase"
+        )
+    return prompt()
+
+
+def _stretch(passphrase: str, salt: bytes, iterations: int, lanes: int, memory_kib: int) -> bytes:
+    kdf = Argon2id(salt=salt, length=KEY_SIZE, iterations=iterations, lanes=lanes, memory_cost=memory_kib)
+    return kdf.derive(passphrase.encode())
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """Writes whole or not at all, and on the disk before it returns."""
+    beside = path.with_name(path.name + ".new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(path)

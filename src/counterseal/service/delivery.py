@@ -1,0 +1,274 @@
+"""Fan-out to connected devices: one append and one encoding however many receive, and the bytes that came in go out.
+
+Everything here runs on the event loop. The writer hands over committed events in order; each conversation's subscribers get them as one
+ready message. What waits for a connection is bounded: a device that does not read fast enough is disconnected and catches up by cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from counterseal.protocol.cbor import encode
+
+FRAME, COMMIT, PROPOSAL = 0, 1, 2
+PAGE_EVENTS = 500
+PAGE_BYTES = 1 << 20
+GATHER = 0.004
+"""Seconds that events gather while a conversation is busy."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that happened in a conversation: sequence from 1, kind, Unix seconds, the MLS message's bytes."""
+
+    n: int
+    kind: int
+    time: int
+    data: bytes
+
+
+ReadEvents = Callable[[int, int, int], Sequence[Event]]
+"""(conversation's number, after n, up to and with n): a page of events in order."""
+
+
+def head(major: int, argument: int) -> bytes:
+    """The head of a CBOR item, shortest form."""
+    if argument < 24:
+        return bytes((major << 5 | argument,))
+    for info, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if argument < 1 << 8 * size:
+            return bytes((major << 5 | info,)) + argument.to_bytes(size, "big")
+    raise ValueError("over 64 bits")
+
+
+def encode_event(event: Event) -> bytes:
+    """`[n, kind, time, bytes]`."""
+    return b"".join(
+        (b"\x84", head(0, event.n), head(0, event.kind), head(0, event.time), head(2, len(event.data)), event.data)
+    )
+
+
+def encode_events(events: Sequence[Event]) -> bytes:
+    """The array of the events."""
+    return b"".join((head(4, len(events)), *map(encode_event, events)))
+
+
+def events_message(conversation: bytes, events: Sequence[Event]) -> bytes:
+    """`["events", conversation_id, [[n, kind, time, bytes], ...]]`."""
+    return b"".join((b"\x83\x66events\x50", conversation, encode_events(events)))
+
+
+class Subscription:
+    """One device's place in one conversation: the last `n` given out, and the last one its membership allows (None: no end)."""
+
+    __slots__ = ("connection", "conversation", "cursor", "last", "live", "number")
+
+    def __init__(self, connection: Connection, number: int, conversation: bytes, cursor: int, last: int | None) -> None:
+        self.connection = connection
+        self.number = number
+        self.conversation = conversation
+        self.cursor = cursor
+        self.last = last
+        self.live = False
+
+
+class Connection:
+    """What waits for one WebSocket. `pop` is the sending task's side."""
+
+    def __init__(self, account: bytes, device: bytes, max_bytes: int, max_messages: int) -> None:
+        self.account = account
+        self.device = device
+        self.closed: str | None = None
+        self.subscriptions: dict[int, Subscription] = {}
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        self._limits = (max_bytes, max_messages)
+        self._woken = asyncio.Event()
+        self._catching_up: deque[Subscription] = deque()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be sent."""
+        return not self._waiting and not self._catching_up
+
+    def push(self, message: bytes) -> None:
+        """Queues one message; a connection that is over its bounds is closed instead."""
+        if self.closed is not None:
+            return
+        self._waiting.append(message)
+        self._bytes += len(message)
+        if self._bytes > self._limits[0] or len(self._waiting) > self._limits[1]:
+            self.close("slow")
+        self._woken.set()
+
+    def close(self, reason: str) -> None:
+        """Ends the connection; what waits is dropped, since the cursor brings it again."""
+        self.closed = self.closed or reason
+        self._waiting.clear()
+        self._woken.set()
+
+    def catch_up(self, subscription: Subscription) -> None:
+        """Has the sending task read what the subscription has missed."""
+        self._catching_up.append(subscription)
+        self._woken.set()
+
+    async def pop(self, read: ReadEvents) -> list[bytes] | None:
+        """The messages to send next, or None once the connection is closed. Older events first."""
+        while self.closed is None:
+            if self._waiting:
+                messages = list(self._waiting)
+                self._waiting.clear()
+                self._bytes = 0
+                return messages
+            if self._catching_up:
+                message = self._next_page(self._catching_up[0], read)
+                if message is not None:
+                    return [message]
+                continue
+            self._woken.clear()
+            await self._woken.wait()
+        return None
+
+    def _next_page(self, subscription: Subscription, read: ReadEvents) -> bytes | None:
+        # Reading and going live happen without an await between them, so nothing can fall into the gap.
+        last = subscription.last if subscription.last is not None else (1 << 62)
+        events = read(subscription.number, subscription.cursor, last)
+        if not events:
+            subscription.live = True
+            self._catching_up.popleft()
+            return None
+        subscription.cursor = events[-1].n
+        return events_message(subscription.conversation, events)
+
+
+class Hub:
+    """Who is connected, and who follows which conversation."""
+
+    def __init__(self, read: ReadEvents) -> None:
+        self.read = read
+        self._gathered: dict[int, tuple[bytes, list[Event]]] = {}
+        self._flush_due = False
+        self._flushed = 0.0
+        self._followers: dict[int, set[Subscription]] = {}
+        self._devices: dict[bytes, set[Connection]] = {}
+        self.count = 0
+
+    def connect(self, connection: Connection) -> None:
+        """Adds a connection."""
+        self._devices.setdefault(connection.device, set()).add(connection)
+        self.count += 1
+
+    def disconnect(self, connection: Connection) -> None:
+        """Forgets a connection and what it followed."""
+        connection.close("gone")
+        for subscription in connection.subscriptions.values():
+            self._unfollow(subscription)
+        connections = self._devices.get(connection.device)
+        if connections is not None and connection in connections:
+            connections.discard(connection)
+            self.count -= 1
+            if not connections:
+                del self._devices[connection.device]
+
+    def follow(self, connection: Connection, number: int, conversation: bytes, cursor: int, last: int | None) -> None:
+        """Lets a connection follow a conversation from after `cursor`, up to `last` where its membership has ended."""
+        if number in connection.subscriptions:
+            self._unfollow(connection.subscriptions[number])
+        subscription = Subscription(connection, number, conversation, cursor, last)
+        connection.subscriptions[number] = subscription
+        self._followers.setdefault(number, set()).add(subscription)
+        connection.catch_up(subscription)
+
+    def publish(self, number: int, conversation: bytes, events: Sequence[Event]) -> None:
+        """Hands committed events, in order, to all that follow the conversation: at once when it is quiet, else every few milliseconds.
+
+        Under load one message then carries what several senders said, and each receiver costs one write instead of many.
+        """
+        if number not in self._followers or not events:
+            return
+        self._gathered.setdefault(number, (conversation, []))[1].extend(events)
+        if not self._flush_due:
+            self._flush_due = True
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(loop.time(), self._flushed + GATHER), self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        self._flushed = asyncio.get_running_loop().time()
+        gathered, self._gathered = self._gathered, {}
+        for number, (conversation, events) in gathered.items():
+            self._hand_out(number, conversation, events)
+
+    def _hand_out(self, number: int, conversation: bytes, events: Sequence[Event]) -> None:
+        followers = self._followers.get(number)
+        if not followers:
+            return
+        message = events_message(conversation, events)
+        first, last = events[0].n, events[-1].n
+        for subscription in followers:
+            if not subscription.live or subscription.cursor >= last:
+                continue  # its catching up reads them, or has read them
+            if subscription.last is not None and last > subscription.last:
+                self._publish_part(subscription, events)
+            elif subscription.cursor + 1 == first:
+                subscription.cursor = last
+                subscription.connection.push(message)
+            else:
+                self._publish_part(subscription, events)
+
+    def end_membership(self, number: int, devices: Iterable[bytes], last: int) -> None:
+        """After the commit `last`, these devices get nothing more of the conversation."""
+        for device in devices:
+            for connection in self._devices.get(device, ()):
+                subscription = connection.subscriptions.get(number)
+                if subscription is not None:
+                    subscription.last = last  # what gathers still is cut there when it is handed out
+
+    def notify_device(self, device: bytes, message: bytes) -> None:
+        """A message to every connection of one device."""
+        for connection in self._devices.get(device, ()):
+            connection.push(message)
+
+    def notify_all(self, array: list[object]) -> None:
+        """The same array to everybody."""
+        message = encode(array)
+        for connections in self._devices.values():
+            for connection in connections:
+                connection.push(message)
+
+    def revoke(self, device: bytes) -> None:
+        """Disconnects a device whose key is revoked."""
+        for connection in tuple(self._devices.get(device, ())):
+            connection.close("revoked")
+
+    def cursors(self) -> list[list[object]]:
+        """`[[device_key, conversation_id, last n given out], ...]` of all that is followed; 0 where something still waits to be sent."""
+        return [
+            [device, subscription.conversation, subscription.cursor if connection.idle and subscription.live else 0]
+            for device, connections in self._devices.items()
+            for connection in connections
+            for subscription in connection.subscriptions.values()
+        ]
+
+    def close_all(self, reason: str) -> None:
+        """Ends every connection, for a shutdown."""
+        for connections in tuple(self._devices.values()):
+            for connection in tuple(connections):
+                connection.close(reason)
+
+    def _publish_part(self, subscription: Subscription, events: Sequence[Event]) -> None:
+        last = subscription.last if subscription.last is not None else (1 << 62)
+        part = [event for event in events if subscription.cursor < event.n <= last]
+        if part:
+            subscription.cursor = part[-1].n
+            subscription.connection.push(events_message(subscription.conversation, part))
+
+    def _unfollow(self, subscription: Subscription) -> None:
+        followers = self._followers.get(subscription.number)
+        if followers is not None:
+            followers.discard(subscription)
+            if not followers:
+                del self._followers[subscription.number]

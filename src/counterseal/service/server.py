@@ -1,0 +1,98 @@
+"""Runs a service under uvicorn: one process, uvloop, httptools, no compression of what is encrypted anyway."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TextIO
+
+import uvicorn
+
+from counterseal.service.app import Service, application
+from counterseal.service.settings import load
+
+_PING = 20.0
+_GRACE = 10
+_KEEP_ALIVE = 75
+_SWITCH = 0.00005
+_MESSAGE_MAX = 1 << 20
+FATAL = 70
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    def __init__(self, config: uvicorn.Config, directory: Path, out: TextIO) -> None:
+        super().__init__(config)
+        self._directory = directory
+        self._out = out
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """SIGTERM and SIGINT end the service gracefully, with status 0: uvicorn would raise them again afterwards."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.started:
+            return
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        _write_address(self._directory / "address", address)
+        self._out.write(f"Serving on {address}\n")
+        self._out.flush()
+
+
+def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int:
+    """Serves until a signal; gives the exit status: 0, or 70 after a fatal error. Raises `CountersealError` for a wrong setup."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=out)
+    # Loop and writer hand the interpreter's lock to and fro at every statement and every write; the usual 5 ms would be the latency.
+    sys.setswitchinterval(_SWITCH)
+    settings = load(directory / "settings.toml")
+    server: _Server | None = None
+
+    def stop() -> None:
+        if server is not None:
+            server.should_exit = True
+
+    service = Service(directory, settings, stop)
+    network = settings.network
+    config = uvicorn.Config(
+        application(service),
+        host=host or network.host,
+        port=network.port if port is None else port,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=_MESSAGE_MAX,
+        ws_ping_interval=_PING,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    server = _Server(config, directory, out)
+    server.run()
+    return FATAL if service.failed or not server.started else 0
+
+
+def _write_address(place: Path, address: str) -> None:
+    new = place.with_suffix(".new")
+    new.write_text(address + "\n")
+    new.replace(place)

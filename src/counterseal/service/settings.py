@@ -1,0 +1,85 @@
+"""The service's one settings file, `DIR/settings.toml`: typed, with defaults that work, so that an empty or absent file is right.
+
+A wrong key is an error that names the nearest right one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from counterseal.protocol.errors import BadInput
+
+
+class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the service listens. TLS is a proxy's work; loopback is the default."""
+
+    host: str = "127.0.0.1"
+    port: int = 8440
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one device, or one address before it has a device, may ask for. Bytes, and requests a second."""
+
+    requests_per_second: float = 500.0
+    burst: float = 2_000.0
+    blob_bytes: int = 100 * 1024 * 1024
+    key_packages: int = 1_000
+    conversations: int = 10_000
+    members: int = 1_000
+
+
+class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may wait for one connected device before it is disconnected: bytes and messages."""
+
+    queue_bytes: int = 8 * 1024 * 1024
+    queue_messages: int = 4_096
+    connections: int = 20_000
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often the log is sequenced, in milliseconds, how long a witness may take, in seconds, and how often roots are due, in seconds."""
+
+    batch_ms: int = 100
+    witness_timeout: float = 5.0
+    directory_root_every: int = 3_600
+    directory_root_delay: float = 60.0
+    directory_root_delay_demonstration: float = 0.2
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings, a table each."""
+
+    network: Network = Network()
+    limits: Limits = Limits()
+    delivery: Delivery = Delivery()
+    log: Log = Log()
+
+
+def load(path: Path) -> Settings:
+    """The settings in a file, or the defaults when there is none. Raises `BadInput` "settings" with the place of the fault."""
+    if not path.exists():
+        return Settings()
+    try:
+        table = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not TOML: {error}.", code="settings") from None
+    _check_names(table, Settings, str(path))
+    try:
+        return msgspec.convert(table, Settings)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{path}: {error}.", code="settings") from None
+
+
+def _check_names(table: dict[str, Any], kind: type[msgspec.Struct], where: str) -> None:
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for name, value in table.items():
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, 1, 0.0)[0]
+            raise BadInput(f'{where} has no setting "{name}"; the nearest is "{near}".', code="settings")
+        if isinstance(value, dict) and issubclass(fields[name], msgspec.Struct):
+            _check_names(value, fields[name], f"{where}, [{name}]")

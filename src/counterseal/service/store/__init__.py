@@ -1,0 +1,1 @@
+"""All that the service keeps: one SQLite database, one writer thread, typed functions a resource."""
