@@ -1,0 +1,180 @@
+"""The custodian's member: a person who reads, in words, what a warrant is about to open, and then says yes or says nothing.
+
+Everything that is shown has passed every check of `holder`; what has not is not shown as something that could be released. On a
+machine with a network: `review`, `release`. On one without: `fetch` elsewhere, `review` and `release_offline` here, `submit` elsewhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from counterseal.protocol import cbor
+from counterseal.protocol.errors import Conflict, CountersealError, NotFound, Refused, Unavailable
+
+from . import holder, words
+from .desk import Case, Desk, in_ledger, post_shares, post_statement
+from .home import Home
+from .http import Service
+from .ledger import Fresh
+
+OUTBOX_MAX = 256 << 20
+
+
+class Reviewed(msgspec.Struct, frozen=True):
+    """A warrant that runs, in words, and the listings that passed every check. `refused` says what did not, and by which rule."""
+
+    case: Case
+    listings: tuple[holder.VerifiedListing, ...]
+    refused: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+class Released(msgspec.Struct, frozen=True):
+    """What was done for a warrant: listings released, listings handed over, and whether a standing release is in force."""
+
+    warrant: bytes
+    released: int
+    handed_over: int
+    standing: bool
+
+
+def create(path: Path, body: str, member: str, passphrase: bytes | None = None) -> Home:
+    """A member's new home, with its card to hand to whoever drafts the charter."""
+    return Home.create(path, "custodian", member, body, passphrase=passphrase)
+
+
+def review(desk: Desk) -> list[Reviewed]:
+    """Every warrant that runs and waits for this member, checked and in words. Raises rather than show an incomplete ledger."""
+    fresh = desk.sync()
+    return [
+        review_case(desk, fresh, case)
+        for case in desk.cases(fresh)
+        if case.to_release or case.to_hand_over or not case.standing
+    ]
+
+
+def review_case(desk: Desk, fresh: Fresh, case: Case) -> Reviewed:
+    """One warrant, checked and in words."""
+    listings: list[holder.VerifiedListing] = []
+    refused: list[str] = []
+    for digest in case.to_release:
+        try:
+            listings.append(desk.verify(fresh, case, digest))
+        except Refused as error:
+            number = case.warrant.access.listing(digest).number
+            refused.append(f"Listing {number} is refused by rule {error.rule}: {error.message}")
+    lines = words.warrant(case.warrant, fresh.state, fresh.time) + [words.listing(one) for one in listings] + refused
+    if not case.to_release:
+        lines.append(_nothing_listed(case))
+    return Reviewed(case, tuple(listings), tuple(refused), tuple(lines))
+
+
+def _nothing_listed(case: Case) -> str:
+    if case.standing:
+        return "Your standing release covers every listing of this warrant until it expires."
+    if case.warrant.access.listings:
+        return "You have released every listing so far."
+    return "The service has listed no window of this warrant yet; a standing release would cover what it lists later."
+
+
+def release(desk: Desk, service: Service, digest: bytes, *, standing: bool = False, patience: float = 60.0) -> Released:
+    """Releases every listing of the warrant, or gives a standing release, and hands the shares over once the ledger has that.
+
+    Raises `Refused` with the rule if one of the listings fails a check: then nothing at all is released. `Unavailable` if the
+    ledger does not take the release within `patience` seconds; the same call later goes on.
+    """
+    fresh = desk.sync()
+    case = desk.case(fresh, digest)
+    statements = make_releases(desk, fresh, case, standing)
+    for statement in statements:
+        post_statement(service, statement)
+    fresh, case = _wait(desk, case, case.to_release if not standing else (), standing, patience)
+    return Released(digest, len(statements), desk.hand_over(service, fresh, case), case.standing)
+
+
+def make_releases(desk: Desk, fresh: Fresh, case: Case, standing: bool) -> list[bytes]:
+    """The release statements to sign now; checks of every listing come first, so that it is all or nothing."""
+    verified = [desk.verify(fresh, case, digest) for digest in case.to_release]
+    if standing and not case.standing:
+        return [desk.release(case, None)]
+    if not case.warrant.access.listings and not case.standing:
+        raise NotFound(
+            "The ledger has no listing of this warrant to release; wait for one, or give a standing release."
+        )
+    return [desk.release(case, listing) for listing in verified]
+
+
+def _wait(desk: Desk, case: Case, listings: Sequence[bytes], standing: bool, patience: float) -> tuple[Fresh, Case]:
+    """Follows the ledger until it has this holder's releases."""
+    deadline = time.monotonic() + patience
+    while True:
+        fresh = desk.sync()
+        now = desk.case(fresh, case.warrant.digest)
+        wanted = [None] if standing else list(listings)
+        if all(in_ledger(now.warrant.access, case.position, digest) or now.standing for digest in wanted):
+            return fresh, now
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                "The ledger has not taken the release yet; run the same command again later, it goes on from here."
+            )
+        time.sleep(0.2)
+
+
+def follow(desk: Desk, service: Service) -> list[Released]:
+    """Hands over what releases in the ledger cover and the opener does not have yet: a standing release's later listings."""
+    fresh = desk.sync()
+    waiting = [case for case in desk.cases(fresh) if case.to_hand_over]
+    return [Released(case.warrant.digest, 0, desk.hand_over(service, fresh, case), case.standing) for case in waiting]
+
+
+def release_offline(desk: Desk, digest: bytes, *, standing: bool = False) -> bytes:
+    """Releases and shares as one file, to be carried to a machine with a network. The shares are sealed to the opener's key.
+
+    Raises `Refused` with the rule if a listing fails a check.
+    """
+    fresh = desk.sync()
+    case = desk.case(fresh, digest)
+    posts: list[tuple[str, bytes]] = [
+        ("/v1/ledger", statement) for statement in make_releases(desk, fresh, case, standing)
+    ]
+    for listing_digest in (*case.to_release, *case.to_hand_over):
+        sealed = desk.shares(case, desk.verify(fresh, case, listing_digest))
+        posts.append((f"/v1/warrants/{digest.hex()}/shares", sealed.encode()))
+    return cbor.encode((cbor.tag("outbox"), posts))
+
+
+def submit(service: Service, outbox: bytes, patience: float = 60.0) -> int:
+    """Sends what `release_offline` made: releases first, shares once the ledger has those. Gives the number of things sent."""
+    match cbor.decode(outbox, OUTBOX_MAX):
+        case ("counterseal/v1/outbox", tuple(posts)):
+            for post in posts:
+                _send(service, post, time.monotonic() + patience)
+            return len(posts)
+    raise Refused("E5", "The file is no outbox of `custodian release`.")
+
+
+def _send(service: Service, post: object, deadline: float) -> None:
+    match post:
+        case ("/v1/ledger", bytes(statement)):
+            post_statement(service, statement)
+        case (str(path), bytes(sealed)) if path.startswith("/v1/warrants/") and path.endswith("/shares"):
+            _send_shares(service, bytes.fromhex(path.split("/")[3]), sealed, deadline)
+        case _:
+            raise Refused("E6", "The outbox holds something that is neither a release nor shares.")
+
+
+def _send_shares(service: Service, warrant: bytes, sealed: bytes, deadline: float) -> None:
+    while True:
+        try:
+            post_shares(service, warrant, sealed)
+            return
+        except Conflict:
+            return
+        except CountersealError as error:
+            if error.code != "R10" or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)  # the release is not in the ledger yet

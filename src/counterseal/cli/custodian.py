@@ -1,0 +1,286 @@
+"""`counterseal custodian`: keys, review in words, release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from counterseal.access import carrier, ceremony, keysets, signing, words
+from counterseal.access import custodian as work
+from counterseal.access.desk import Desk
+from counterseal.access.home import Home
+from counterseal.access.http import Service
+from counterseal.access.log import Folder
+from counterseal.access.rules import Rules, pinned_charter
+from counterseal.protocol.charter import Charter
+from counterseal.protocol.errors import BadInput, NotFound
+from counterseal.protocol.keyset import Keyset
+
+from .charter import quarter_number, quarter_option
+from .homes import (
+    FILE,
+    FOLDER,
+    agree,
+    home_option,
+    json_option,
+    open_home,
+    passphrase,
+    read_file,
+    service_option,
+    show,
+    show_json,
+)
+
+
+@click.group()
+def custodian() -> None:
+    """Decide, as a member of a custodian body, what may be opened."""
+
+
+@custodian.command()
+@click.option("--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there.")
+@click.option("--body", required=True, help="The custodian body.")
+@click.option("--member", required=True, help="The member's name.")
+@click.option("--lock/--no-lock", default=True, show_default=True, help="Lock the keys under a passphrase.")
+@click.option(
+    "--passphrase-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Instead of asking."
+)
+def keygen(home: Path, body: str, member: str, lock: bool, passphrase_file: Path | None) -> None:
+    """Draw a member's keys and print where its card is: `charter new` is given that file."""
+    made = work.create(home, body, member, passphrase(passphrase_file, new=True) if lock else None)
+    click.echo(f"{member} of {body} has keys in {home}. Give {home / 'card'} to whoever drafts the charter.")
+    click.echo(f"The key is {made.signer.kid.hex()}; read it out to them over another channel.")
+
+
+@custodian.command(name="sealing-key")
+@home_option
+@service_option
+@quarter_option
+def sealing_key(home: Path, passphrase_file: Path | None, service_url: str | None, quarter_text: str | None) -> None:
+    """Draw this member's fresh sealing key for a quarter and deliver it to the service and to each witness."""
+    opened, service, rules = _online(home, passphrase_file, service_url)
+    quarter = quarter_number(quarter_text)
+    silent = keysets.deliver(opened, rules.latest, quarter, service)
+    click.echo(f"The key for {words.quarter_name(quarter)} is delivered.")
+    if silent:
+        click.echo(f"These witnesses did not answer: {words.names(silent)}. The others have it.")
+
+
+@custodian.command()
+@click.argument("file", type=FILE)
+@home_option
+@service_option
+@click.option("--yes", is_flag=True, help="Sign without being asked.")
+def sign(file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, yes: bool) -> None:
+    """Sign a charter's or a keyset's file, after it was shown in words."""
+    data, opened = read_file(file, "file"), open_home(home, passphrase_file)
+    if b"counterseal/v1/keyset" in data[:64]:
+        _, _, rules = _online(home, passphrase_file, service_url)
+        keyset = Keyset.decode(signing.payload_of(data, Keyset.limit))
+        show(words.keyset(keyset, rules.charter(keyset.charter_digest)))
+        agree(f"Sign this keyset as {opened.card.name}?", yes)
+        signed = ceremony.sign_keyset(opened, rules, data, keyset.quarter)
+    else:
+        record, digest = ceremony.charter_in(data)
+        show(words.charter(record, digest))
+        agree(f"Sign this charter as {opened.card.name}?", yes)
+        signed = ceremony.sign_charter(opened, data, service_url)
+    file.write_bytes(signed)
+    click.echo(
+        f"{opened.card.name} signed; {len(signing.signers_of(signed, max(Charter.limit, Keyset.limit)))} have so far."
+    )
+
+
+@custodian.command()
+@click.argument("bundle", type=FOLDER, required=False)
+@home_option
+@service_option
+@json_option
+def review(
+    bundle: Path | None, home: Path, passphrase_file: Path | None, service_url: str | None, as_json: bool
+) -> None:
+    """Say in words what waits for this member: from the service, or from a BUNDLE carried to this machine."""
+    desk = _desk(open_home(home, passphrase_file), service_url, bundle)
+    reviewed = work.review(desk)
+    if as_json:
+        show_json([_as_json(one) for one in reviewed])
+        return
+    if not reviewed:
+        click.echo("No warrant waits for you. The ledger was read whole; there is nothing else.")
+    for one in reviewed:
+        show(list(one.lines))
+        click.echo()
+
+
+@custodian.command()
+@click.argument("bundle", type=FOLDER, required=False)
+@home_option
+@service_option
+@click.option("--warrant", "beginning", help="The warrant's digest or its beginning; needed if more than one waits.")
+@click.option("--standing", is_flag=True, help="Release also what is listed later, until the warrant expires.")
+@click.option("--out", type=FILE, help="With a BUNDLE: the file for `custodian submit`.")
+@click.option("--yes", is_flag=True, help="Release without being asked.")
+@json_option
+def release(
+    bundle: Path | None,
+    home: Path,
+    passphrase_file: Path | None,
+    service_url: str | None,
+    beginning: str | None,
+    standing: bool,
+    out: Path | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Release a warrant's listings, after they were shown in words and you said yes."""
+    if (bundle is None) != (out is None):
+        raise BadInput("A BUNDLE and --out go together: on a machine without a network the release goes into a file.")
+    opened = open_home(home, passphrase_file)
+    desk = _desk(opened, service_url, bundle)
+    chosen = _choose(work.review(desk), beginning)
+    if not as_json:
+        show(list(chosen.lines))
+    digest = chosen.case.warrant.digest
+    agree("Give a standing release?" if standing else "Release these windows?", yes)
+    if out is not None:
+        out.write_bytes(work.release_offline(desk, digest, standing=standing))
+        click.echo(f"{out} holds the release; carry it to a machine with a network and run `custodian submit {out}`.")
+        return
+    done = work.release(desk, _service(opened, service_url), digest, standing=standing)
+    if as_json:
+        show_json(
+            {"warrant": digest, "released": done.released, "handed_over": done.handed_over, "standing": done.standing}
+        )
+    else:
+        click.echo(f"Released; the shares of {words.count(done.handed_over, 'listing')} are with the opener.")
+
+
+@custodian.command()
+@home_option
+@service_option
+def follow(home: Path, passphrase_file: Path | None, service_url: str | None) -> None:
+    """Hand over the shares that earlier releases cover, such as later listings under a standing release."""
+    opened = open_home(home, passphrase_file)
+    done = work.follow(_desk(opened, service_url, None), _service(opened, service_url))
+    click.echo(f"The shares of {words.count(sum(one.handed_over for one in done), 'listing')} were handed over.")
+
+
+@custodian.command()
+@home_option
+@service_option
+@click.option(
+    "--position",
+    "positions",
+    type=int,
+    multiple=True,
+    required=True,
+    help="The holder the bundle is for; may be repeated.",
+)
+@click.option("--seen", type=FILE, help="What `custodian seen` wrote on the machine without a network.")
+@click.option("--out", required=True, type=FOLDER, help="The folder to carry there.")
+def fetch(
+    home: Path,
+    passphrase_file: Path | None,
+    service_url: str | None,
+    positions: tuple[int, ...],
+    seen: Path | None,
+    out: Path,
+) -> None:
+    """Gather, as an issuer or opener, all that a custodian needs on a machine without a network."""
+    opened = open_home(home, passphrase_file)
+    start = read_file(seen, "file") if seen else None
+    count = carrier.fetch(opened, _service(opened, service_url), out, positions, start)
+    click.echo(
+        f"{out} holds the ledger and {words.count(count, 'listing')}. Nothing in it needs to be trusted: it is all checked."
+    )
+
+
+@custodian.command()
+@home_option
+@click.option("--out", required=True, type=FILE, help="The file for `custodian fetch --seen`.")
+def seen(home: Path, passphrase_file: Path | None, out: Path) -> None:
+    """Write how far this machine has read log and ledger, so that the next bundle holds only what is new."""
+    opened = open_home(home, passphrase_file)
+    out.write_bytes(carrier.seen(opened))
+    kids = [holder.key.kid for holder in pinned_charter(opened).holders]
+    place = (
+        f" Under the first charter your position is {kids.index(opened.signer.kid)}."
+        if opened.signer.kid in kids
+        else ""
+    )
+    click.echo(f"{out} says how far this machine has read.{place}")
+
+
+@custodian.command()
+@click.argument("file", type=FILE)
+@home_option
+@service_option
+def submit(file: Path, home: Path, passphrase_file: Path | None, service_url: str | None) -> None:
+    """Send what `custodian release BUNDLE --out FILE` made."""
+    opened = open_home(home, passphrase_file)
+    count = work.submit(_service(opened, service_url), read_file(file, "outbox"))
+    click.echo(f"{words.count(count, 'statement')} sent.")
+
+
+@custodian.command(name="destroy-key")
+@home_option
+@click.option("--charter", "charter_text", required=True, help="Digest of the charter the key is under.")
+@quarter_option
+@click.option("--yes", is_flag=True, help="Destroy without being asked.")
+def destroy_key(
+    home: Path, passphrase_file: Path | None, charter_text: str, quarter_text: str | None, yes: bool
+) -> None:
+    """Destroy a quarter's sealing key after the charter's retention. Destroy its back-ups too."""
+    opened, quarter = open_home(home, passphrase_file), quarter_number(quarter_text)
+    digest = bytes.fromhex(charter_text)
+    if opened.sealing_key(digest, quarter) is None:
+        raise NotFound(f"This home has no sealing key of {words.quarter_name(quarter)} under that charter.")
+    agree(f"Destroy the key of {words.quarter_name(quarter)} for ever?", yes)
+    opened.destroy_sealing_key(digest, quarter)
+    click.echo("The key is destroyed here. What was sealed to it is closed for this holder, for good.")
+
+
+def _service(home: Home, service_url: str | None) -> Service:
+    return Service(service_url or home.service_url(), home.domain() or "", home.signer)
+
+
+def _online(home: Path, passphrase_file: Path | None, service_url: str | None) -> tuple[Home, Service, Rules]:
+    opened = open_home(home, passphrase_file)
+    service, rules = _service(opened, service_url), Rules(opened)
+    rules.sync(service)
+    return opened, service, rules
+
+
+def _desk(home: Home, service_url: str | None, bundle: Path | None) -> Desk:
+    return Desk(home, _service(home, service_url)) if bundle is None else Desk(home, Folder(bundle), offline=True)
+
+
+def _choose(reviewed: list[work.Reviewed], beginning: str | None) -> work.Reviewed:
+    found = [
+        one for one in reviewed if beginning is None or one.case.warrant.digest.hex().startswith(beginning.lower())
+    ]
+    if not found:
+        raise NotFound("No such warrant waits for you.")
+    if len(found) > 1:
+        digests = words.names([one.case.warrant.digest.hex()[:16] for one in found])
+        raise BadInput(f"{len(found)} warrants wait: {digests}. Say which with --warrant.")
+    return found[0]
+
+
+def _as_json(one: work.Reviewed) -> dict[str, object]:
+    warrant = one.case.warrant
+    return {
+        "warrant": warrant.digest,
+        "accounts": list(warrant.warrant.account_ids),
+        "from": warrant.warrant.start,
+        "until": warrant.warrant.until,
+        "ground": warrant.warrant.ground,
+        "expires": warrant.warrant.expires,
+        "windows": sum(len(listing.windows) for listing in one.listings),
+        "units": max((listing.units for listing in one.listings), default=0),
+        "units_allowed": warrant.warrant.units,
+        "refused": list(one.refused),
+        "standing": one.case.standing,
+        "words": list(one.lines),
+    }
