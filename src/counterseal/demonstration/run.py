@@ -1,0 +1,197 @@
+"""The demonstration from start to end, and what it reports."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.resources
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from counterseal.access.http import Service, get_array
+from counterseal.demonstration.access import Access, verify
+from counterseal.demonstration.chat import read_chat
+from counterseal.demonstration.domain import APPROVER, BODIES, REQUESTER, WITNESSES, Domain, build, folder
+from counterseal.demonstration.plan import Plan, days, make_plan
+from counterseal.demonstration.replay import Members, Replayed
+from counterseal.demonstration.story import Story
+from counterseal.protocol.errors import BadInput, Unavailable
+from counterseal.tlog.periods import decode_period_root
+
+Result = dict[str, Any]
+_NOTICE_SECONDS = 60.0
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What was asked for on the command line. `out` is absolute, and new or empty."""
+
+    chat: Path | None
+    members: int | None
+    target: str | None
+    first: str | None
+    last: str | None
+    direction: str
+    out: Path
+    headless: bool
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What the live part came to: the replay, what was opened, and how many windows with frames the domain has."""
+
+    replayed: Replayed
+    windows_opened: int
+    frames_opened: int
+    windows: int
+
+
+def demonstrate(options: Options, story: Story, done: Callable[[Result], None]) -> None:
+    """Runs it all; `done` gets the report. Unless headless, everything stays up until Ctrl-C. Raises `CountersealError`."""
+    plan = _plan(options)
+    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise BadInput(f"{options.out} is there already and not empty; name a new folder.")
+    options.out.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    story.chapter("A domain is set up")
+    story.say(f"Everything goes into {options.out}.")
+    domain = build(options.out, plan, int(time.time()), story.say)
+    try:
+        shown = asyncio.run(_live(domain, plan, story, options.out))
+        story.say(f"All of it took {time.monotonic() - started:.0f} seconds.")
+        if options.headless:
+            domain.stop()  # before the report: the ledger goes on ticking, and the sizes told should be those that stay
+        done(_report(domain, plan, shown, options.out))
+        if not options.headless:
+            _stay(domain, story, plan)
+    finally:
+        domain.stop()
+
+
+def _plan(options: Options) -> Plan:
+    path = options.chat
+    if path is None:
+        path = Path(str(importlib.resources.files("counterseal") / "demo_data" / "sample.jsonl"))
+    return make_plan(read_chat(path), options.members, options.target, options.first, options.last, options.direction)
+
+
+async def _live(domain: Domain, plan: Plan, story: Story, out: Path) -> Shown:
+    members = Members(domain, plan)
+    try:
+        await members.join(story.say)
+        story.chapter("People talk")
+        with story.counting("messages sent", len(plan.lines)) as bar:
+            replayed = await members.replay(lambda sent: bar.update(bar.task_ids[0], completed=sent))
+        story.say(
+            f"{replayed.shown} times a device showed a message it had verified; {replayed.refused} times it refused one."
+        )
+        access = Access(domain, plan, replayed.accounts[plan.target])
+        opened = await asyncio.to_thread(_open, access, domain, story, out)
+        await _notified(members, plan, story)
+        return Shown(replayed, *opened, await asyncio.to_thread(_windows, domain))
+    finally:
+        await members.stop()
+
+
+def _open(access: Access, domain: Domain, story: Story, out: Path) -> tuple[int, int]:
+    story.chapter("A warrant")
+    access.order(story.say)
+    story.say("Both stand in the ledger, under a checkpoint that the witnesses cosigned. A custodian is shown:")
+    story.quote(access.review())
+    access.release(story.say)
+    story.chapter("The opening")
+    opened = access.open(out / "evidence")
+    story.say("The opener joined the shares, proved each window's key, and wrote the evidence.")
+    keys = [key for group in ("log", "ledger", "witnesses") for key in domain.keys[group]]
+    verify(out / "evidence", keys)
+    story.say(
+        "Anybody with the log's and the witnesses' keys can check it; `evidence verify` just did, and all of it holds."
+    )
+    return opened
+
+
+async def _notified(members: Members, plan: Plan, story: Story) -> None:
+    until = time.monotonic() + _NOTICE_SECONDS
+    while not await members.notices(plan.target):
+        if time.monotonic() > until:
+            raise Unavailable(f"No notice has reached {plan.target}.")
+        await asyncio.sleep(0.5)
+    story.chapter("The notice")
+    story.say(f"{plan.target} was told: the notice is in the log, and the app found it and proved it.")
+    other = next(name for name in plan.members if name != plan.target)
+    if not await members.notices(other):
+        story.say(f"{other}'s app tried every notice too: none was for {other}.")
+
+
+def _windows(domain: Domain) -> int:
+    """How many windows of the domain have frames, by the logged period roots."""
+    total, after = 0, -1
+    while rows := get_array(Service(domain.url), "/v1/periods" + (f"?after={after}" if after >= 0 else "")):
+        total += sum(decode_period_root(record).windows for _, record in rows)
+        after = int(rows[-1][0])
+    return total
+
+
+def _report(domain: Domain, plan: Plan, shown: Shown, out: Path) -> Result:
+    replayed = shown.replayed
+    first, last = days(plan)
+
+    def tree(name: str) -> Result:
+        directory = domain.root / "service" / name
+        size = int((directory / "checkpoint").read_text(encoding="utf-8").split("\n")[1])
+        return {"directory": str(directory), "size": size, "keys": domain.keys[name]}
+
+    def folders(kind: str, names: list[str]) -> dict[str, str]:
+        return {name: str(folder(domain.root, kind, name)) for name in names}
+
+    return {
+        "messages_sent": replayed.sent,
+        "messages_shown": replayed.shown,
+        "messages_refused": replayed.refused,
+        "accounts": len(replayed.accounts),
+        "windows": shown.windows,
+        "warrant": {
+            "account": replayed.accounts[plan.target],
+            "from": first,
+            "until": last,
+            "direction": plan.direction,
+            "windows_opened": shown.windows_opened,
+            "frames_opened": shown.frames_opened,
+        },
+        "log": {**tree("log"), "witnesses": domain.keys["witnesses"]},
+        "ledger": tree("ledger"),
+        "evidence": str(out / "evidence"),
+        "folders": {
+            "service": str(domain.root / "service"),
+            "members": {name: str(folder(domain.root, "members", plan.handles[name])) for name in plan.members},
+            "custodians": folders("custodians", [member for members in BODIES.values() for member in members]),
+            "witnesses": folders("witnesses", list(WITNESSES)),
+            "issuers": folders("issuers", [REQUESTER, APPROVER]),
+        },
+    }
+
+
+def _stay(domain: Domain, story: Story, plan: Plan) -> None:
+    home = folder(domain.root, "members", plan.handles[plan.target])
+    story.chapter("Try it yourself; Ctrl-C ends it")
+    story.say(f"The service: {domain.url}")
+    story.quote(
+        [
+            f"counterseal read --home {home}",
+            f"counterseal notices --home {home}",
+            f"counterseal charter show --service {domain.url}",
+            f"counterseal warrant status --home {folder(domain.root, 'issuers', REQUESTER)}",
+        ]
+    )
+    stop = threading.Event()
+    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while not stop.wait(1.0):
+            domain.check()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    story.say("Stopped. The folders stay.")
