@@ -51,7 +51,7 @@ lint: $(BUILT) ## formatting, linters, strict types, the house's floors
 	@cargo clippy --quiet --release --locked --all-targets -- --deny warnings
 
 bench: $(BUILT) ## each benchmark prints a table and a ratio against a peer or a limit
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(PYTHON) "$$file"; done
+	@set -e; for file in $(basename $(notdir $(wildcard benchmarks/bench_*.py))); do echo "== $$file"; $(PYTHON) -m benchmarks.$$file; done
 
 clean: ## remove all that make has made
 	@rm -rf .venv .tools target .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

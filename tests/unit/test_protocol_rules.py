@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LETTERS = "EXLSFVCKAWRON"
+LETTERS = "EXLSFVCKAWRONM"
 ROW = re.compile(rf"^\| ([{LETTERS}]\d{{1,2}}) \|", re.MULTILINE)
 QUOTED = re.compile(rf'["\[]([{LETTERS}]\d{{1,2}})["\\]')
 

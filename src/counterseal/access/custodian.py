@@ -142,8 +142,8 @@ def release_offline(desk: Desk, digest: bytes, *, standing: bool = False) -> byt
         ("/v1/ledger", statement) for statement in make_releases(desk, fresh, case, standing)
     ]
     for listing_digest in (*case.to_release, *case.to_hand_over):
-        sealed = desk.shares(case, desk.verify(fresh, case, listing_digest))
-        posts.append((f"/v1/warrants/{digest.hex()}/shares", sealed.encode()))
+        statement = desk.shares(case, desk.verify(fresh, case, listing_digest))
+        posts.append((f"/v1/warrants/{digest.hex()}/shares", statement))
     return cbor.encode((cbor.tag("outbox"), posts))
 
 

@@ -17,7 +17,7 @@ from counterseal.protocol.access_state import Access
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.decision import VerifiedWarrant
 from counterseal.protocol.errors import Conflict, NotFound, Refused
-from counterseal.protocol.release import Release, SealedShares, seal_shares
+from counterseal.protocol.release import Release, seal_shares
 
 from . import holder, listings, store
 from .home import Home
@@ -115,10 +115,11 @@ class Desk:
             return store.read(self._place(case.warrant.digest, listing, "release"), "release")
         return None
 
-    def shares(self, case: Case, listing: holder.VerifiedListing) -> SealedShares:
-        """This holder's shares, sealed to the opener. For a release that the ledger has; see `hand_over`."""
+    def shares(self, case: Case, listing: holder.VerifiedListing) -> bytes:
+        """This holder's shares, sealed to the opener and signed. For a release that the ledger has; see `hand_over`."""
         record = holder.open_own_shares(listing, case.position, self.rules.keysets, self.home.sealing_key)
-        return seal_shares(self.home.signer, record, case.warrant.warrant.opener_key)
+        sealed = seal_shares(self.home.signer, record, case.warrant.warrant.opener_key)
+        return sign([self.home.signer], sealed.encode())
 
     def hand_over(self, service: Service, fresh: Fresh, case: Case) -> int:
         """Hands over the shares of each listing that this holder's release in the ledger covers; gives how many listings.
@@ -128,8 +129,7 @@ class Desk:
         count = 0
         for digest in case.to_hand_over:
             holder.check_own_release(case.warrant, digest, case.position)
-            sealed = self.shares(case, self.verify(fresh, case, digest))
-            post_shares(service, case.warrant.digest, sealed.encode())
+            post_shares(service, case.warrant.digest, self.shares(case, self.verify(fresh, case, digest)))
             self.handed(case.warrant.digest, digest)
             count += 1
         return count
@@ -150,10 +150,10 @@ def post_statement(service: Service, statement: bytes) -> None:
     service.post("/v1/ledger", (statement,))
 
 
-def post_shares(service: Service, warrant: bytes, sealed: bytes) -> None:
-    """Hands sealed shares over; shares that are there already are no error."""
+def post_shares(service: Service, warrant: bytes, statement: bytes) -> None:
+    """Hands sealed, signed shares over, whoever carries them; shares that are there already are no error."""
     with suppress(Conflict):
-        service.post(f"/v1/warrants/{warrant.hex()}/shares", (sealed,), signed=True)
+        service.post(f"/v1/warrants/{warrant.hex()}/shares", (statement,))
 
 
 def in_ledger(access: Access, position: int, listing: bytes | None) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import msgspec
 
@@ -178,15 +177,14 @@ class Rules:
         Each is verified by its custodians' quorum (W18); one that is shown stands in the log as well.
         """
         shown: list[bytes] = []
-        with suppress(NotFound):  # a service that has none to show
-            for row in get_array(source, "/v1/revocations"):
-                match row:
-                    case (bytes(statement), int(index)):
-                        if self.log.prove(source, entry_hash(statement)) != index:
-                            raise Refused("W18", "A revocation does not stand in the log where the service says.")
-                        shown.append(statement)
-                    case _:
-                        raise Refused("E6", "An answer of /v1/revocations is not [[statement, index], ...].")
+        for row in get_array(source, "/v1/revocations"):
+            match row:
+                case (bytes(statement), int(index)):
+                    if self.log.prove(source, entry_hash(statement)) != index:
+                        raise Refused("W18", "A revocation does not stand in the log where the service says.")
+                    shown.append(statement)
+                case _:
+                    raise Refused("E6", "An answer of /v1/revocations is not [[statement, index], ...].")
         folder = self.home.path / "revocations"
         kept = [store.read(place, "revocation") for place in sorted(folder.glob("*"))] if folder.is_dir() else []
         for statement in (*shown, *kept):

@@ -90,6 +90,8 @@ async def _register(session: Session, conversation: bytes) -> None:
         vault.execute(
             "UPDATE client_conversation SET state = 'active' WHERE id = ? AND state = 'creating'", conversation
         )
+    if session.watch is not None:
+        await session.watch(conversation, 0)
 
 
 async def add(session: Session, conversation: bytes, handles: Sequence[str]) -> None:

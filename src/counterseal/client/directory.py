@@ -45,6 +45,7 @@ CHAIN_FRESH = 24 * 3600
 _CHARTERS_EVERY = 60.0  # seconds of real time between looks at the list of charters and keysets
 _OWN_EVERY = 3600.0  # the directory's root is logged hourly, so one's own account is looked at hourly
 _NOT_YET = 40  # quarters of a second to wait for a statement that was just made to come under a checkpoint
+_NAMELESS_FRESH = 60  # seconds, for an account so new that no root named it when it was looked up
 _ROOT_TRIES = 8  # half seconds
 
 
@@ -396,9 +397,9 @@ class Known:
 
     def device(self, account: bytes, device: bytes) -> str:
         """ "active", "revoked" or "unknown"."""
-        row = self._vault.one("SELECT checked_at FROM client_account WHERE account = ?", account)
+        row = self._vault.one("SELECT checked_at, handle FROM client_account WHERE account = ?", account)
         recent = self._directory.just_looked(account)
-        if row is None or (time.time() - row[0] > CHAIN_FRESH and not recent):
+        if row is None or (time.time() - row[0] > (CHAIN_FRESH if row[1] else _NAMELESS_FRESH) and not recent):
             raise Need([account])
         found = self._vault.one("SELECT account, revoked FROM client_account_device WHERE device = ?", device)
         if found is None or found[0] != account:

@@ -159,10 +159,12 @@ def changes(
 
 def names(vault: Vault, accounts: Sequence[bytes]) -> str:
     """Accounts in words: handles where the directory gave one, else the first digits of the id."""
+    me = vault.get("account")
     known = []
     for account in sorted(set(accounts)):
         row = vault.one("SELECT handle FROM client_account WHERE account = ?", account)
-        known.append(str(row[0]) if row and row[0] else account.hex()[:8])
+        handle = vault.get("handle") if account == me else row[0] if row else None
+        known.append(str(handle) if handle else account.hex()[:8])
     return ", ".join(known) if known else "nobody else"
 
 

@@ -9,11 +9,12 @@ from msgspec import Meta
 
 from counterseal.protocol.access_state import Access
 from counterseal.protocol.charter import VerifiedCharter
+from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.errors import NotAuthorised, NotFound, Refused
 from counterseal.protocol.record import Part
 from counterseal.protocol.release import Listing, SealedShares
-from counterseal.service.api.http import Answer, InstitutionCall
+from counterseal.service.api.http import Answer, Call, InstitutionCall
 from counterseal.service.store import access as table
 from counterseal.service.store import conversations, windows
 from counterseal.service.store.access import ListingRow, SharesRow
@@ -23,9 +24,9 @@ _PAGE = 100
 
 
 class Posted(Part, frozen=True):
-    """`[sealed-shares]`."""
+    """`[sealed-shares, COSE_Sign by their holder]`."""
 
-    record: Annotated[bytes, Meta(max_length=SealedShares.limit)]
+    statement: Annotated[bytes, Meta(max_length=SealedShares.limit + 8_192)]
 
 
 async def listings(call: InstitutionCall) -> Answer:
@@ -49,14 +50,19 @@ async def material(call: InstitutionCall) -> Answer:
     return [_material_row(call, window) for window in _windows(call, row)[after : after + limit]]
 
 
-async def post_shares(call: InstitutionCall) -> Answer:
-    """`POST /v1/warrants/{digest}/shares`: from the holder itself, once its release is in the ledger (R10)."""
+async def post_shares(call: Call) -> Answer:
+    """`POST /v1/warrants/{digest}/shares`: signed by the holder, whoever carries them, once its release is in the ledger (R10).
+
+    The signature is what keeps anybody else from taking the holder's place with shares that do not open.
+    """
     service, warrant = call.service, call.hex("digest")
-    data = call.decode(Posted).record
+    statement = ReceivedSign.decode(call.decode(Posted).statement, SealedShares.limit)
+    data = statement.payload
     record = SealedShares.decode(data)
     if record.warrant_digest != warrant:
         raise Refused("R11", "The shares are of another warrant than the address says.")
-    await _require_holder(call, record.position)
+    holder = (await _charter(call)).check_holder(record.position)
+    statement.verify({holder.kid: holder})
     if record.position not in (await _access(call)).released_by(record.listing_digest):
         raise Refused("R10", "This holder's release is not in the ledger yet; it comes before the shares.")
 
@@ -72,14 +78,14 @@ async def shares(call: InstitutionCall) -> Answer:
     return [[row.sealed for row in table.shares(call.service.store.reader, call.hex("digest"))]]
 
 
-async def _access(call: InstitutionCall) -> Access:
+async def _access(call: Call) -> Access:
     state = await call.service.ledger.current()
     if state is None:
         raise NotFound("The ledger has no such warrant.", code="warrant")
     return state.access(call.hex("digest"))
 
 
-async def _charter(call: InstitutionCall) -> VerifiedCharter:
+async def _charter(call: Call) -> VerifiedCharter:
     """The charter that the warrant names: its holders are the ones."""
     return call.service.charters.charter((await _access(call)).warrant.charter_digest).verified
 
@@ -94,7 +100,7 @@ def _listing(call: InstitutionCall) -> ListingRow:
 
 async def _require_holder(call: InstitutionCall, position: int) -> None:
     if (await _charter(call)).check_holder(position).kid != call.caller.kid:
-        raise NotAuthorised("A holder fetches and hands over for its own position alone.", code="other-holder")
+        raise NotAuthorised("A holder fetches for its own position alone.", code="other-holder")
 
 
 def _require_opener_or_issuer(call: InstitutionCall) -> None:

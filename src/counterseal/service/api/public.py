@@ -58,6 +58,11 @@ async def keysets(call: Call) -> Answer:
     ]
 
 
+async def revocations(call: Call) -> Answer:
+    """`GET /v1/revocations`."""
+    return [[row.statement, row.log_index] for row in call.service.charters.revocations]
+
+
 async def log_file(call: Call) -> Answer:
     """`GET /log/...`: a tlog-tiles directory."""
     return _tlog_file(call.service.log, call.params["path"])

@@ -1,0 +1,62 @@
+"""Members as processes of their own, so that a test can kill them at any step."""
+
+import json
+import os
+import subprocess
+import sys
+
+
+class AgentDied(Exception):
+    """The process ended instead of answering; `status` is its exit status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class AgentProcess:
+    """One `python -m counterseal.client.agent`."""
+
+    def __init__(self, home, failpoint: str | None = None) -> None:
+        environment = {**os.environ}
+        environment.pop("COUNTERSEAL_CLIENT_FAILPOINT", None)
+        if failpoint is not None:
+            environment["COUNTERSEAL_CLIENT_FAILPOINT"] = failpoint
+        command = [sys.executable, "-m", "counterseal.client.agent", "--home", str(home)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def tell(self, **command):
+        """The result of a command that may be refused. Raises AgentDied."""
+        try:
+            self.process.stdin.write(json.dumps(command).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        line = self.process.stdout.readline()
+        if not line:
+            raise AgentDied(self.process.wait())
+        return json.loads(line)
+
+    def do(self, **command):
+        """The result of a command that has to succeed."""
+        result = self.tell(**command)
+        assert result["ok"], result
+        return result
+
+    def kill(self):
+        self.process.kill()
+        self.close()
+
+    def close(self):
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        self.process.wait(30)
+        self.process.stdout.close()

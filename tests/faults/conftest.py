@@ -1,0 +1,3 @@
+"""Faults need whole systems."""
+
+from tests.system.conftest import domain  # noqa: F401 - a fixture

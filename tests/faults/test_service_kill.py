@@ -1,0 +1,273 @@
+"""Kill -9 at every durable write of the service, before it and after it, under traffic: what was acknowledged is there, nothing is half
+written, and neither log forks. The witnesses live through it, so a fork would be refused by them and seen here."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.service_domain import DOMAIN, Domain, Person, Refusal, domain_in, eventually
+
+from counterseal.protocol.approval import Approval
+from counterseal.protocol.cbor import H, tag
+from counterseal.protocol.cose import sign
+from counterseal.protocol.keys import SealingKey
+from counterseal.protocol.keyset import HolderKey
+from counterseal.protocol.warrant import Warrant
+from counterseal.tlog.checkpoint import Checkpoint, log_keys, parse_checkpoint, verify_cosigned
+from counterseal.tlog.note import parse_note
+from counterseal.tlog.proof import verify_consistency, verify_inclusion
+from counterseal.tlog.tree import leaf_hash
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
+
+GONE = (OSError, http.client.HTTPException)
+
+
+class Traffic:
+    """One of everything, again and again; remembers what was acknowledged, and asks for it again after a restart."""
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+        self.alice, self.bob = Person(domain, "alice"), Person(domain, "bob")
+        self.alice.packages()
+        self.bob.packages()
+        self.conversation = self.alice.create()
+        self.alice.add(self.conversation, self.bob)
+        self.bob.join()
+        self.serial = 0
+        self.draft = domain.keyset_quarter + 1
+        self.round = 0
+        self.sealed: list[bytes] = []
+        self.frames: dict[bytes, tuple[int, int]] = {}
+        self.logged: dict[bytes, int] = {}
+        self.blobs: dict[bytes, bytes] = {}
+        self.offsets: dict[bytes, int] = {}
+        self.queued: list[bytes] = []
+        self.groups: dict[bytes, int] = {}
+        self.seen: dict[str, Checkpoint] = {}
+
+    def go(self) -> None:
+        """One round of each kind of write."""
+        self.round += 1
+        steps: list[Callable[[], None]] = [
+            self.account, self.group, self.frame, self.blob, self.statement, self.packages, self.profile, self.holder_key, self.clock,
+        ]  # fmt: skip
+        for step in steps:
+            step()
+
+    def account(self) -> None:
+        person = Person(self.domain, f"r{self.round}-{os.urandom(3).hex()}", register=False)
+        index = person.register()
+        entry = H([tag("entry"), person.account_statement])
+        self.logged[entry] = index - 1
+
+    def group(self) -> None:
+        """A conversation and the commit that brings the other in."""
+        conversation = self.alice.create()
+        self.groups[conversation] = 0
+        self.bob.packages(1)
+        self.groups[conversation] = self.alice.add(conversation, self.bob)
+
+    def frame(self) -> None:
+        """A window's frames in two posts, the second with the first's bytes again."""
+        self.serial += 1
+        window = self.alice.open_window(self.conversation, self.serial)
+        one, other = self.alice.seal(window, f"round {self.round}"), self.alice.seal(window, "more")
+        for batch in ([one], [one, other]):
+            stamps, refusal = self.alice.send(self.conversation, *batch)
+            assert refusal is None
+            for message, stamp in zip(batch, stamps, strict=True):
+                assert self.frames.setdefault(message, stamp) == stamp
+
+    def blob(self) -> None:
+        data = os.urandom(5_000)
+        digest = hashlib.sha256(data).digest()
+        assert self.alice.call("POST", "/v1/blobs", [digest, len(data)]) == (0,)
+        for offset in (0, 2_500):
+            target = f"/v1/blobs/{digest.hex()}?offset={offset}"
+            part = data[offset : offset + 2_500]
+            header = {"Authorization": self.alice.authorization("PATCH", target, part)}
+            status, body, _ = self.alice.http.raw("PATCH", target, part, header)
+            assert status == 200, body
+            self.offsets[digest] = offset + 2_500
+        self.blobs[digest] = data
+
+    def statement(self) -> None:
+        """A warrant and its approval: what the ledger may not lose."""
+        now, start = int(time.time()), self.domain.now() - self.domain.now() % 3600
+        warrant = Warrant(
+            DOMAIN, self.domain.charter_digest, (self.alice.account,), start, start + 3600, "sent", None, "serious crime", "normal",
+            1, self.domain.opener_key.public, now + 3600, os.urandom(4).hex(), now,
+        )  # fmt: skip
+        self.domain.http.array("POST", "/v1/ledger", [sign([self.domain.requester], warrant.encode())])
+        self.queued.append(warrant.digest())
+        approval = Approval(DOMAIN, self.domain.charter_digest, warrant.digest(), now)
+        self.domain.http.array("POST", "/v1/ledger", [sign([self.domain.approver], approval.encode())])
+
+    def packages(self) -> None:
+        self.bob.packages(1)
+        assert len(self.alice.call("POST", "/v1/key-packages/claim", [[self.bob.device]])) == 1
+
+    def profile(self) -> None:
+        self.alice.call("PUT", f"/v1/accounts/{self.alice.account.hex()}/profile", [f"Alice {self.round}"])
+
+    def holder_key(self) -> None:
+        key = HolderKey(DOMAIN, self.domain.charter_digest, self.draft, 0, SealingKey.generate().public)
+        self.domain.http.array("POST", "/v1/keysets/holder-keys", [sign([self.domain.holders[0]], key.encode())])
+        self.domain.http.array("GET", f"/v1/keysets/draft/{self.draft}")
+
+    def clock(self) -> None:
+        self.domain.step(self.domain.now() + 3600)
+
+    def check(self) -> None:
+        """After a restart: all that was acknowledged is there, once; the logs have only grown."""
+        self._check_events()
+        self._check_groups()
+        for digest, data in self.blobs.items():
+            path = f"/v1/blobs/{digest.hex()}"
+            header = {"Authorization": self.alice.authorization("GET", path, b"")}
+            assert self.alice.http.raw("GET", path, b"", header)[:2] == (200, data)
+        for digest, offset in self.offsets.items():
+            if digest not in self.blobs:
+                [held] = self.alice.call("POST", "/v1/blobs", [digest, 5_000])
+                assert held >= offset
+        for name in ("log", "ledger"):
+            self._check_growth(name)
+        for entry, index in self.logged.items():
+            proof = eventually(lambda entry=entry: self.domain.http.array("GET", f"/v1/log/proof/{entry.hex()}"))
+            root = self._checkpoint(proof[3].encode(), "log")
+            verify_inclusion(leaf_hash(entry), index, proof[1], root.root, proof[2])
+
+    def check_ledger(self) -> None:
+        """Every warrant that was taken comes to its listing."""
+        for digest in self.queued:
+            path = f"/v1/warrants/{digest.hex()}/shares"
+            assert self.domain.institution(self.domain.opener, "GET", path) == ((),)
+        eventually(lambda: self.domain.http.array("GET", "/v1/ledger/status")[3] == 0, 30)
+
+    def _check_events(self) -> None:
+        events: list[Any] = []
+        while page := self.bob.events(self.conversation, events[-1][0] if events else 0)[0]:
+            events += page
+        assert [event[0] for event in events] == list(range(1, len(events) + 1))
+        bodies = [event[3] for event in events]
+        assert len(set(bodies)) == len(bodies)
+        stored = {event[3]: (event[0], event[2]) for event in events}
+        for message, stamp in self.frames.items():
+            assert stored[message] == tuple(stamp)
+
+    def _check_groups(self) -> None:
+        """Every conversation is there; where its commit was acknowledged, the other has the Welcome."""
+        held = {row[0]: row[1] for row in self.alice.call("GET", "/v1/conversations")}
+        welcomed: dict[bytes, int] = {}
+        after = 0
+        while page := self.bob.call("GET", f"/v1/inbox?after={after}")[0]:
+            welcomed.update({row[2]: row[5] for row in page})
+            after = page[-1][0]
+        for conversation, n in self.groups.items():
+            assert held[conversation] >= n
+            assert not n or welcomed[conversation] == n
+
+    def _check_growth(self, name: str) -> None:
+        size = self.seen[name].size if name in self.seen else 0
+
+        def published() -> Checkpoint | None:
+            status, note, _ = self.domain.http.raw("GET", f"/{name}/checkpoint")
+            return self._checkpoint(note, name) if status == 200 else None
+
+        new = eventually(published)
+        assert new.size >= size
+        if size:
+            [path] = self.domain.http.array("GET", f"/v1/{name}/consistency?from={size}&to={new.size}")
+            verify_consistency(size, self.seen[name].root, new.size, new.root, path)
+        self.seen[name] = new
+
+    def _checkpoint(self, note: bytes, name: str) -> Checkpoint:
+        keys, witnesses = log_keys(self.domain.identity[name]), [w.signer.keys for w in self.domain.witnesses]
+        verify_cosigned(note, keys, witnesses, 2)
+        return parse_checkpoint(parse_note(note).text)
+
+
+@pytest.fixture(scope="module")
+def traffic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traffic]:
+    for domain in domain_in(tmp_path_factory.mktemp("kill")):
+        domain.ready()
+        yield Traffic(domain)
+
+
+WRITES = [
+    "account", "conversation", "commit", "frames", "window", "blob", "blob.append", "blob.finish", "ledger-statement",
+    "key-packages", "claim", "profile", "holder-key", "ledger-key", "clock", "period", "directory-root", "tick", "listing",
+    "log.row", "log.tile", "log.checkpoint", "ledger.row", "ledger.tile", "ledger.checkpoint",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", WRITES)
+def test_killed_at(traffic: Traffic, name: str, when: str) -> None:
+    """The process dies at its next such write; traffic goes on until it does."""
+    domain = traffic.domain
+    domain.process.kill()
+    domain.http.close()
+    if name == "ledger-key":  # it is drawn once a quarter, so let there be a new one
+        traffic.draft += 1
+    try:
+        domain.restart(f"{name}:{when}")
+        for _ in range(10):
+            traffic.go()
+            time.sleep(0.2)
+    except (*GONE, RuntimeError):
+        pass
+    domain.process.child.wait(10)
+    assert domain.process.child.returncode == -9
+    domain.process.log.close()
+    domain.restart()
+    traffic.check()
+    traffic.clock()  # a new period: how often a window may be opened again in one is bounded (L5)
+
+
+def test_killed_at_any_time(traffic: Traffic) -> None:
+    """Five kills at moments that nobody chose."""
+    domain = traffic.domain
+    for seed in range(5):
+        timer = threading.Timer(random.Random(seed).uniform(0.05, 1.5), domain.process.child.kill)
+        timer.start()
+        try:
+            while True:
+                traffic.go()
+        except (*GONE, Refusal):
+            pass
+        timer.join()
+        domain.process.child.wait(10)
+        domain.process.log.close()
+        domain.restart()
+        traffic.check()
+        traffic.clock()
+    traffic.check_ledger()
+
+
+def test_a_restored_backup_is_not_served(traffic: Traffic, tmp_path: Path) -> None:
+    """T25: a database from before what the witnesses have cosigned. The service says so and ends; it never signs a second history."""
+    domain = traffic.domain
+    domain.process.stop()
+    backup = tmp_path / "backup"
+    subprocess.run(["cp", "-a", str(domain.data), str(backup)], check=True)
+    domain.restart()
+    traffic.go()
+    traffic.check()
+    domain.process.stop()
+    subprocess.run(["rm", "-rf", str(domain.data)], check=True)
+    subprocess.run(["cp", "-a", str(backup), str(domain.data)], check=True)
+    domain.restart()
+    assert domain.process.child.wait(20) == 70
+    assert "T25" in (domain.data / "stderr").read_text()

@@ -1,0 +1,174 @@
+"""A witness killed with -9 at each durable write, before and after it: whatever it gave out before, it never cosigns another history."""
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from tests.system.access_rig import free_port
+
+from counterseal.access import ceremony, charter_file, witness
+from counterseal.access.home import Home
+from counterseal.protocol.charter import Log, VkeyPair
+from counterseal.protocol.errors import CountersealError
+from counterseal.tlog.checkpoint import Checkpoint, LogSigner, witness_keys
+from counterseal.tlog.errors import WitnessConflict, WitnessUnavailable
+from counterseal.tlog.proof import make_consistency
+from counterseal.tlog.tree import MemoryTree, leaf_hash
+from counterseal.tlog.witness import AddCheckpoint, WitnessClient
+
+pytestmark = pytest.mark.system
+
+# The program as it is, but killed by the kernel at its Nth durable write: before anything of it is done, or when all of it is.
+PROGRAM = """
+import os, signal, sys
+from counterseal.access import store, witness
+from counterseal.access.home import Home
+from pathlib import Path
+import counterseal.tlog.witness as heads
+home, number, after = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "after"
+count = 0
+def deadly(write):
+    def wrapped(*args, **kwargs):
+        global count
+        count += 1
+        if count == number and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = write(*args, **kwargs)
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    return wrapped
+opened = Home.open(home)
+heads.write_durably = deadly(heads.write_durably)
+store.write = deadly(store.write)
+witness.run(opened, service_url="http://127.0.0.1:9")
+"""
+
+
+def log_signer(name):
+    return LogSigner(f"chat.example.org/{name}", Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate())
+
+
+@pytest.fixture
+def setup(tmp_path):
+    """A witness's home that trusts a charter, and the log's own key: the test is the log, and it lies."""
+    log, ledger = log_signer("log"), log_signer("ledger")
+    homes = [Home.create(tmp_path / "homes" / name, "custodian", name) for name in ("ann", "bob")]
+    homes += [Home.create(tmp_path / "homes" / name, "issuer", name) for name in ("asks", "agrees")]
+    Home.create(tmp_path / "homes" / "opener", "opener", "opener")
+    made = witness.create(tmp_path / "homes" / "ivy", "ivy", f"127.0.0.1:{free_port()}")
+    service = ceremony.Identity(
+        "chat.example.org",
+        Log(log.keys.name, VkeyPair(*log.keys.texts())),
+        ledger.keys.name,
+        VkeyPair(*ledger.keys.texts()),
+    )
+    rules = charter_file.parse(
+        {
+            "issuer": [{"name": "asks", "roles": ["requester"]}, {"name": "agrees", "roles": ["approver"]}],
+            "ground": [{"name": "homicide"}],
+        }
+    )
+    draft = ceremony.draft(rules, ceremony.gather([tmp_path / "homes"]), service)
+    ceremony.sign_charter(made, draft.encode())
+    return made, log
+
+
+def start(home, number, when):
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(home.path), str(number), when], stdout=-3, stderr=-3)
+    client = WitnessClient(home.card.url, witness_keys(home.card.cosigner), timeout=5.0)
+    for _ in range(100):
+        try:
+            client.latest("anything")
+            break
+        except WitnessUnavailable:
+            time.sleep(0.05)
+    return process, client
+
+
+def stop(process):
+    process.kill()
+    process.wait()
+
+
+def history(name, size):
+    tree = MemoryTree()
+    for number in range(size):
+        tree.append(leaf_hash(b"common" if number == 0 else f"{name} {number}".encode()))
+    return tree
+
+
+def ask(client, log, name, old, size):
+    """The root that the witness cosigned at `size`, going on from `old`."""
+    tree = history(name, size)
+    note = log.sign(Checkpoint(log.keys.name, size, tree.root()), int(time.time()))
+    client.add_checkpoint(AddCheckpoint(old, make_consistency(old, size, tree).path, note))
+    return tree.root()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_killed_at_each_durable_write_it_never_cosigns_two_histories(setup, number, when):
+    home, log = setup
+    process, client = start(home, number, when)
+    given: dict[int, tuple[bytes, ...]] = {}
+    old = 0
+    try:
+        for size in (1, 2, 5, 9):
+            given[size] = (ask(client, log, "true", old, size),)
+            old = size
+        pytest.fail("the witness was to die on the way")
+    except WitnessUnavailable:
+        pass
+    finally:
+        stop(process)
+    assert len(given) == number - 1  # it answers only after the write: the one it died at was never given out
+
+    process, client = start(home, 0, "never")
+    try:
+        kept = head(client, log)
+        assert kept >= max(given, default=0)  # what it gave out, it remembers
+        if kept:
+            given.setdefault(kept, (history("true", kept).root(),))  # durable, so it counts as given
+        for size in (2, 5, 9, 12):  # the log tries another history, from every size it might hope for
+            for claimed in (0, 1, *given, kept):
+                with suppress(CountersealError):
+                    given[size] = (ask(client, log, "false", claimed, size), *given.get(size, ()))
+    finally:
+        stop(process)
+    names = {
+        name
+        for size, roots in given.items()
+        if size > 1
+        for name in ("true", "false")
+        if history(name, size).root() in roots
+    }
+    assert len(names) == 1  # one history, whichever was there first
+    assert kept <= 1 or names == {"true"}  # and the other one only if nothing of the first was ever cosigned
+
+
+def head(client, log):
+    """The size that a witness says it has cosigned."""
+    note = client.latest(log.keys.name)
+    return int(note.split(b"\n")[1]) if note else 0
+
+
+def test_after_a_kill_it_goes_on_from_where_it_was(setup):
+    home, log = setup
+    process, client = start(home, 2, "after")
+    ask(client, log, "true", 0, 1)
+    with pytest.raises(WitnessUnavailable):
+        ask(client, log, "true", 1, 2)
+    stop(process)
+    process, client = start(home, 0, "never")
+    try:
+        with pytest.raises(WitnessConflict) as conflict:  # the log, too, learns where the witness is
+            ask(client, log, "true", 1, 3)
+        assert conflict.value.size == 2
+        ask(client, log, "true", 2, 3)
+    finally:
+        stop(process)

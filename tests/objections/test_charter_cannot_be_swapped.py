@@ -1,0 +1,200 @@
+"""Objection: "whoever runs the service can change who holds the keys". A charter or a keyset that both quorums did not sign, or that is
+not the one pinned, is refused by everybody who reads it."""
+
+import msgspec
+import pytest
+from tests.system.access_rig import Tampered, running
+
+from counterseal.access import ceremony, keysets, signing
+from counterseal.access.home import Home
+from counterseal.access.http import Service
+from counterseal.access.rules import Rules
+from counterseal.protocol import cbor
+from counterseal.protocol.charter import Charter, ReceivedCharter
+from counterseal.protocol.cose import sign
+from counterseal.protocol.errors import CountersealError, Refused
+from counterseal.protocol.keyset import HolderKey, Keyset, ReceivedKeyset, quarter_of
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory):
+    yield from running(tmp_path_factory.mktemp("swapped"))
+
+
+@pytest.fixture
+def home(rig):
+    return rig.custodians[0]
+
+
+def rule(action):
+    with pytest.raises(CountersealError) as refused:
+        action()
+    return refused.value.code
+
+
+def successor(rig, **changes):
+    before = rig.charter
+    return msgspec.structs.replace(before.charter, version=2, previous=before.digest, **changes)
+
+
+def signed(record, homes):
+    return sign([home.signer for home in homes], record.encode())
+
+
+def test_a_charter_signed_by_all_custodians_without_the_witnesses(rig):
+    data = signed(successor(rig), rig.custodians)
+    assert rule(lambda: ReceivedCharter.decode(data).check(rig.charter)) == "C18"
+    assert rule(lambda: Service(rig.url).post("/v1/charters", (data,))) == "C18"
+
+
+def test_a_charter_signed_by_all_witnesses_without_the_custodians(rig):
+    data = signed(successor(rig), rig.witnesses)
+    assert rule(lambda: ReceivedCharter.decode(data).check(rig.charter)) == "C18"
+
+
+def test_a_charter_signed_by_the_holders_that_it_itself_brings_in(rig, tmp_path):
+    """Its own new quorums do not count: the ones before it decide."""
+    strangers = [Home.create(tmp_path / name, "custodian", name) for name in ("x", "y", "z")]
+    bodies = tuple(
+        msgspec.structs.replace(
+            body, threshold=1, members=(msgspec.structs.replace(body.members[0], key=stranger.signer.public),)
+        )
+        for body, stranger in zip(rig.charter.charter.custodians.bodies, strangers, strict=True)
+    )
+    record = successor(rig, custodians=msgspec.structs.replace(rig.charter.charter.custodians, bodies=bodies))
+    data = signed(record, [*strangers, *rig.witnesses])
+    assert rule(lambda: ReceivedCharter.decode(data).check(rig.charter)) == "X4"
+
+
+def test_a_charter_that_goes_back(rig):
+    record = msgspec.structs.replace(rig.charter.charter, version=3, previous=rig.charter.digest)
+    data = signed(record, [*rig.custodians, *rig.witnesses])
+    assert rule(lambda: ReceivedCharter.decode(data).check(rig.charter)) == "C19"
+
+
+def test_a_service_that_shows_another_first_charter(rig, home):
+    """Signed by all the same people, but not the one that this home pinned."""
+    other = signed(
+        msgspec.structs.replace(rig.charter.charter, retention=10 * 86_400), [*rig.custodians, *rig.witnesses]
+    )
+
+    def swap(asked, data):
+        return cbor.encode([[other, 0]]) if asked == "/v1/charters" else data
+
+    assert rule(lambda: Rules(home).sync(Tampered(rig.service_for(home), swap))) == "C19"
+
+
+def test_a_service_that_swaps_a_custodians_key_in_the_charter(rig, home, tmp_path):
+    own = Home.create(tmp_path / "own", "custodian", "own")
+    received = ReceivedCharter.decode(rig.charter_bytes)
+    old = rig.custodians[0].signer.public
+    payload = received.cose.payload.replace(old.ed25519, own.signer.public.ed25519).replace(
+        old.mldsa65, own.signer.public.mldsa65
+    )
+    swapped = msgspec.structs.replace(received.cose, payload=payload).encode()
+
+    def swap(asked, data):
+        return cbor.encode([[swapped, 0]]) if asked == "/v1/charters" else data
+
+    assert rule(lambda: Rules(home).sync(Tampered(rig.service_for(home), swap))) in {"X2", "X4"}
+
+
+def test_a_signer_is_shown_what_the_file_says_and_pins_it(rig, home):
+    other = msgspec.structs.replace(rig.charter.charter, retention=10 * 86_400)
+    assert rule(lambda: ceremony.sign_charter(home, other.encode())) == "conflict"
+
+
+def keyset_of(rig, home, change):
+    """What a home says to the domain's keyset with its payload changed and signed by whom the service can get to sign: nobody."""
+    [row] = rig.rules(home).keysets.values()
+    received = ReceivedKeyset.decode(row.statement)
+    statement = msgspec.structs.replace(received.cose, payload=change(received.keyset).encode()).encode()
+
+    def swap(asked, data):
+        if asked.startswith("/v1/keysets/"):
+            return cbor.encode([[row.keyset.quarter, statement, 1]])
+        return data
+
+    return rule(lambda: Rules(home).sync(Tampered(rig.service_for(home), swap)))
+
+
+def test_a_keyset_with_a_key_of_the_services_own(rig, home):
+    """The service takes a holder's place with a key that it drew itself (K3)."""
+    stranger = Home.create(rig.folder / "stranger", "custodian", "stranger")
+
+    def change(keyset):
+        record = HolderKey(keyset.domain, keyset.charter_digest, keyset.quarter, 0, stranger.reader.public)
+        keys = (sign([stranger.signer], record.encode()), *keyset.holder_keys[1:])
+        return msgspec.structs.replace(keyset, holder_keys=keys)
+
+    assert keyset_of(rig, home, change) == "K3"
+
+
+def test_a_keyset_with_two_holders_keys_exchanged(rig, home):
+    def change(keyset):
+        first, second, *rest = keyset.holder_keys
+        return msgspec.structs.replace(keyset, holder_keys=(second, first, *rest))
+
+    assert keyset_of(rig, home, change) == "K3"
+
+
+def test_a_keyset_that_nobody_signed_again_after_it_was_changed(rig, home):
+    def change(keyset):
+        key = keyset.ledger_key
+        return msgspec.structs.replace(keyset, ledger_key=msgspec.structs.replace(key, commitment=b"\x07" * 32))
+
+    assert keyset_of(rig, home, change) == "X2"
+
+
+def test_a_keyset_without_the_witnesses(rig, home):
+    """All custodians together sign a keyset for the next quarter: it needs c witnesses (K7)."""
+    quarter = quarter_of(rig.now()) + 1
+    for one in rig.custodians:
+        keysets.deliver(one, rig.charter, quarter, rig.service_for(one))
+    rules = rig.rules(home)
+    ceremony.assemble_keyset(rig.service_for(home), rules, quarter)  # the witnesses deliver their keys, too
+    payload = keysets.draft(rig.service_for(home), quarter)
+    data = sign([one.signer for one in rig.custodians], payload)
+    assert rule(lambda: ceremony.publish_keyset(Service(rig.url), rules, data)) == "K7"
+    assert rule(lambda: Service(rig.url).post("/v1/keysets", (data,))) == "K7"
+
+
+def test_a_delivered_key_that_the_service_leaves_out(rig, home):
+    """Every signer that knows of the delivery refuses (K6); its own holder does by itself (K3)."""
+    quarter = quarter_of(rig.now()) + 1
+    rules = rig.rules(home)
+    payload = keysets.draft(rig.service_for(home), quarter)
+    record = Keyset.decode(payload)
+    without = msgspec.structs.replace(record, holder_keys=(*record.holder_keys[:-1], None)).encode()
+    missing = record.holder_keys[-1] or b""
+    assert rule(lambda: keysets.check_draft(home, rules, without, quarter, [missing])) == "K6"
+    own = rules.latest.positions[home.signer.kid]
+    keys = list(record.holder_keys)
+    keys[own] = None
+    hidden = msgspec.structs.replace(record, holder_keys=tuple(keys)).encode()
+    assert rule(lambda: keysets.check_draft(home, rules, hidden, quarter)) in {"K3", "K6"}
+
+
+def test_a_second_key_for_one_place(rig):
+    """A witness keeps the first key that a holder delivers; another is a conflict that it can show."""
+    home, quarter = rig.custodians[1], quarter_of(rig.now()) + 2
+    position = rig.charter.positions[home.signer.kid]
+    witness = Service(rig.witnesses[0].card.url)
+    for number, expected in enumerate(((position,), "conflict")):
+        xwing = Home.create(rig.folder / f"key{number}", "reader", "key").reader.public
+        record = HolderKey(rig.charter.charter.domain, rig.charter.digest, quarter, position, xwing)
+        statement = sign([home.signer], record.encode())
+        if number == 0:
+            assert witness.post("/holder-keys", (statement,)) == expected
+        else:
+            assert rule(lambda statement=statement: witness.post("/holder-keys", (statement,))) == expected
+
+
+def test_signatures_over_two_drafts_do_not_make_one(rig, home):
+    first = sign([home.signer], rig.charter.charter.encode())
+    second = sign([rig.custodians[1].signer], msgspec.structs.replace(rig.charter.charter, retention=1).encode())
+    with pytest.raises(Refused) as refused:
+        signing.merge([first, second], Charter.limit)
+    assert refused.value.rule == "X4"

@@ -1,0 +1,124 @@
+"""Objection: "the custodians see only what the service shows them". A holder that is shown less than the whole ledger, or another
+one, does nothing at all: it fails closed."""
+
+import time
+
+import pytest
+from tests.system.access_rig import Tampered, running, until
+
+from counterseal.access.desk import Desk
+from counterseal.access.http import Service
+from counterseal.protocol import cbor
+from counterseal.protocol.errors import CountersealError, NotFound, Refused
+from counterseal.tlog.ledger_reader import ReaderState
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory):
+    yield from running(tmp_path_factory.mktemp("dark"))
+
+
+@pytest.fixture
+def home(rig):
+    return rig.custodians[0]
+
+
+def desk(rig, home, change, clock=lambda: int(time.time())):
+    return Desk(home, Tampered(rig.service_for(home), change), clock)
+
+
+def rule(action):
+    with pytest.raises(CountersealError) as refused:
+        action()
+    return refused.value.code
+
+
+def grown(rig, home):
+    """The number of the first chunk that this home has not read, once a published checkpoint covers it."""
+    reader = rig.desk(home)
+    size = reader.sync().size
+    number = ReaderState.decode(reader.copy.place()).chunk
+    until(lambda: int(Service(rig.url).get("/ledger/checkpoint").split(b"\n")[1]) > size)
+    return number
+
+
+def test_a_missing_chunk(rig, home):
+    path = f"/ledger/chunk/{grown(rig, home)}"
+    dark = desk(rig, home, lambda asked, data: None if asked == path else data)
+    with pytest.raises(NotFound):
+        dark.sync()
+
+
+def test_an_altered_chunk(rig, home):
+    path = f"/ledger/chunk/{grown(rig, home)}"
+    dark = desk(rig, home, lambda asked, data: data[:-1] + bytes([data[-1] ^ 1]) if asked == path else data)
+    assert rule(dark.sync) == "G1"
+
+
+def test_an_older_chunk_in_its_place(rig, home):
+    number = grown(rig, home)
+    older = Service(rig.url).get(f"/ledger/chunk/{number - 1}")
+    dark = desk(rig, home, lambda asked, data: older if asked == f"/ledger/chunk/{number}" else data)
+    assert rule(dark.sync) == "G1"
+
+
+def test_a_smaller_checkpoint_than_one_seen(rig, home):
+    old = Service(rig.url).get("/ledger/checkpoint")
+    size = rig.desk(home).sync().size
+    until(lambda: rig.desk(home).sync().size > size + 4)
+    dark = desk(rig, home, lambda asked, data: old if asked == "/ledger/checkpoint" else data)
+    assert rule(dark.sync) == "G3"
+
+
+def test_a_stale_checkpoint(rig, home):
+    """An hour is the charter's rule online: the service has stopped, or shows this holder a ledger that has."""
+    dark = desk(rig, home, lambda _, data: data, clock=lambda: int(time.time()) + 3_700)
+    assert rule(dark.sync) == "G4"
+
+
+def test_a_checkpoint_with_too_few_cosignatures(rig, home):
+    def strip(asked, data):
+        if asked != "/ledger/checkpoint":
+            return data
+        lines = data.decode().split("\n")
+        return "\n".join(line for line in lines if "gazette" not in line).encode()
+
+    assert rule(desk(rig, home, strip).sync) in {"G5", "T8"}
+
+
+def test_another_ledgers_checkpoint(rig, home):
+    log = Service(rig.url).get("/log/checkpoint")
+    dark = desk(rig, home, lambda asked, data: log if asked == "/ledger/checkpoint" else data)
+    assert rule(dark.sync).startswith(("T", "G"))
+
+
+def test_after_all_that_the_honest_ledger_is_taken(rig, home):
+    """None of the attempts left the holder stuck or changed what it knows."""
+    assert rig.desk(home).sync().size > 0
+
+
+def test_a_listing_with_another_window_than_the_ledgers(rig, home):
+    alice, _, conversation = rig.talk(rig.keyset_digest, ["one"])
+    rig.write(alice, conversation, ["two"], serial=2)
+    digest = rig.warrant(alice.account)
+    rig.listed(home, digest)
+    honest = rig.desk(home)
+    case = honest.case(honest.sync(), digest)
+    pages = {
+        number: f"/v1/warrants/{digest.hex()}/listings/{number}/holder/{case.position}"
+        for number in range(len(case.warrant.access.listings))
+    }
+
+    def cut(asked, data):
+        if asked != pages[0]:
+            return data
+        listing, rows = cbor.decode(data, 1 << 26)
+        return cbor.encode([listing, rows[:-1]])
+
+    dark = desk(rig, home, cut)
+    fresh = dark.sync()
+    with pytest.raises(Refused) as refused:
+        dark.verify(fresh, dark.case(fresh, digest), case.warrant.access.listings[0][0])
+    assert refused.value.rule == "R7"

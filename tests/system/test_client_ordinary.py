@@ -1,0 +1,84 @@
+"""An ordinary domain, by the real clock; and following through the service's death."""
+
+import asyncio
+
+import pytest
+from tests.system.domain import Domain
+
+from counterseal.client.member import Member
+from counterseal.client.windows import KEYS_KEPT
+from counterseal.protocol.errors import Refused
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def ordinary(tmp_path):
+    """A domain whose charter is no demonstration's."""
+    made = Domain(tmp_path, demonstration=False)
+    made.start()
+    yield made
+    made.stop()
+
+
+async def until(true, seconds=20.0):
+    for _ in range(int(seconds * 20)):
+        if true():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not come to pass")
+
+
+async def test_two_members_by_the_real_clock(ordinary, tmp_path):
+    alice = await Member.create_account(tmp_path / "alice", ordinary.url, "alice", "Alice", genesis=ordinary.genesis)
+    bob = await Member.create_account(tmp_path / "bob", ordinary.url, "bob", "Bob")
+    async with alice, bob:
+        talk = b""
+        for _ in range(20):
+            try:
+                talk = await alice.create_conversation("", ["bob"])
+                break
+            except Exception as error:  # an ordinary app does not wait for the next root
+                assert getattr(error, "code", "") == "no-handle", error
+                await asyncio.sleep(0.5)
+        heard = []
+        following = asyncio.create_task(bob.follow(heard.append))
+        await until(lambda: bob.conversations())
+        await alice.send(talk, "hello")
+        await until(lambda: "hello" in [line.text for line in heard])
+        ordinary.kill()
+        ordinary.run()
+        await alice.send(talk, "still there?")
+        await until(lambda: "still there?" in [line.text for line in heard], 60)
+        following.cancel()
+        assert [line.text for line in heard if line.state == "shown"] == ["hello", "still there?"]
+        assert "DEMONSTRATION" not in heard[0].text
+        with bob.session.transaction() as vault:  # K is erased 26 hours after the window closed, and not before
+            [(closes, window)] = vault.execute(
+                "SELECT closes, window FROM client_window UNION SELECT 0, x'' ORDER BY 1 DESC LIMIT 1"
+            )
+            assert (closes, window) == (0, b"")
+            assert vault.device.window_drop_keys(last_close(alice) - 1) == 0
+            assert vault.device.window_drop_keys(last_close(alice)) == 1
+        assert KEYS_KEPT == 26 * 3600
+
+
+def last_close(member):
+    with member.session.vault() as vault:
+        return vault.count("SELECT max(closes) FROM client_window")
+
+
+async def test_the_address_must_be_the_pinned_domain_s(ordinary, tmp_path):
+    """M7: another domain behind the same address is not believed."""
+    async with await Member.create_account(
+        tmp_path / "alice", ordinary.url, "alice", genesis=ordinary.genesis
+    ) as alice:
+        (tmp_path / "other").mkdir()
+        other = Domain(tmp_path / "other", demonstration=False)
+        other.start()
+        try:
+            alice.session.service.url = other.url
+            with pytest.raises(Refused, match="M7"):
+                await alice.session.directory.refresh_charters(force=True)
+        finally:
+            other.stop()

@@ -1,0 +1,222 @@
+"""The log and its charter: what is published, what follows, what witnesses stop, and how the service starts and ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from tests.service_domain import DOMAIN, Domain, Person, Process, domain_in, eventually, refused
+
+from counterseal.cli.serve import service as service_group
+from counterseal.protocol.cbor import H, tag
+from counterseal.protocol.charter import ReceivedCharter
+from counterseal.protocol.cose import sign
+from counterseal.protocol.errors import BadInput
+from counterseal.protocol.keyset import Keyset, ReceivedKeyset
+from counterseal.service.settings import load
+from counterseal.tlog.checkpoint import log_keys, verify_cosigned
+from counterseal.tlog.proof import verify_consistency, verify_inclusion
+from counterseal.tlog.tiles import DirectoryStore, TileReader
+from counterseal.tlog.tree import leaf_hash, tree_root
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
+    yield from domain_in(tmp_path_factory.mktemp("log"))
+
+
+def cosigned(domain: Domain, name: str = "log") -> Any:
+    """The published checkpoint, verified."""
+    note = domain.http.raw("GET", f"/{name}/checkpoint")[1]
+    return verify_cosigned(note, log_keys(domain.identity[name]), [w.signer.keys for w in domain.witnesses], 2)
+
+
+def test_before_the_charter(served: Domain) -> None:
+    assert served.http.array("GET", "/v1/health") == ("ok",)
+    assert served.http.array("GET", "/v1/identity")[:2] == (DOMAIN, f"{DOMAIN}/log")
+    assert refused(lambda: served.http.array("GET", "/v1/charter")) == (503, "no-charter")
+    assert served.http.array("GET", "/v1/charters") == ()
+
+
+def test_charter_of_another_service(served: Domain) -> None:
+    """C14: other log keys than this service's; C2: another domain."""
+    mine, swapped = dict(served.identity), dict(served.identity)
+    swapped["log"], swapped["ledger"] = mine["ledger"], mine["log"]
+    record = served.make_charter(domain="other.example")
+    assert refused(lambda: served.publish_charter(record))[0] == 422
+
+
+def test_charter_lacks_a_quorum(served: Domain) -> None:
+    """C18."""
+    statement = sign(served.holders[:2], served.make_charter().encode())
+    assert refused(lambda: served.http.array("POST", "/v1/charters", [statement])) == (422, "C18")
+
+
+def test_charter_keyset_and_their_proofs(served: Domain) -> None:
+    digest = served.publish_charter()
+    assert served.http.array("POST", "/v1/charters", [served.charter_statement]) == (digest, 0)
+    served.publish_keyset()
+    assert served.http.array("GET", f"/v1/charters/{digest.hex()}") == (served.charter_statement,)
+    entry = H([tag("entry"), served.charter_statement])
+    index, size, path, note = eventually(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}"))
+    received = verify_cosigned(
+        note.encode(), log_keys(served.identity["log"]), [w.signer.keys for w in served.witnesses], 2
+    )
+    assert received.checkpoint.size == size
+    verify_inclusion(leaf_hash(entry), index, size, received.checkpoint.root, path)
+    assert served.http.array("GET", f"/v1/statements/{entry.hex()}") == (served.charter_statement,)
+    assert refused(lambda: served.http.array("GET", f"/v1/statements/{bytes(32).hex()}")) == (404, "entry")
+
+
+def test_second_first_charter(served: Domain) -> None:
+    other = sign(served.holders, served.make_charter(retention=86_400 * 91).encode())
+    assert refused(lambda: served.http.array("POST", "/v1/charters", [other])) == (409, "charter-published")
+
+
+def test_log_only_grows_and_its_files_are_the_tree(served: Domain) -> None:
+    before = cosigned(served).checkpoint
+    for i in range(3):
+        Person(served, f"grower{i}")
+    after = eventually(lambda: (now := cosigned(served).checkpoint).size >= before.size + 6 and now)
+    [path] = served.http.array("GET", f"/v1/log/consistency?from={before.size}&to={after.size}")
+    verify_consistency(before.size, before.root, after.size, after.root, path)
+    reader = TileReader(DirectoryStore(served.data / "log"), after.size)
+    assert tree_root(after.size, reader) == after.root
+    assert served.http.raw("GET", "/log/tile/0/000")[0] == 404
+    assert served.http.raw("GET", "/log/../service.key")[0] in (400, 404, 422)
+    assert served.http.raw("GET", "/log/tile/0/%2e%2e/%2e%2e/%2e%2e/service.key")[0] in (400, 404, 422)
+
+
+def test_keyset_draft_stays_and_a_forged_ledger_key_is_refused(served: Domain) -> None:
+    quarter = served.keyset_quarter + 1
+    [first] = served.http.array("GET", f"/v1/keysets/draft/{quarter}")
+    assert served.http.array("GET", f"/v1/keysets/draft/{quarter}") == (first,)
+    draft = Keyset.decode(first)
+    assert draft.ledger_key.predecessor is not None
+    assert draft.previous == served.keyset_digest
+    assert all(key is None for key in draft.holder_keys)
+
+
+def test_next_keyset_takes_over_the_ledger(served: Domain) -> None:
+    before = served.keyset_digest
+    served.publish_keyset(served.keyset_quarter + 1)
+    rows = served.http.array("GET", f"/v1/keysets/{served.charter_digest.hex()}")
+    assert [row[0] for row in rows] == [served.keyset_quarter - 1, served.keyset_quarter]
+    charter = ReceivedCharter.decode(served.charter_statement).check(None)
+    first = ReceivedKeyset.decode(rows[0][1]).check(charter, None)
+    second = ReceivedKeyset.decode(rows[1][1]).check(charter, first)
+    assert first.digest == before
+    assert second.keyset.ledger_key.first_chunk > 0
+
+
+def test_successor_charter_needs_its_predecessors_quorums(served: Domain) -> None:
+    """C19, C18: signed by somebody else's holders it is refused; by its own predecessor's it follows."""
+    successor = served.make_charter(2, served.charter_digest, retention=86_400 * 30)
+    strangers = [type(served.requester).generate() for _ in range(6)]
+    assert refused(lambda: served.http.array("POST", "/v1/charters", [sign(strangers, successor.encode())]))[0] == 422
+    wrong = served.make_charter(3, served.charter_digest)
+    assert refused(lambda: served.http.array("POST", "/v1/charters", [sign(served.holders, wrong.encode())])) == (
+        422,
+        "C19",
+    )
+    digest, index = served.http.array("POST", "/v1/charters", [sign(served.holders, successor.encode())])
+    assert [row[1] for row in served.http.array("GET", "/v1/charters")] == [0, index]
+    assert served.http.array("GET", "/v1/charter") == served.http.array("GET", f"/v1/charters/{digest.hex()}")
+
+
+def test_nothing_is_published_without_the_witnesses(served: Domain) -> None:
+    """T8: entries are taken, the checkpoint waits until enough witnesses cosign again."""
+    size = eventually(lambda: cosigned(served)).checkpoint.size
+    served.witnesses[0].down = True
+    person = Person(served, "waiting")
+    entry = H([tag("entry"), person.account_statement])
+    time.sleep(1)
+    assert cosigned(served).checkpoint.size == size
+    assert refused(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}")) == (404, "not-yet")
+    served.witnesses[0].down = False
+    assert eventually(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}"))
+
+
+def test_blobs_resume_and_are_read_in_parts(served: Domain) -> None:
+    person, other = Person(served, "uploader"), Person(served, "reader")
+    data = os.urandom(3_000_000)
+    digest = hashlib.sha256(data).digest()
+    path = f"/v1/blobs/{digest.hex()}"
+
+    def patch(offset: int, part: bytes) -> Any:
+        target = f"{path}?offset={offset}"
+        return person.http.raw("PATCH", target, part, {"Authorization": person.authorization("PATCH", target, part)})
+
+    def get(headers: dict[str, str]) -> Any:
+        return other.http.raw("GET", path, b"", {"Authorization": other.authorization("GET", path, b""), **headers})
+
+    assert person.call("POST", "/v1/blobs", [digest, len(data)]) == (0,)
+    assert patch(0, data[:1_000_000])[0] == 200
+    assert get({})[0] == 404
+    assert patch(0, data[:10])[0] == 409
+    served.process.kill()
+    served.restart()
+    assert person.call("POST", "/v1/blobs", [digest, len(data)]) == (1_000_000,)
+    assert patch(1_000_000, data[1_000_000:])[0] == 200
+    assert get({})[:2] == (200, data)
+    assert get({"Range": "bytes=100-199"})[:2] == (206, data[100:200])
+    assert person.call("POST", "/v1/blobs", [digest, len(data)]) == (len(data),)
+    false = hashlib.sha256(b"another").digest()
+    person.call("POST", "/v1/blobs", [false, 4])
+    target = f"/v1/blobs/{false.hex()}?offset=0"
+    status, body, _ = person.http.raw(
+        "PATCH", target, b"data", {"Authorization": person.authorization("PATCH", target, b"data")}
+    )
+    assert (status, json.loads(body)["code"]) == (400, "blob-digest")
+    assert refused(lambda: person.call("POST", "/v1/blobs", [false, 200 << 20])) == (413, "blob-size")
+
+
+def test_graceful_end_and_one_service_a_directory(served: Domain) -> None:
+    with pytest.raises(RuntimeError, match="Another process serves"):
+        Process(served.data)
+    (served.data / "address").write_text(served.process.url)
+    assert served.process.stop() == 0
+    served.restart()
+    assert served.http.array("GET", "/v1/health") == ("ok",)
+
+
+def test_service_init_once(tmp_path: Path) -> None:
+    arguments = ["init", "--data", str(tmp_path / "data"), "--domain", DOMAIN]
+    runner = CliRunner()
+    assert "log: chat.example.org/log+" in runner.invoke(service_group, arguments).output
+    assert runner.invoke(service_group, arguments).exception is not None
+    modes = {name: (tmp_path / "data" / name).stat().st_mode & 0o777 for name in ("service.key", "operator.token")}
+    assert modes == {"service.key": 0o600, "operator.token": 0o600}
+
+
+def test_wrong_setting_names_the_nearest(tmp_path: Path) -> None:
+    place = tmp_path / "settings.toml"
+    place.write_text("[network]\nprot = 1\n")
+    with pytest.raises(BadInput, match='no setting "prot"; the nearest is "port"'):
+        load(place)
+    place.write_text('[network]\nport = "x"\n')
+    with pytest.raises(BadInput):
+        load(place)
+    place.write_text("[log]\nbatch_ms = 50\n")
+    assert load(place).log.batch_ms == 50
+
+
+def test_rates(tmp_path: Path) -> None:
+    from counterseal.service.errors import TooMany
+    from counterseal.service.limits import Rates
+
+    rates = Rates(1.0, 3.0)
+    for _ in range(3):
+        rates.take(b"device")
+    with pytest.raises(TooMany):
+        rates.take(b"device")
+    rates.take(b"another")
