@@ -38,7 +38,7 @@ demo: $(BUILT) ## a whole deployment on this machine: messages, a warrant, an op
 
 test: lint ## everything a change has to pass: lint, then the Rust tests, then the Python tests
 	@cargo test --quiet --release --locked --no-default-features
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup
+	@$(PYTHON) -m pytest -n 2 --dist loadfile
 
 lint: $(BUILT) ## formatting, linters, strict types, the house's floors
 	@cargo fmt --version >/dev/null && cargo clippy --version >/dev/null || \

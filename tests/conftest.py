@@ -55,13 +55,6 @@ def pytest_configure() -> None:
     sys.addaudithook(refuse_network)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole systems share one worker, so that they do not starve each other into timeouts."""
-    for item in items:
-        if item.get_closest_marker("system"):
-            item.add_marker(pytest.mark.xdist_group("system"))
-
-
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Tests that are coroutines run on asyncio."""

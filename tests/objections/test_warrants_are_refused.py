@@ -9,7 +9,7 @@ from tests.system.access_rig import running, until
 from counterseal.access import holder, issuer, listings
 from counterseal.access.ledger import Fresh
 from counterseal.protocol.access_state import AccessState, check_release
-from counterseal.protocol.cose import sign
+from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.release import Listing, Release, SealedShares, opener_key_hash
@@ -211,7 +211,7 @@ def test_a_release_is_of_no_use_to_another_opener(rig, listed):
         check_release(case.warrant.access, swapped, case.warrant.charter)
     assert refused.value.rule == "R12"
     listing = desk.verify(desk.sync(), case, case.warrant.access.listings[0][0])
-    sealed = desk.shares(case, listing)
+    sealed = SealedShares.decode(ReceivedSign.decode(desk.shares(case, listing), SealedShares.limit).payload)
     with pytest.raises(Refused) as unopened:
         other.open(sealed.info, sealed.sealed)
     assert unopened.value.rule == "X5"

@@ -50,6 +50,8 @@ class Memory:
                 return [[e.JUDGE.statement, self.built.charter]]
             case ["v1", "keysets", _]:
                 return [[w.QUARTER, e.KEYSET.statement, self.built.keyset]]
+            case ["v1", "revocations"]:
+                return []
             case ["v1", "log", "proof", entry]:
                 return self.proof(bytes.fromhex(entry))
             case ["v1", "warrants", _, "shares"]:
