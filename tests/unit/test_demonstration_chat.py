@@ -116,7 +116,7 @@ def test_days_are_utc_and_both_inclusive() -> None:
 @pytest.mark.parametrize(
     ("members", "target", "first", "last"),
     [(1, None, None, None), (5, None, None, None), (None, "nobody", None, None), (2, "Amy", None, None), (None, None, "14.11.2023", None),
-     (None, None, "2023-11-15", "2023-11-14")],
+     (None, None, "2023-11-15", "2023-11-14"), (None, None, "2023-11-15", "2023-11-16")],
 )  # fmt: skip
 def test_what_cannot_be_planned_is_refused(
     members: int | None, target: str | None, first: str | None, last: str | None
