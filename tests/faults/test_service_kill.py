@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.service_domain import DOMAIN, Domain, Person, Refusal, domain_in, eventually
 
+from counterseal.protocol import cbor
+from counterseal.protocol.account import Device, sign_link
 from counterseal.protocol.approval import Approval
 from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.cose import sign
-from counterseal.protocol.keys import SealingKey
+from counterseal.protocol.keys import SealingKey, seal_to
 from counterseal.protocol.keyset import HolderKey
+from counterseal.protocol.notice import PADDED, SealedNotice
 from counterseal.protocol.warrant import Warrant
 from counterseal.tlog.checkpoint import Checkpoint, log_keys, parse_checkpoint, verify_cosigned
 from counterseal.tlog.note import parse_note
@@ -54,13 +58,16 @@ class Traffic:
         self.offsets: dict[bytes, int] = {}
         self.queued: list[bytes] = []
         self.groups: dict[bytes, int] = {}
+        self.leaving: dict[bytes, tuple[int, bytes]] = {}
+        self.notices: dict[int, bytes] = {}
         self.seen: dict[str, Checkpoint] = {}
 
     def go(self) -> None:
         """One round of each kind of write."""
         self.round += 1
         steps: list[Callable[[], None]] = [
-            self.account, self.group, self.frame, self.blob, self.statement, self.packages, self.profile, self.holder_key, self.clock,
+            self.account, self.group, self.frame, self.blob, self.statement, self.packages, self.profile, self.holder_key,
+            self.device, self.leave, self.notice, self.clock,
         ]  # fmt: skip
         for step in steps:
             step()
@@ -126,6 +133,34 @@ class Traffic:
         self.domain.http.array("POST", "/v1/keysets/holder-keys", [sign([self.domain.holders[0]], key.encode())])
         self.domain.http.array("GET", f"/v1/keysets/draft/{self.draft}")
 
+    def device(self) -> None:
+        """A second device in an account's chain."""
+        person = Person(self.domain, f"d{self.round}-{os.urandom(3).hex()}")
+        second = Ed25519PrivateKey.generate()
+        added = Device(person.account, person.head, 2, second.public_key().public_bytes_raw(), int(time.time()))
+        link = sign_link(person.account_key, added, second)
+        path = f"/v1/accounts/{person.account.hex()}/statements"
+        [self.logged[H([tag("entry"), link])]] = person.call("POST", path, ["device", *cbor.decode(link, 8_192)])
+
+    def leave(self) -> None:
+        """A proposal to leave."""
+        other = Person(self.domain, f"l{self.round}-{os.urandom(3).hex()}")
+        other.packages(1)
+        conversation = self.alice.create()
+        self.alice.add(conversation, other)
+        other.join()
+        proposal = other.core.group_leave(conversation)
+        path = f"/v1/conversations/{conversation.hex()}/proposals"
+        [n] = other.call("POST", path, [1, proposal])
+        self.leaving[conversation] = (n, proposal)
+
+    def notice(self) -> None:
+        """A witness's notice, which nobody may make unseen."""
+        info = [tag("notice-seal"), DOMAIN]
+        sealed = SealedNotice(seal_to(SealingKey.generate().public, info, bytes(PADDED))).encode()
+        [index] = self.domain.institution(self.domain.holders[4], "POST", "/v1/notices", [sealed, 4])
+        self.notices[index] = sealed
+
     def clock(self) -> None:
         self.domain.step(self.domain.now() + 3600)
 
@@ -141,6 +176,10 @@ class Traffic:
             if digest not in self.blobs:
                 [held] = self.alice.call("POST", "/v1/blobs", [digest, 5_000])
                 assert held >= offset
+        for conversation, (n, proposal) in self.leaving.items():
+            assert [n, 2, proposal] in [[row[0], row[1], row[3]] for row in self.alice.events(conversation)[0]]
+        for index, sealed in self.notices.items():
+            assert (index, sealed) in self.domain.http.array("GET", f"/v1/notices?after={index - 1}")
         for name in ("log", "ledger"):
             self._check_growth(name)
         for entry, index in self.logged.items():
@@ -207,7 +246,8 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traffic]:
 
 WRITES = [
     "account", "conversation", "commit", "frames", "window", "blob", "blob.append", "blob.finish", "ledger-statement",
-    "key-packages", "claim", "profile", "holder-key", "ledger-key", "clock", "period", "directory-root", "tick", "listing",
+    "key-packages", "claim", "profile", "holder-key", "ledger-key", "statement", "proposal", "notice",
+    "clock", "period", "directory-root", "tick", "listing",
     "log.row", "log.tile", "log.checkpoint", "ledger.row", "ledger.tile", "ledger.checkpoint",
 ]  # fmt: skip
 
