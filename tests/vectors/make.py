@@ -11,8 +11,9 @@ import msgspec
 from tests.vectors import world as w
 
 from counterseal.protocol import account, approval, charter, cose, keyset, notice, period, release, report, window
-from counterseal.protocol.cbor import encode
+from counterseal.protocol.cbor import encode, tag
 from counterseal.protocol.record import Record
+from counterseal.tlog.ledger import Opening, TickRecord
 
 HERE = Path(__file__).parent
 replace = msgspec.structs.replace
@@ -346,6 +347,25 @@ def write_statements(judge: charter.VerifiedCharter) -> None:
     write("window-frames", "window-frames", "A leaf of a period root's tree.", cases)
 
 
+def write_ledger() -> None:
+    """What the ledger's leaves commit to, with the leaf."""
+    salt = bytes(range(32))
+    tick = TickRecord(7, 1_700_000_000, bytes(32)).encode()
+    openings = {"a dummy": None, "a statement": b"\x83abc", "a tick's record": tick}
+    cases = [
+        case(name, Opening(salt, statement).encode(), leaf=Opening(salt, statement).leaf().hex())
+        for name, statement in openings.items()
+    ]
+    wrong = {
+        "a short salt": [tag("opening"), salt[:31], None],
+        "another tag": [tag("leaf"), salt, None],
+        "a statement as text": [tag("opening"), salt, "x"],
+        "one element too many": [tag("opening"), salt, None, None],
+    }
+    cases += [case(name, encode(value), "G1") for name, value in wrong.items()]
+    write("ledger-leaf", "opening", "What a leaf of the ledger opens to; `leaf` is the ledger's entry.", cases)
+
+
 def main() -> None:
     small = small_charter()
     path = HERE / "charter.json"
@@ -359,6 +379,7 @@ def main() -> None:
     write_keyset(judge)
     write_account()
     write_statements(judge)
+    write_ledger()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from counterseal.protocol.period import WindowLeaf
 from counterseal.protocol.record import convert
 from counterseal.protocol.statement import ReceivedStatement
 from counterseal.protocol.tree import Tree
+from counterseal.tlog.ledger import decode_opening
 
 HERE = Path(__file__).parent
 FILES = {path.stem: json.loads(path.read_text()) for path in sorted(HERE.glob("*.json"))}
@@ -61,6 +62,7 @@ READERS = {
     "keyset": read_keyset,
     "account": read_account,
     "statement": read_statement,
+    "opening": lambda data, vector: decode_opening(data),
     "window-frames": lambda data, vector: WindowLeaf.decode(data),
 }
 
@@ -76,6 +78,8 @@ def test_case(vector, case):
     assert case["expect"] == "valid"
     if "digest" in case:
         assert (record.head if isinstance(record, VerifiedChain) else record.digest()).hex() == case["digest"]
+    if "leaf" in case:
+        assert record.leaf().hex() == case["leaf"]
     if "shares" in case:
         assert [share.hex() for share in record.split(bytes.fromhex(case["prk"]))] == case["shares"]
     if "key" in case:

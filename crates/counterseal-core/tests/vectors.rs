@@ -81,6 +81,18 @@ fn every_encoding() {
 }
 
 #[test]
+fn leaves_of_the_ledger() {
+    let file = load("ledger-leaf.json");
+    let valid = cases(&file).iter().filter(|case| case["expect"] == "valid");
+    for case in valid {
+        let input = bytes(&case["bytes"]);
+        let [_, salt, statement] = cbor::decode(&input, 65_536).unwrap().record("counterseal/v1/opening").unwrap();
+        let leaf = cbor::hash(&cbor::Value::Array(vec!["counterseal/v1/leaf".into(), salt, statement]));
+        assert_eq!(leaf, fixed(&case["leaf"]), "{}", case["name"]);
+    }
+}
+
+#[test]
 fn keys_of_labels_and_shares_of_trees() {
     for case in cases(&load("label.json")).iter().filter(|case| case["key"].is_string()) {
         let label = Label::decode(&bytes(&case["bytes"])).unwrap();
