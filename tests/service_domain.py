@@ -450,7 +450,7 @@ class Person:
         return self.call("GET", f"/v1/conversations/{conversation.hex()}/events?after={after}&limit=500")
 
 
-def eventually(ask: Callable[[], Any], seconds: float = 15.0) -> Any:
+def eventually(ask: Callable[[], Any], seconds: float = 30.0) -> Any:
     """What `ask` gives once it gives something; refusals count as nothing."""
     deadline = time.monotonic() + seconds
     while True:

@@ -129,6 +129,9 @@ async def post_keyset(call: Call) -> Answer:
 async def post_revocation(call: Call) -> Answer:
     """`POST /v1/revocations`: the custodians' quorum revokes an issuer's key (W18)."""
     service, statement = call.service, call.decode(Statement).cose
+    known = next((row for row in service.charters.revocations if row.statement == statement), None)
+    if known is not None:
+        return [known.log_index]
     verified = verify_revocation(statement, service.charters.in_force)
     revocation: Revocation = verified.revocation
 

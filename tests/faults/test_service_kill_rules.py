@@ -1,0 +1,65 @@
+"""Kill -9 while a domain's rules are made: its charter, its keyset, the revocation of an issuer. Each is there once, or can be published again."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.service_domain import DOMAIN, Domain, domain_in, eventually
+
+from counterseal.protocol import keyset
+from counterseal.protocol.approval import Revocation
+from counterseal.protocol.cbor import H, tag
+from counterseal.protocol.cose import sign
+from counterseal.protocol.keys import SealingKey
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+
+
+def charter(domain: Domain) -> tuple[str, bytes]:
+    return "/v1/charters", sign(domain.holders, domain.make_charter().encode())
+
+
+def keys(domain: Domain) -> tuple[str, bytes]:
+    domain.publish_charter()
+    for position, holder in enumerate(domain.holders):
+        key = keyset.HolderKey(DOMAIN, domain.charter_digest, domain.quarter, position, SealingKey.generate().public)
+        domain.http.array("POST", "/v1/keysets/holder-keys", [sign([holder], key.encode())])
+    [payload] = domain.http.array("GET", f"/v1/keysets/draft/{domain.quarter}")
+    return "/v1/keysets", sign(domain.holders, payload)
+
+
+def revocation(domain: Domain) -> tuple[str, bytes]:
+    digest, now = domain.publish_charter(), int(time.time())
+    record = Revocation(DOMAIN, digest, domain.requester.kid, now, now)
+    return "/v1/revocations", sign(domain.holders[:4], record.encode())
+
+
+def shown(domain: Domain, path: str) -> list[bytes]:
+    where = path if path != "/v1/keysets" else f"{path}/{domain.charter_digest.hex()}"
+    return [row[-2] for row in domain.http.array("GET", where)]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("name", "prepare"), [("charter", charter), ("keyset", keys), ("revocation", revocation)])
+def test_killed_at(tmp_path: Path, name: str, prepare: Callable[[Domain], tuple[str, bytes]], when: str) -> None:
+    for domain in domain_in(tmp_path):
+        path, statement = prepare(domain)
+        domain.process.stop()
+        domain.restart(f"{name}:{when}")
+        with pytest.raises((OSError, http.client.HTTPException)):
+            domain.http.array("POST", path, [statement])
+        domain.process.child.wait(10)
+        assert domain.process.child.returncode == -9
+        domain.process.log.close()
+        domain.restart()
+        assert shown(domain, path) == ([] if when == "before" else [statement])
+        answer: Any = domain.http.array("POST", path, [statement])
+        assert shown(domain, path) == [statement]
+        proof = f"/v1/log/proof/{H([tag('entry'), statement]).hex()}"
+        assert eventually(partial(domain.http.array, "GET", proof))[0] == answer[-1]
