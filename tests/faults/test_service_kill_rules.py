@@ -1,4 +1,5 @@
-"""Kill -9 while a domain's rules are made: its charter, its keyset, the revocation of an issuer. Each is there once, or can be published again."""
+"""Kill -9 while a domain's rules are made (its charter, its keyset, the revocation of an issuer) and while shares are handed over: each is
+there once, or can be given again."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.service_domain import DOMAIN, Domain, domain_in, eventually
+from tests.system.test_service_access import approve, hand_over, release, tell
 
 from counterseal.protocol import keyset
 from counterseal.protocol.approval import Revocation
@@ -63,3 +65,24 @@ def test_killed_at(tmp_path: Path, name: str, prepare: Callable[[Domain], tuple[
         assert shown(domain, path) == [statement]
         proof = f"/v1/log/proof/{H([tag('entry'), statement]).hex()}"
         assert eventually(partial(domain.http.array, "GET", proof))[0] == answer[-1]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_while_shares_are_handed_over(tmp_path: Path, when: str) -> None:
+    for domain in domain_in(tmp_path):
+        story = tell(domain)
+        approve(domain, story.warrant)
+        [(_, listing, _)] = story.listings(1)
+        release(story, 0, listing)
+        domain.process.stop()
+        domain.restart(f"shares:{when}")
+        with pytest.raises((OSError, http.client.HTTPException)):
+            eventually(partial(hand_over, story, 0, listing))
+        domain.process.child.wait(10)
+        assert domain.process.child.returncode == -9
+        domain.process.log.close()
+        domain.restart()
+        held = eventually(partial(domain.institution, domain.opener, "GET", story.path + "/shares"))
+        assert len(held[0]) == (when == "after")
+        assert eventually(partial(hand_over, story, 0, listing))  # a holder that got no answer gives them again
+        assert len(domain.institution(domain.opener, "GET", story.path + "/shares")[0]) == 1

@@ -64,21 +64,26 @@ def warrant_of(domain: Domain, person: Person, start: int, units: int = 5, until
     )  # fmt: skip
 
 
+def tell(domain: Domain) -> Story:
+    """Two people talk for a period, and there is a warrant for one of them."""
+    domain.ready()
+    alice, bob = Person(domain, "alice"), Person(domain, "bob")
+    bob.packages()
+    conversation, start = alice.create(), domain.now()
+    alice.add(conversation, bob)
+    bob.join()
+    window = alice.open_window(conversation)
+    messages = [alice.seal(window, f"message {i}") for i in range(5)]
+    alice.send(conversation, *messages)
+    bob.send(conversation, bob.seal(bob.open_window(conversation), "not asked for"))
+    domain.step(start + 3600)
+    return Story(domain, alice, bob, conversation, [window], messages, warrant_of(domain, alice, start), start)
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     for domain in domain_in(tmp_path_factory.mktemp("access")):
-        domain.ready()
-        alice, bob = Person(domain, "alice"), Person(domain, "bob")
-        bob.packages()
-        conversation, start = alice.create(), domain.now()
-        alice.add(conversation, bob)
-        bob.join()
-        window = alice.open_window(conversation)
-        messages = [alice.seal(window, f"message {i}") for i in range(5)]
-        alice.send(conversation, *messages)
-        bob.send(conversation, bob.seal(bob.open_window(conversation), "not asked for"))
-        domain.step(start + 3600)
-        yield Story(domain, alice, bob, conversation, [window], messages, warrant_of(domain, alice, start), start)
+        yield tell(domain)
 
 
 def approve(domain: Domain, warrant: Warrant) -> None:
