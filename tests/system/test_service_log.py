@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from tests.service_domain import DOMAIN, Domain, Person, Process, domain_in, eventually, refused
@@ -19,7 +20,8 @@ from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.charter import ReceivedCharter
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import BadInput
-from counterseal.protocol.keyset import Keyset, ReceivedKeyset
+from counterseal.protocol.keys import SealingKey
+from counterseal.protocol.keyset import HolderKey, Keyset, ReceivedKeyset
 from counterseal.service.settings import load
 from counterseal.tlog.checkpoint import log_keys, verify_cosigned
 from counterseal.tlog.proof import verify_consistency, verify_inclusion
@@ -104,6 +106,13 @@ def test_keyset_draft_stays_and_a_forged_ledger_key_is_refused(served: Domain) -
     assert draft.ledger_key.predecessor is not None
     assert draft.previous == served.keyset_digest
     assert all(key is None for key in draft.holder_keys)
+    for position, holder in enumerate(served.holders):
+        key = HolderKey(DOMAIN, served.charter_digest, quarter, position, SealingKey.generate().public)
+        served.http.array("POST", "/v1/keysets/holder-keys", [sign([holder], key.encode())])
+    whole = Keyset.decode(served.http.array("GET", f"/v1/keysets/draft/{quarter}")[0])
+    forged = msgspec.structs.replace(whole, ledger_key=msgspec.structs.replace(whole.ledger_key, commitment=bytes(32)))
+    statement = sign(served.holders, forged.encode())
+    assert refused(lambda: served.http.array("POST", "/v1/keysets", [statement])) == (409, "ledger-key")
 
 
 def test_next_keyset_takes_over_the_ledger(served: Domain) -> None:
