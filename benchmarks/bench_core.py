@@ -1,4 +1,6 @@
-"""The compiled floor against its parts: seals, messages, openings. Each table comes from one run in which both sides take turns."""
+"""The compiled floor against its parts: seals, messages, openings. Each table comes from one run in
+which both sides take turns.
+"""
 
 from __future__ import annotations
 

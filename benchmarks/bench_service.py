@@ -1,10 +1,12 @@
-"""Messages a second through the service, beside Prosody with MAM: 8 senders, 20 receivers, one group, bodies of 256 bytes.
+"""Messages a second through the service, beside Prosody with MAM: 8 senders, 20 receivers, one
+group, bodies of 256 bytes.
 
     python -m benchmarks.bench_service [--runs 3] [--messages 16000]
 
-A message counts when all 20 receivers have it. Ours is durable first (fsync) and its frames are sealed before the clock starts, as a
-device seals them on its own processor. Prosody (multi-user chat, muc_mam) stores without fsync. Both are driven by one client
-process over loopback that parses no more than it must. Without `prosody` the peer is left out.
+A message counts when all 20 receivers have it. Ours is durable first (fsync) and its frames are
+sealed before the clock starts, as a device seals them on its own processor. Prosody (multi-user
+chat, muc_mam) stores without fsync. Both are driven by one client process over loopback that parses
+no more than it must. Without `prosody` the peer is left out.
 """
 
 from __future__ import annotations
@@ -47,16 +49,26 @@ class Sockets:
 
     async def open(self, person: Person, conversation: bytes, after: int) -> None:
         """Connects one receiver from an event number on."""
-        reader, writer = await asyncio.open_connection(person.http.host, person.http.port, limit=1 << 24)
+        reader, writer = await asyncio.open_connection(
+            person.http.host, person.http.port, limit=1 << 24
+        )
         head = {
             "Host": person.http.host, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(), "Authorization": person.authorization("GET", "/v1/ws", b""),
         }  # fmt: skip
-        writer.write(b"GET /v1/ws HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in head.items()).encode() + b"\r\n")
+        writer.write(
+            b"GET /v1/ws HTTP/1.1\r\n"
+            + "".join(f"{k}: {v}\r\n" for k, v in head.items()).encode()
+            + b"\r\n"
+        )
         assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
         wish = cbor.encode([[conversation, after]])
         mask = os.urandom(4)
-        writer.write(bytes([0x82, 0x80 | len(wish)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(wish)))
+        writer.write(
+            bytes([0x82, 0x80 | len(wish)])
+            + mask
+            + bytes(b ^ mask[i % 4] for i, b in enumerate(wish))
+        )
         place = len(self.counts)
         self.counts.append(0)
         self._writers.append(writer)
@@ -108,9 +120,7 @@ class Poster:
         """One batch, answered."""
         body = cbor.encode([messages])
         header = self._person.authorization("POST", self._path, body)
-        head = (
-            f"POST {self._path} HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
+        head = f"POST {self._path} HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\nContent-Length: {len(body)}\r\n\r\n"
         self._writer.write(head.encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
@@ -146,7 +156,10 @@ class Ours:
         self.serial += 1
         each = messages // SENDERS
         windows = [person.open_window(self.conversation, self.serial) for person in self.senders]
-        frames = [[person.seal(w, TEXT) for _ in range(each)] for person, w in zip(self.senders, windows, strict=True)]
+        frames = [
+            [person.seal(w, TEXT) for _ in range(each)]
+            for person, w in zip(self.senders, windows, strict=True)
+        ]
         sockets, posters = Sockets(), [Poster(person, self.conversation) for person in self.senders]
         for person in self.receivers:
             await sockets.open(person, self.conversation, self.last)
@@ -162,7 +175,9 @@ class Ours:
                 took.append(time.perf_counter() - begun)
 
         begun = time.perf_counter()
-        await asyncio.gather(*(send(poster, own) for poster, own in zip(posters, frames, strict=True)))
+        await asyncio.gather(
+            *(send(poster, own) for poster, own in zip(posters, frames, strict=True))
+        )
         await asyncio.wait_for(sockets.reached(each * SENDERS), 120)
         seconds = time.perf_counter() - begun
         sockets.close()
@@ -209,10 +224,15 @@ class Xmpp:
 
     async def open(self) -> None:
         """Logs in and enters the room."""
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24)
+        self.reader, self.writer = await asyncio.open_connection(
+            "127.0.0.1", self.port, limit=1 << 24
+        )
         await self._ask(self._stream(), b"</stream:features>")
         plain = base64.b64encode(f"\0{self.name}\0secret".encode()).decode()
-        await self._ask(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>", b"<success")
+        await self._ask(
+            f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>",
+            b"<success",
+        )
         await self._ask(self._stream(), b"</stream:features>")
         bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>"
         await self._ask(bind, b"</iq>")
@@ -221,7 +241,9 @@ class Xmpp:
 
     def send(self, text: str) -> None:
         """One message to the room."""
-        self.writer.write(f"<message to='room@rooms.localhost' type='groupchat'><body>{text}</body></message>".encode())
+        self.writer.write(
+            f"<message to='room@rooms.localhost' type='groupchat'><body>{text}</body></message>".encode()
+        )
 
     async def read(self, moved: asyncio.Event) -> None:
         """Counts bodies until the connection ends."""
@@ -261,11 +283,16 @@ class Prosody:
         for name in self.names:
             (accounts / f"{name}.dat").write_text('return { ["password"] = "secret" };\n')
         self.child = subprocess.Popen(
-            ["prosody", "--config", str(configuration)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["prosody", "--config", str(configuration)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), 1),
+            ):
                 return
             time.sleep(0.1)
         raise RuntimeError(f"prosody did not start: {(directory / 'error.log').read_text()}")
@@ -310,7 +337,9 @@ def repeated(runs: int, once: Callable[[], Awaitable[Any]]) -> list[Any]:
     return uvloop.run(several())
 
 
-def measure_ours(runs: int, messages: int) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+def measure_ours(
+    runs: int, messages: int
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """In batches, and one message a POST."""
     with tempfile.TemporaryDirectory() as directory:
         ours = Ours(Path(directory))
@@ -344,16 +373,23 @@ def main() -> None:
     batched, single = measure_ours(options.runs, options.messages)
     peer = measure_prosody(options.runs, options.messages // 4)
     rate = statistics.median(rate for rate, _ in batched)
-    print(f"{SENDERS} senders, {RECEIVERS} receivers, {BODY}-byte bodies, {options.runs} runs, median\n")
+    print(
+        f"{SENDERS} senders, {RECEIVERS} receivers, {BODY}-byte bodies, {options.runs} runs, median\n"
+    )
     print("| | messages/s to all receivers | median POST, ms | ratio |")
     print("| --- | ---: | ---: | ---: |")
     reference = statistics.median(peer) if peer else None
-    for name, rows in ((f"Counterseal, {BATCH} a POST", batched), ("Counterseal, 1 a POST", single)):
+    for name, rows in (
+        (f"Counterseal, {BATCH} a POST", batched),
+        ("Counterseal, 1 a POST", single),
+    ):
         middle, took = statistics.median(r for r, _ in rows), statistics.median(t for _, t in rows)
         ratio = f"{middle / reference:.1f}" if reference else "-"
         print(f"| {name} | {middle:,.0f} | {took:.1f} | {ratio} |")
     if reference is None:
-        print("\nProsody is not installed here, so there is nothing to compare with (apt-get install prosody).")
+        print(
+            "\nProsody is not installed here, so there is nothing to compare with (apt-get install prosody)."
+        )
     else:
         print(f"| Prosody, muc_mam, internal storage | {reference:,.0f} | - | 1.0 |")
     print(

@@ -1,4 +1,6 @@
-"""What every test gets: no network beyond this machine, one event loop, the same Hypothesis examples each time."""
+"""What every test gets: no network beyond this machine, one event loop, the same Hypothesis
+examples each time.
+"""
 
 import ipaddress
 import os
@@ -11,7 +13,8 @@ from hypothesis import HealthCheck, settings
 
 LOCAL_NAMES = {"", "localhost", "ip6-localhost"}
 
-# Repeatable and bounded by default; HYPOTHESIS_PROFILE=search looks for new counterexamples for as long as one cares to wait.
+# Repeatable and bounded by default; HYPOTHESIS_PROFILE=search looks for new counterexamples for as
+# long as one cares to wait.
 settings.register_profile(
     "repeatable",
     deadline=None,
@@ -20,7 +23,9 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("search", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "search", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
@@ -39,7 +44,9 @@ def is_local(host: object) -> bool:
 
 
 def refuse_network(event: str, args: tuple[object, ...]) -> None:
-    """An audit hook: every connection and name look-up made by Python passes here, whichever library asks for it."""
+    """An audit hook: every connection and name look-up made by Python passes here, whichever
+    library asks for it.
+    """
     if event in {"socket.connect", "socket.sendto"}:
         address = args[1]
         host = address[0] if isinstance(address, tuple) else None  # Unix sockets have a path
@@ -69,7 +76,9 @@ def root() -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty home folder, the current folder as well, so that nothing of the person who runs the tests is read or written."""
+    """An empty home folder, the current folder as well, so that nothing of the person who runs the
+    tests is read or written.
+    """
     folder = tmp_path / "home"
     folder.mkdir(mode=0o700)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):

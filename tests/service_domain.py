@@ -1,6 +1,8 @@
-"""A whole small domain for tests of the service: its real process, witnesses that cosign over HTTP, institutions, and devices.
+"""A whole small domain for tests of the service: its real process, witnesses that cosign over HTTP,
+institutions, and devices.
 
-Witnesses here decide by tlog's own `Witness`; only the HTTP around it is the tests'. Devices use the compiled core.
+Witnesses here decide by tlog's own `Witness`; only the HTTP around it is the tests'. Devices use
+the compiled core.
 """
 
 from __future__ import annotations
@@ -64,12 +66,16 @@ class Process:
         self.log = (directory / "stderr").open("ab")
         program = [sys.executable, "-c", "from counterseal.cli.main import main; main()"]
         arguments = ["serve", "--data", str(directory), "--port", "0"]
-        self.child = subprocess.Popen([*program, *arguments], env=environment, stderr=self.log, stdout=self.log)
+        self.child = subprocess.Popen(
+            [*program, *arguments], env=environment, stderr=self.log, stdout=self.log
+        )
         deadline = time.monotonic() + 20
         while not address.exists():
             if self.child.poll() is not None or time.monotonic() > deadline:
                 self.log.close()
-                raise RuntimeError(f"the service did not start: {(directory / 'stderr').read_text()[-2000:]}")
+                raise RuntimeError(
+                    f"the service did not start: {(directory / 'stderr').read_text()[-2000:]}"
+                )
             time.sleep(0.01)
         self.url = address.read_text().strip()
 
@@ -100,7 +106,8 @@ class Http:
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> tuple[int, bytes, Any]:
         """Status, body and headers of one request."""
-        if self._connection is None or time.monotonic() - self._used > 30:  # the service closes what is idle for longer
+        # the service closes what is idle for longer
+        if self._connection is None or time.monotonic() - self._used > 30:
             self.close()
             self._connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
         self._used = time.monotonic()
@@ -113,9 +120,13 @@ class Http:
             self._connection = None
             raise
 
-    def array(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+    def array(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Any:
         """The array answered. Raises `Refusal`."""
-        status, data, _ = self.raw(method, path, b"" if body is None else cbor.encode(body), headers)
+        status, data, _ = self.raw(
+            method, path, b"" if body is None else cbor.encode(body), headers
+        )
         if status != 200:
             raise Refusal(status, data)
         return cbor.decode(data, 1 << 26)
@@ -140,7 +151,9 @@ class TestWitness:
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
         self.key = InstitutionSigner.generate()
-        self.signer = WitnessSigner(name, Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate())
+        self.signer = WitnessSigner(
+            name, Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate()
+        )
         self.directory = directory
         self.down = False
         self.sizes: list[tuple[str, int]] = []
@@ -178,7 +191,9 @@ class TestWitness:
 
     def know(self, pairs: dict[str, Any]) -> None:
         """Tells it the logs."""
-        self.witness = Witness(self.signer, pairs, FileWitnessStore(self.directory), lambda: int(time.time()))
+        self.witness = Witness(
+            self.signer, pairs, FileWitnessStore(self.directory), lambda: int(time.time())
+        )
 
     def close(self) -> None:
         """Ends it."""
@@ -190,7 +205,12 @@ class Domain:
     """A domain with its institutions; `process` is its running service."""
 
     def __init__(
-        self, directory: Path, *, demonstration: bool = True, failpoint: str | None = None, tick: int = 1
+        self,
+        directory: Path,
+        *,
+        demonstration: bool = True,
+        failpoint: str | None = None,
+        tick: int = 1,
     ) -> None:
         self.directory = directory
         self.data = directory / "service"
@@ -198,7 +218,9 @@ class Domain:
         self.demonstration = demonstration
         self.tick = tick
         self.custodians = [[InstitutionSigner.generate() for _ in range(2)] for _ in range(2)]
-        self.witnesses = [TestWitness(f"witness-{i}.example", directory / f"w{i}") for i in range(2)]
+        self.witnesses = [
+            TestWitness(f"witness-{i}.example", directory / f"w{i}") for i in range(2)
+        ]
         for i in range(2):
             (directory / f"w{i}").mkdir()
         self.requester, self.approver = InstitutionSigner.generate(), InstitutionSigner.generate()
@@ -210,9 +232,14 @@ class Domain:
         self.holder_seals: dict[int, SealingKey] = {}
         init = ["service", "init", "--data", str(self.data), "--domain", DOMAIN, "--json"]
         program = [sys.executable, "-c", "from counterseal.cli.main import main; main()"]
-        self.identity = json.loads(subprocess.run([*program, *init], check=True, capture_output=True).stdout)
+        self.identity = json.loads(
+            subprocess.run([*program, *init], check=True, capture_output=True).stdout
+        )
         self.token = (self.data / "operator.token").read_text().strip()
-        pairs = {keys.name: keys for keys in (log_keys(self.identity["log"]), log_keys(self.identity["ledger"]))}
+        pairs = {
+            keys.name: keys
+            for keys in (log_keys(self.identity["log"]), log_keys(self.identity["ledger"]))
+        }
         for witness in self.witnesses:
             witness.know(pairs)
         self.process = Process(self.data, failpoint)
@@ -221,13 +248,22 @@ class Domain:
     @property
     def holders(self) -> list[InstitutionSigner]:
         """Holders' signing keys by position."""
-        return [*(member for body in self.custodians for member in body), *(witness.key for witness in self.witnesses)]
+        return [
+            *(member for body in self.custodians for member in body),
+            *(witness.key for witness in self.witnesses),
+        ]
 
-    def make_charter(self, version: int = 1, previous: bytes | None = None, **changes: Any) -> charter.Charter:
+    def make_charter(
+        self, version: int = 1, previous: bytes | None = None, **changes: Any
+    ) -> charter.Charter:
         """A charter record of this domain."""
         bodies = tuple(
             charter.Body(
-                f"body {j}", 1, tuple(charter.Member(f"member {j}.{m}", key.public) for m, key in enumerate(members))
+                f"body {j}",
+                1,
+                tuple(
+                    charter.Member(f"member {j}.{m}", key.public) for m, key in enumerate(members)
+                ),
             )
             for j, members in enumerate(self.custodians)
         )
@@ -287,18 +323,32 @@ class Domain:
 
     def step(self, now: int) -> None:
         """Steps a demonstration's clock."""
-        self.http.array("POST", "/v1/operator/clock", [now], {"Authorization": f"Bearer {self.token}"})
+        self.http.array(
+            "POST", "/v1/operator/clock", [now], {"Authorization": f"Bearer {self.token}"}
+        )
 
-    def institution(self, signer: InstitutionSigner, method: str, path: str, body: Any = None) -> Any:
+    def institution(
+        self, signer: InstitutionSigner, method: str, path: str, body: Any = None
+    ) -> Any:
         """A request signed by an institution."""
         data = b"" if body is None else cbor.encode(body)
         moment, nonce = int(time.time() * 1000), os.urandom(16)
         signed = cbor.encode(
-            [tag("institution-request"), DOMAIN, method, path, moment, nonce, hashlib.sha256(data).digest()]
+            [
+                tag("institution-request"),
+                DOMAIN,
+                method,
+                path,
+                moment,
+                nonce,
+                hashlib.sha256(data).digest(),
+            ]
         )
         ed25519, mldsa65 = signer.sign(signed, signed)
         words = ".".join((b64(signer.kid), str(moment), b64(nonce), b64(ed25519), b64(mldsa65)))
-        return self.http.array(method, path, body, {"Authorization": f"Counterseal-Institution {words}"})
+        return self.http.array(
+            method, path, body, {"Authorization": f"Counterseal-Institution {words}"}
+        )
 
     def restart(self, failpoint: str | None = None) -> None:
         """Starts the service again, after it was stopped or killed."""
@@ -347,7 +397,9 @@ class Person:
         self.account = record.digest()
         self.account_statement = sign1(self.account_key, record.encode())
         first = account.Device(self.account, self.account, 1, self.device, int(time.time()))
-        self.device_statement: Any = cbor.decode(account.sign_link(self.account_key, first, self.device_private), 8192)
+        self.device_statement: Any = cbor.decode(
+            account.sign_link(self.account_key, first, self.device_private), 8192
+        )
         self.head, self.number = first.digest(), 1
         self.http = Http(domain.process.url)
         domain.people.append(self)
@@ -357,11 +409,18 @@ class Person:
             self.register()
 
     def authorization(
-        self, method: str, path: str, data: bytes, moment: int | None = None, nonce: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        data: bytes,
+        moment: int | None = None,
+        nonce: bytes | None = None,
     ) -> str:
         """The header of one request."""
         moment, nonce = moment or int(time.time() * 1000), nonce or os.urandom(16)
-        signed = cbor.encode([tag("request"), DOMAIN, method, path, moment, nonce, hashlib.sha256(data).digest()])
+        signed = cbor.encode(
+            [tag("request"), DOMAIN, method, path, moment, nonce, hashlib.sha256(data).digest()]
+        )
         signature = self.device_private.sign(signed)
         words = (b64(self.account), b64(self.device), str(moment), b64(nonce), b64(signature))
         return f"Counterseal-Device {'.'.join(words)}"
@@ -369,7 +428,9 @@ class Person:
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """A request signed by the device."""
         data = b"" if body is None else cbor.encode(body)
-        return self.http.array(method, path, body, {"Authorization": self.authorization(method, path, data)})
+        return self.http.array(
+            method, path, body, {"Authorization": self.authorization(method, path, data)}
+        )
 
     def register(self) -> int:
         """Makes the account; gives the log index."""
@@ -402,9 +463,15 @@ class Person:
         domain, conversation = self.domain, os.urandom(16)
         self.use_keyset()
         info = self.core.group_create(
-            conversation, _core.DEFAULT_SUITE, domain.charter_digest, domain.keyset_quarter, domain.keyset_digest
+            conversation,
+            _core.DEFAULT_SUITE,
+            domain.charter_digest,
+            domain.keyset_quarter,
+            domain.keyset_digest,
         )
-        assert self.call("POST", "/v1/conversations", [info, self.core.group_tree(conversation)]) == (conversation,)
+        assert self.call(
+            "POST", "/v1/conversations", [info, self.core.group_tree(conversation)]
+        ) == (conversation,)
         return conversation
 
     def add(self, conversation: bytes, *others: Person) -> int:
@@ -413,7 +480,9 @@ class Person:
         commit = self.core.group_commit(conversation, [package for _, package in claimed], [], None)
         welcome = [[other.device for other in others], commit.welcome, commit.tree]
         [n] = self.call(
-            "POST", f"/v1/conversations/{conversation.hex()}/commits", [commit.epoch, commit.message, welcome]
+            "POST",
+            f"/v1/conversations/{conversation.hex()}/commits",
+            [commit.epoch, commit.message, welcome],
         )
         self.core.group_merge(conversation)
         return int(n)
@@ -429,10 +498,12 @@ class Person:
     def open_window(self, conversation: bytes, serial: int = 1) -> Any:
         """Opens a window of the present period and uploads it."""
         now = self.domain.now()
-        window = self.core.window_open(conversation, now - now % self.domain.record.period_length, serial)
-        assert self.call("POST", "/v1/windows", [window.label, window.roster, window.counterseal]) == (
-            window.window_id,
+        window = self.core.window_open(
+            conversation, now - now % self.domain.record.period_length, serial
         )
+        assert self.call(
+            "POST", "/v1/windows", [window.label, window.roster, window.counterseal]
+        ) == (window.window_id,)
         return window
 
     def seal(self, window: Any, text: str) -> bytes:
@@ -447,7 +518,9 @@ class Person:
 
     def events(self, conversation: bytes, after: int = 0) -> Any:
         """A page of events."""
-        return self.call("GET", f"/v1/conversations/{conversation.hex()}/events?after={after}&limit=500")
+        return self.call(
+            "GET", f"/v1/conversations/{conversation.hex()}/events?after={after}&limit=500"
+        )
 
 
 def eventually(ask: Callable[[], Any], seconds: float = 30.0) -> Any:

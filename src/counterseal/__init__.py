@@ -1,1 +1,3 @@
-"""End-to-end encrypted messaging whose lawful opening takes two quorums and leaves a public trace."""
+"""End-to-end encrypted messaging whose lawful opening takes two quorums and leaves a public
+trace.
+"""

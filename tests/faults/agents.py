@@ -23,7 +23,9 @@ class AgentProcess:
         if failpoint is not None:
             environment["COUNTERSEAL_CLIENT_FAILPOINT"] = failpoint
         command = [sys.executable, "-m", "counterseal.client.agent", "--home", str(home)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
 
     def __enter__(self):
         return self

@@ -1,4 +1,6 @@
-"""A member's device killed at every durable step: nothing acknowledged is lost, nothing is shown twice, nothing stays stuck."""
+"""A member's device killed at every durable step: nothing acknowledged is lost, nothing is shown
+twice, nothing stays stuck.
+"""
 
 import itertools
 import json
@@ -11,7 +13,11 @@ from counterseal.client import failpoint
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 _number = itertools.count()
-SENDING = [name for name in failpoint.NAMES if name.partition(".")[0] in ("queue", "window", "seal", "frames", "ack")]
+SENDING = [
+    name
+    for name in failpoint.NAMES
+    if name.partition(".")[0] in ("queue", "window", "seal", "frames", "ack")
+]
 RECEIVING = [name for name in failpoint.NAMES if name.partition(".")[0] in ("event", "join")]
 CHANGING = [name for name in failpoint.NAMES if name.partition(".")[0] in ("commit", "event")]
 
@@ -82,7 +88,11 @@ def test_a_receiver_killed_anywhere_shows_all_of_it_once(pair, place):
     (alice, _), (bob, handle) = pair
     with AgentProcess(alice) as agent:
         talk = agent.do(do="conversation", members=[handle])["conversation"]
-        agent.do(do="send_many", conversation=talk, messages=[[f"message {number}", None] for number in range(80)])
+        agent.do(
+            do="send_many",
+            conversation=talk,
+            messages=[[f"message {number}", None] for number in range(80)],
+        )
     with AgentProcess(bob, place) as agent, pytest.raises(AgentDied) as died:
         agent.do(do="sync")
     assert died.value.status == -signal.SIGKILL
@@ -96,21 +106,31 @@ def test_who_changes_a_conversation_and_is_killed_finishes_it(domain, pair, tmp_
     number = next(_number)
     with AgentProcess(tmp_path / "carol") as agent:
         agent.do(
-            do="create", service=domain.url, handle=f"carol-crash{number}", demonstration=True, genesis=domain.genesis
+            do="create",
+            service=domain.url,
+            handle=f"carol-crash{number}",
+            demonstration=True,
+            genesis=domain.genesis,
         )
     with AgentProcess(alice, place) as agent, pytest.raises(AgentDied) as died:
         agent.do(do="add", conversation=talk, members=[f"carol-crash{number}"])
     assert died.value.status == -signal.SIGKILL
     with AgentProcess(alice) as agent:
         agent.do(do="sync")
-        agent.do(do="add", conversation=talk, members=[f"carol-crash{number}"])  # done already, or done now
+        # done already, or done now
+        agent.do(do="add", conversation=talk, members=[f"carol-crash{number}"])
         agent.do(do="send", conversation=talk, text="welcome")
     assert texts(tmp_path / "carol", talk) == texts(bob, talk) == texts(alice, talk) == ["welcome"]
 
 
 def test_a_creation_that_was_cut_short_is_taken_up(domain, tmp_path):
     number = next(_number)
-    command = {"do": "create", "service": domain.url, "handle": f"dora{number}", "demonstration": True}
+    command = {
+        "do": "create",
+        "service": domain.url,
+        "handle": f"dora{number}",
+        "demonstration": True,
+    }
     with AgentProcess(tmp_path / "dora") as agent:
         agent.process.stdin.write(json.dumps(command).encode() + b"\n")
         agent.process.stdin.flush()
@@ -140,7 +160,9 @@ def test_the_service_killed_in_between_is_no_loss(domain, pair):
 
 
 def test_a_backup_that_is_restored_says_nothing_twice(domain, pair, tmp_path):
-    """V2, L5: K and the last seq are not certain any more, so a new window is opened, and the MLS secrets are made anew."""
+    """V2, L5: K and the last seq are not certain any more, so a new window is opened, and the MLS
+    secrets are made anew.
+    """
     talk = talk_between(pair)
     (alice, _), (bob, _) = pair
     with AgentProcess(alice) as agent:
@@ -160,5 +182,10 @@ def test_a_backup_that_is_restored_says_nothing_twice(domain, pair, tmp_path):
     with AgentProcess(bob) as agent:
         agent.do(do="sync")
         lines = agent.do(do="lines", conversation=talk)["lines"]
-    assert [line["text"] for line in lines if line["state"] == "shown"] == ["one", "two", "three", "four"]
+    assert [line["text"] for line in lines if line["state"] == "shown"] == [
+        "one",
+        "two",
+        "three",
+        "four",
+    ]
     assert not [line for line in lines if line["state"] == "refused"]

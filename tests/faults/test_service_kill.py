@@ -1,5 +1,6 @@
-"""Kill -9 at every durable write of the service, before it and after it, under traffic: what was acknowledged is there, nothing is half
-written, and neither log forks. The witnesses live through it, so a fork would be refused by them and seen here."""
+"""Kill -9 at every durable write of the service, before it and after it, under traffic: what was
+acknowledged is there, nothing is half written, and neither log forks. The witnesses live through
+it, so a fork would be refused by them and seen here."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ GONE = (OSError, http.client.HTTPException)
 
 
 class Traffic:
-    """One of everything, again and again; remembers what was acknowledged, and asks for it again after a restart."""
+    """One of everything, again and again; remembers what was acknowledged, and asks for it again
+    after a restart.
+    """
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
@@ -116,31 +119,45 @@ class Traffic:
             DOMAIN, self.domain.charter_digest, (self.alice.account,), start, start + 3600, "sent", None, "serious crime", "normal",
             1, self.domain.opener_key.public, now + 3600, os.urandom(4).hex(), now,
         )  # fmt: skip
-        self.domain.http.array("POST", "/v1/ledger", [sign([self.domain.requester], warrant.encode())])
+        self.domain.http.array(
+            "POST", "/v1/ledger", [sign([self.domain.requester], warrant.encode())]
+        )
         self.queued.append(warrant.digest())
         approval = Approval(DOMAIN, self.domain.charter_digest, warrant.digest(), now)
-        self.domain.http.array("POST", "/v1/ledger", [sign([self.domain.approver], approval.encode())])
+        self.domain.http.array(
+            "POST", "/v1/ledger", [sign([self.domain.approver], approval.encode())]
+        )
 
     def packages(self) -> None:
         self.bob.packages(1)
         assert len(self.alice.call("POST", "/v1/key-packages/claim", [[self.bob.device]])) == 1
 
     def profile(self) -> None:
-        self.alice.call("PUT", f"/v1/accounts/{self.alice.account.hex()}/profile", [f"Alice {self.round}"])
+        self.alice.call(
+            "PUT", f"/v1/accounts/{self.alice.account.hex()}/profile", [f"Alice {self.round}"]
+        )
 
     def holder_key(self) -> None:
-        key = HolderKey(DOMAIN, self.domain.charter_digest, self.draft, 0, SealingKey.generate().public)
-        self.domain.http.array("POST", "/v1/keysets/holder-keys", [sign([self.domain.holders[0]], key.encode())])
+        key = HolderKey(
+            DOMAIN, self.domain.charter_digest, self.draft, 0, SealingKey.generate().public
+        )
+        self.domain.http.array(
+            "POST", "/v1/keysets/holder-keys", [sign([self.domain.holders[0]], key.encode())]
+        )
         self.domain.http.array("GET", f"/v1/keysets/draft/{self.draft}")
 
     def device(self) -> None:
         """A second device in an account's chain."""
         person = Person(self.domain, f"d{self.round}-{os.urandom(3).hex()}")
         second = Ed25519PrivateKey.generate()
-        added = Device(person.account, person.head, 2, second.public_key().public_bytes_raw(), int(time.time()))
+        added = Device(
+            person.account, person.head, 2, second.public_key().public_bytes_raw(), int(time.time())
+        )
         link = sign_link(person.account_key, added, second)
         path = f"/v1/accounts/{person.account.hex()}/statements"
-        [self.logged[H([tag("entry"), link])]] = person.call("POST", path, ["device", *cbor.decode(link, 8_192)])
+        [self.logged[H([tag("entry"), link])]] = person.call(
+            "POST", path, ["device", *cbor.decode(link, 8_192)]
+        )
 
     def leave(self) -> None:
         """A proposal to leave."""
@@ -158,7 +175,9 @@ class Traffic:
         """A witness's notice, which nobody may make unseen."""
         info = [tag("notice-seal"), DOMAIN]
         sealed = SealedNotice(seal_to(SealingKey.generate().public, info, bytes(PADDED))).encode()
-        [index] = self.domain.institution(self.domain.holders[4], "POST", "/v1/notices", [sealed, 4])
+        [index] = self.domain.institution(
+            self.domain.holders[4], "POST", "/v1/notices", [sealed, 4]
+        )
         self.notices[index] = sealed
 
     def clock(self) -> None:
@@ -177,13 +196,19 @@ class Traffic:
                 [held] = self.alice.call("POST", "/v1/blobs", [digest, 5_000])
                 assert held >= offset
         for conversation, (n, proposal) in self.leaving.items():
-            assert [n, 2, proposal] in [[row[0], row[1], row[3]] for row in self.alice.events(conversation)[0]]
+            assert [n, 2, proposal] in [
+                [row[0], row[1], row[3]] for row in self.alice.events(conversation)[0]
+            ]
         for index, sealed in self.notices.items():
-            assert (index, sealed) in self.domain.http.array("GET", f"/v1/notices?after={index - 1}")
+            assert (index, sealed) in self.domain.http.array(
+                "GET", f"/v1/notices?after={index - 1}"
+            )
         for name in ("log", "ledger"):
             self._check_growth(name)
         for entry, index in self.logged.items():
-            proof = eventually(lambda entry=entry: self.domain.http.array("GET", f"/v1/log/proof/{entry.hex()}"))
+            proof = eventually(
+                lambda entry=entry: self.domain.http.array("GET", f"/v1/log/proof/{entry.hex()}")
+            )
             root = self._checkpoint(proof[3].encode(), "log")
             verify_inclusion(leaf_hash(entry), index, proof[1], root.root, proof[2])
 
@@ -206,7 +231,9 @@ class Traffic:
             assert stored[message] == tuple(stamp)
 
     def _check_groups(self) -> None:
-        """Every conversation is there; where its commit was acknowledged, the other has the Welcome."""
+        """Every conversation is there; where its commit was acknowledged, the other has the
+        Welcome.
+        """
         held = {row[0]: row[1] for row in self.alice.call("GET", "/v1/conversations")}
         welcomed: dict[bytes, int] = {}
         after = 0
@@ -227,12 +254,17 @@ class Traffic:
         new = eventually(published)
         assert new.size >= size
         if size:
-            [path] = self.domain.http.array("GET", f"/v1/{name}/consistency?from={size}&to={new.size}")
+            [path] = self.domain.http.array(
+                "GET", f"/v1/{name}/consistency?from={size}&to={new.size}"
+            )
             verify_consistency(size, self.seen[name].root, new.size, new.root, path)
         self.seen[name] = new
 
     def _checkpoint(self, note: bytes, name: str) -> Checkpoint:
-        keys, witnesses = log_keys(self.domain.identity[name]), [w.signer.keys for w in self.domain.witnesses]
+        keys, witnesses = (
+            log_keys(self.domain.identity[name]),
+            [w.signer.keys for w in self.domain.witnesses],
+        )
         verify_cosigned(note, keys, witnesses, 2)
         return parse_checkpoint(parse_note(note).text)
 
@@ -297,7 +329,9 @@ def test_killed_at_any_time(traffic: Traffic) -> None:
 
 
 def test_a_restored_backup_is_not_served(traffic: Traffic, tmp_path: Path) -> None:
-    """T25: a database from before what the witnesses have cosigned. The service says so and ends; it never signs a second history."""
+    """T25: a database from before what the witnesses have cosigned. The service says so and ends;
+    it never signs a second history.
+    """
     domain = traffic.domain
     domain.process.stop()
     backup = tmp_path / "backup"

@@ -1,5 +1,5 @@
-"""Kill -9 while a domain's rules are made (its charter, its keyset, the revocation of an issuer) and while shares are handed over: each is
-there once, or can be given again."""
+"""Kill -9 while a domain's rules are made (its charter, its keyset, the revocation of an issuer)
+and while shares are handed over: each is there once, or can be given again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def charter(domain: Domain) -> tuple[str, bytes]:
 def keys(domain: Domain) -> tuple[str, bytes]:
     domain.publish_charter()
     for position, holder in enumerate(domain.holders):
-        key = keyset.HolderKey(DOMAIN, domain.charter_digest, domain.quarter, position, SealingKey.generate().public)
+        key = keyset.HolderKey(
+            DOMAIN, domain.charter_digest, domain.quarter, position, SealingKey.generate().public
+        )
         domain.http.array("POST", "/v1/keysets/holder-keys", [sign([holder], key.encode())])
     [payload] = domain.http.array("GET", f"/v1/keysets/draft/{domain.quarter}")
     return "/v1/keysets", sign(domain.holders, payload)
@@ -48,8 +50,12 @@ def shown(domain: Domain, path: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("name", "prepare"), [("charter", charter), ("keyset", keys), ("revocation", revocation)])
-def test_killed_at(tmp_path: Path, name: str, prepare: Callable[[Domain], tuple[str, bytes]], when: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "prepare"), [("charter", charter), ("keyset", keys), ("revocation", revocation)]
+)
+def test_killed_at(
+    tmp_path: Path, name: str, prepare: Callable[[Domain], tuple[str, bytes]], when: str
+) -> None:
     for domain in domain_in(tmp_path):
         path, statement = prepare(domain)
         domain.process.stop()
@@ -84,5 +90,6 @@ def test_killed_while_shares_are_handed_over(tmp_path: Path, when: str) -> None:
         domain.restart()
         held = eventually(partial(domain.institution, domain.opener, "GET", story.path + "/shares"))
         assert len(held[0]) == (when == "after")
-        assert eventually(partial(hand_over, story, 0, listing))  # a holder that got no answer gives them again
+        # a holder that got no answer gives them again
+        assert eventually(partial(hand_over, story, 0, listing))
         assert len(domain.institution(domain.opener, "GET", story.path + "/shares")[0]) == 1

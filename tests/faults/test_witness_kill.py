@@ -1,4 +1,6 @@
-"""A witness killed with -9 at each durable write, before and after it: whatever it gave out before, it never cosigns another history."""
+"""A witness killed with -9 at each durable write, before and after it: whatever it gave out before,
+it never cosigns another history.
+"""
 
 import subprocess
 import sys
@@ -22,7 +24,8 @@ from counterseal.tlog.witness import AddCheckpoint, WitnessClient
 
 pytestmark = pytest.mark.system
 
-# The program as it is, but killed by the kernel at its Nth durable write: before anything of it is done, or when all of it is.
+# The program as it is, but killed by the kernel at its Nth durable write: before anything of it is
+# done, or when all of it is.
 PROGRAM = """
 import os, signal, sys
 from counterseal.access import store, witness
@@ -50,12 +53,16 @@ witness.run(opened, service_url="http://127.0.0.1:9")
 
 
 def log_signer(name):
-    return LogSigner(f"chat.example.org/{name}", Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate())
+    return LogSigner(
+        f"chat.example.org/{name}", Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate()
+    )
 
 
 @pytest.fixture
 def setup(tmp_path):
-    """A witness's home that trusts a charter, and the log's own key: the test is the log, and it lies."""
+    """A witness's home that trusts a charter, and the log's own key: the test is the log, and it
+    lies.
+    """
     log, ledger = log_signer("log"), log_signer("ledger")
     homes = [Home.create(tmp_path / "homes" / name, "custodian", name) for name in ("ann", "bob")]
     homes += [Home.create(tmp_path / "homes" / name, "issuer", name) for name in ("asks", "agrees")]
@@ -69,7 +76,10 @@ def setup(tmp_path):
     )
     rules = charter_file.parse(
         {
-            "issuer": [{"name": "asks", "roles": ["requester"]}, {"name": "agrees", "roles": ["approver"]}],
+            "issuer": [
+                {"name": "asks", "roles": ["requester"]},
+                {"name": "agrees", "roles": ["approver"]},
+            ],
             "ground": [{"name": "homicide"}],
         }
     )
@@ -79,7 +89,9 @@ def setup(tmp_path):
 
 
 def start(home, number, when):
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(home.path), str(number), when], stdout=-3, stderr=-3)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(home.path), str(number), when], stdout=-3, stderr=-3
+    )
     client = WitnessClient(home.card.url, witness_keys(home.card.cosigner), timeout=5.0)
     for _ in range(100):
         try:
@@ -126,15 +138,18 @@ def test_killed_at_each_durable_write_it_never_cosigns_two_histories(setup, numb
         pass
     finally:
         stop(process)
-    assert len(given) == number - 1  # it answers only after the write: the one it died at was never given out
+    # it answers only after the write: the one it died at was never given out
+    assert len(given) == number - 1
 
     process, client = start(home, 0, "never")
     try:
         kept = head(client, log)
         assert kept >= max(given, default=0)  # what it gave out, it remembers
         if kept:
-            given.setdefault(kept, (history("true", kept).root(),))  # durable, so it counts as given
-        for size in (2, 5, 9, 12):  # the log tries another history, from every size it might hope for
+            # durable, so it counts as given
+            given.setdefault(kept, (history("true", kept).root(),))
+        # the log tries another history, from every size it might hope for
+        for size in (2, 5, 9, 12):
             for claimed in (0, 1, *given, kept):
                 with suppress(CountersealError):
                     given[size] = (ask(client, log, "false", claimed, size), *given.get(size, ()))
@@ -148,7 +163,8 @@ def test_killed_at_each_durable_write_it_never_cosigns_two_histories(setup, numb
         if history(name, size).root() in roots
     }
     assert len(names) == 1  # one history, whichever was there first
-    assert kept <= 1 or names == {"true"}  # and the other one only if nothing of the first was ever cosigned
+    # and the other one only if nothing of the first was ever cosigned
+    assert kept <= 1 or names == {"true"}
 
 
 def head(client, log):
@@ -166,7 +182,8 @@ def test_after_a_kill_it_goes_on_from_where_it_was(setup):
     stop(process)
     process, client = start(home, 0, "never")
     try:
-        with pytest.raises(WitnessConflict) as conflict:  # the log, too, learns where the witness is
+        # the log, too, learns where the witness is
+        with pytest.raises(WitnessConflict) as conflict:
             ask(client, log, "true", 1, 3)
         assert conflict.value.size == 2
         ask(client, log, "true", 2, 3)

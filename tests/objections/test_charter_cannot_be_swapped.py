@@ -1,5 +1,5 @@
-"""Objection: "whoever runs the service can change who holds the keys". A charter or a keyset that both quorums did not sign, or that is
-not the one pinned, is refused by everybody who reads it."""
+"""Objection: "whoever runs the service can change who holds the keys". A charter or a keyset that
+both quorums did not sign, or that is not the one pinned, is refused by everybody who reads it."""
 
 import msgspec
 import pytest
@@ -59,11 +59,15 @@ def test_a_charter_signed_by_the_holders_that_it_itself_brings_in(rig, tmp_path)
     strangers = [Home.create(tmp_path / name, "custodian", name) for name in ("x", "y", "z")]
     bodies = tuple(
         msgspec.structs.replace(
-            body, threshold=1, members=(msgspec.structs.replace(body.members[0], key=stranger.signer.public),)
+            body,
+            threshold=1,
+            members=(msgspec.structs.replace(body.members[0], key=stranger.signer.public),),
         )
         for body, stranger in zip(rig.charter.charter.custodians.bodies, strangers, strict=True)
     )
-    record = successor(rig, custodians=msgspec.structs.replace(rig.charter.charter.custodians, bodies=bodies))
+    record = successor(
+        rig, custodians=msgspec.structs.replace(rig.charter.charter.custodians, bodies=bodies)
+    )
     data = signed(record, [*strangers, *rig.witnesses])
     assert rule(lambda: ReceivedCharter.decode(data).check(rig.charter)) == "X4"
 
@@ -77,7 +81,8 @@ def test_a_charter_that_goes_back(rig):
 def test_a_service_that_shows_another_first_charter(rig, home):
     """Signed by all the same people, but not the one that this home pinned."""
     other = signed(
-        msgspec.structs.replace(rig.charter.charter, retention=10 * 86_400), [*rig.custodians, *rig.witnesses]
+        msgspec.structs.replace(rig.charter.charter, retention=10 * 86_400),
+        [*rig.custodians, *rig.witnesses],
     )
 
     def swap(asked, data):
@@ -107,10 +112,14 @@ def test_a_signer_is_shown_what_the_file_says_and_pins_it(rig, home):
 
 
 def keyset_of(rig, home, change):
-    """What a home says to the domain's keyset with its payload changed and signed by whom the service can get to sign: nobody."""
+    """What a home says to the domain's keyset with its payload changed and signed by whom the
+    service can get to sign: nobody.
+    """
     [row] = rig.rules(home).keysets.values()
     received = ReceivedKeyset.decode(row.statement)
-    statement = msgspec.structs.replace(received.cose, payload=change(received.keyset).encode()).encode()
+    statement = msgspec.structs.replace(
+        received.cose, payload=change(received.keyset).encode()
+    ).encode()
 
     def swap(asked, data):
         if asked.startswith("/v1/keysets/"):
@@ -125,7 +134,9 @@ def test_a_keyset_with_a_key_of_the_services_own(rig, home):
     stranger = Home.create(rig.folder / "stranger", "custodian", "stranger")
 
     def change(keyset):
-        record = HolderKey(keyset.domain, keyset.charter_digest, keyset.quarter, 0, stranger.reader.public)
+        record = HolderKey(
+            keyset.domain, keyset.charter_digest, keyset.quarter, 0, stranger.reader.public
+        )
         keys = (sign([stranger.signer], record.encode()), *keyset.holder_keys[1:])
         return msgspec.structs.replace(keyset, holder_keys=keys)
 
@@ -143,7 +154,9 @@ def test_a_keyset_with_two_holders_keys_exchanged(rig, home):
 def test_a_keyset_that_nobody_signed_again_after_it_was_changed(rig, home):
     def change(keyset):
         key = keyset.ledger_key
-        return msgspec.structs.replace(keyset, ledger_key=msgspec.structs.replace(key, commitment=b"\x07" * 32))
+        return msgspec.structs.replace(
+            keyset, ledger_key=msgspec.structs.replace(key, commitment=b"\x07" * 32)
+        )
 
     assert keyset_of(rig, home, change) == "X2"
 
@@ -154,7 +167,8 @@ def test_a_keyset_without_the_witnesses(rig, home):
     for one in rig.custodians:
         keysets.deliver(one, rig.charter, quarter, rig.service_for(one))
     rules = rig.rules(home)
-    ceremony.assemble_keyset(rig.service_for(home), rules, quarter)  # the witnesses deliver their keys, too
+    # the witnesses deliver their keys, too
+    ceremony.assemble_keyset(rig.service_for(home), rules, quarter)
     payload = keysets.draft(rig.service_for(home), quarter)
     data = sign([one.signer for one in rig.custodians], payload)
     assert rule(lambda: ceremony.publish_keyset(Service(rig.url), rules, data)) == "K7"
@@ -178,7 +192,9 @@ def test_a_delivered_key_that_the_service_leaves_out(rig, home):
 
 
 def test_a_second_key_for_one_place(rig):
-    """A witness keeps the first key that a holder delivers; another is a conflict that it can show."""
+    """A witness keeps the first key that a holder delivers; another is a conflict that it can
+    show.
+    """
     home, quarter = rig.custodians[1], quarter_of(rig.now()) + 2
     position = rig.charter.positions[home.signer.kid]
     witness = Service(rig.witnesses[0].card.url)
@@ -189,12 +205,18 @@ def test_a_second_key_for_one_place(rig):
         if number == 0:
             assert witness.post("/holder-keys", (statement,)) == expected
         else:
-            assert rule(lambda statement=statement: witness.post("/holder-keys", (statement,))) == expected
+            assert (
+                rule(lambda statement=statement: witness.post("/holder-keys", (statement,)))
+                == expected
+            )
 
 
 def test_signatures_over_two_drafts_do_not_make_one(rig, home):
     first = sign([home.signer], rig.charter.charter.encode())
-    second = sign([rig.custodians[1].signer], msgspec.structs.replace(rig.charter.charter, retention=1).encode())
+    second = sign(
+        [rig.custodians[1].signer],
+        msgspec.structs.replace(rig.charter.charter, retention=1).encode(),
+    )
     with pytest.raises(Refused) as refused:
         signing.merge([first, second], Charter.limit)
     assert refused.value.rule == "X4"

@@ -1,5 +1,5 @@
-"""Objection: "the custodians see only what the service shows them". A holder that is shown less than the whole ledger, or another
-one, does nothing at all: it fails closed."""
+"""Objection: "the custodians see only what the service shows them". A holder that is shown less
+than the whole ledger, or another one, does nothing at all: it fails closed."""
 
 import time
 
@@ -36,7 +36,9 @@ def rule(action):
 
 
 def grown(rig, home):
-    """The number of the first chunk that this home has not read, once a published checkpoint covers it."""
+    """The number of the first chunk that this home has not read, once a published checkpoint covers
+    it.
+    """
     reader = rig.desk(home)
     size = reader.sync().size
     number = ReaderState.decode(reader.copy.place()).chunk
@@ -53,14 +55,18 @@ def test_a_missing_chunk(rig, home):
 
 def test_an_altered_chunk(rig, home):
     path = f"/ledger/chunk/{grown(rig, home)}"
-    dark = desk(rig, home, lambda asked, data: data[:-1] + bytes([data[-1] ^ 1]) if asked == path else data)
+    dark = desk(
+        rig, home, lambda asked, data: data[:-1] + bytes([data[-1] ^ 1]) if asked == path else data
+    )
     assert rule(dark.sync) == "G1"
 
 
 def test_an_older_chunk_in_its_place(rig, home):
     number = grown(rig, home)
     older = Service(rig.url).get(f"/ledger/chunk/{number - 1}")
-    dark = desk(rig, home, lambda asked, data: older if asked == f"/ledger/chunk/{number}" else data)
+    dark = desk(
+        rig, home, lambda asked, data: older if asked == f"/ledger/chunk/{number}" else data
+    )
     assert rule(dark.sync) == "G1"
 
 
@@ -73,7 +79,9 @@ def test_a_smaller_checkpoint_than_one_seen(rig, home):
 
 
 def test_a_stale_checkpoint(rig, home):
-    """An hour is the charter's rule online: the service has stopped, or shows this holder a ledger that has."""
+    """An hour is the charter's rule online: the service has stopped, or shows this holder a ledger
+    that has.
+    """
     dark = desk(rig, home, lambda _, data: data, clock=lambda: int(time.time()) + 3_700)
     assert rule(dark.sync) == "G4"
 

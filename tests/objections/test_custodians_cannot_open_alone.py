@@ -1,5 +1,6 @@
-"""Objection: "whoever holds the keys will use them". No quorum that is short by one, of whatever kind, opens a window; the bytes are a real
-window's, sealed by a member's device, and every other key is in the attacker's hands."""
+"""Objection: "whoever holds the keys will use them". No quorum that is short by one, of whatever
+kind, opens a window; the bytes are a real window's, sealed by a member's device, and every other
+key is in the attacker's hands."""
 
 import itertools
 
@@ -100,4 +101,8 @@ def test_with_the_quorum_they_do(rig, warrant):
         if home.card.body in ("bar", "ombudsman"):
             rig.release(home, warrant)  # again is no error
     until(lambda: rig.status(warrant).state == "released")
-    until(lambda: len(set(rig.shares(warrant)).intersection(rig.charter.tree.witness_positions())) >= 2)
+    until(
+        lambda: (
+            len(set(rig.shares(warrant)).intersection(rig.charter.tree.witness_positions())) >= 2
+        )
+    )

@@ -1,4 +1,6 @@
-"""What has been said against exceptional access, where it touches the opening and its evidence. Each objection is tried."""
+"""What has been said against exceptional access, where it touches the opening and its evidence.
+Each objection is tried.
+"""
 
 import json
 
@@ -14,7 +16,9 @@ from counterseal.protocol.frame import Authenticated, Content, seal_frame
 
 
 def texts(bag):
-    return [json.loads(line)["text"] for line in (bag / "data/messages.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line)["text"] for line in (bag / "data/messages.jsonl").read_text().splitlines()
+    ]
 
 
 def of(scene, name):
@@ -22,22 +26,30 @@ def of(scene, name):
 
 
 def test_whoever_can_decrypt_can_also_forge():
-    """Abelson and others, "Keys under doormats", 2015, section 2.2: access by third parties breaks authenticity.
+    """Abelson and others, "Keys under doormats", 2015, section 2.2: access by third parties breaks
+    authenticity.
 
-    Service, every holder and Bob together know Alice's window key. They make a message of hers with it, seal it into her window, stamp
-    it and log it. It opens, and is refused: F7, her device did not sign it.
+    Service, every holder and Bob together know Alice's window key. They make a message of hers with
+    it, seal it into her window, stamp it and log it. It opens, and is refused: F7, her device did
+    not sign it.
     """
     one = of(e.Scene(), "Alice")
     empty = Authenticated(one.id, e.cbor_digest(one.counterseal), 0, bytes(16), None, bytes(20))
     content = Content((one.label.opens + 5) * 1000, "text", "I did it.", ()).encode()
-    forged = seal_frame(one.prk, empty, cose.sign1(w.ed25519("Bob's phone"), content, empty.external))
+    forged = seal_frame(
+        one.prk, empty, cose.sign1(w.ed25519("Bob's phone"), content, empty.external)
+    )
     message = e.private_message(one.label.conversation_id, forged.encode())
-    [[opened]] = core.open_windows([(one.label.encode(), e.cbor_digest(one.counterseal), one.prk, [message])], 1)
+    [[opened]] = core.open_windows(
+        [(one.label.encode(), e.cbor_digest(one.counterseal), one.prk, [message])], 1
+    )
     assert (opened.content, opened.error) == (None, "F7")
 
 
 def test_an_invented_message_is_in_no_evidence(tmp_path):
-    """The same, with a dishonest service that has stamped and logged it: the bag reports the frame and gives no message."""
+    """The same, with a dishonest service that has stamped and logged it: the bag reports the frame
+    and gives no message.
+    """
     scene = e.Scene()
     one = of(scene, "Alice")
     one.say("I did it.", one.label.opens + 3_000, 99, device="Bob's phone")
@@ -47,7 +59,9 @@ def test_an_invented_message_is_in_no_evidence(tmp_path):
 
 
 def test_a_signed_message_cannot_be_moved_to_another_place(tmp_path):
-    """Alice's own signed words, taken from one place and sealed at another: the signature is for one place."""
+    """Alice's own signed words, taken from one place and sealed at another: the signature is for
+    one place.
+    """
     scene = e.Scene()
     one = of(scene, "Alice")
     _, _, data = core.parse_private(one.frames[0].message)
@@ -55,7 +69,9 @@ def test_a_signed_message_cannot_be_moved_to_another_place(tmp_path):
     from counterseal.protocol.frame import open_frame
 
     signed = open_frame(one.prk, first)
-    place = Authenticated(one.id, first.seal_digest, len(one.frames), bytes(16), one.last.ct_digest, bytes(20))
+    place = Authenticated(
+        one.id, first.seal_digest, len(one.frames), bytes(16), one.last.ct_digest, bytes(20)
+    )
     one.last = seal_frame(one.prk, place, signed)
     message = e.private_message(one.label.conversation_id, one.last.encode())
     one.frames.append(type(one.frames[0])(99, one.label.opens + 3_000, message))
@@ -77,15 +93,26 @@ def test_evidence_can_be_cut_to_fit(tmp_path):
             for file in built.windows():
                 package.add_window(file)
             package.finish(built.material(), e.keys(), w.signer("Opener"), [], e.APPROVED)
-    assert any(fault.rule == "B13" and "one is missing" in fault.sentence for fault in unsound.value.faults)
+    assert any(
+        fault.rule == "B13" and "one is missing" in fault.sentence for fault in unsound.value.faults
+    )
 
 
 def test_one_order_opens_everything(tmp_path):
-    """A key that opens one window opens no other: neither another hour, nor another person's in the same hour."""
+    """A key that opens one window opens no other: neither another hour, nor another person's in the
+    same hour.
+    """
     scene = e.Scene("conversation")
     alice, bob = of(scene, "Alice"), of(scene, "Bob")
     for other in [bob, *(one for one in scene.sent if one is not alice)]:
-        tasks = [(other.label.encode(), e.cbor_digest(other.counterseal), alice.prk, [f.message for f in other.frames])]
+        tasks = [
+            (
+                other.label.encode(),
+                e.cbor_digest(other.counterseal),
+                alice.prk,
+                [f.message for f in other.frames],
+            )
+        ]
         with pytest.raises(core.CoreError) as refused:
             core.open_windows(tasks, 1)
         assert refused.value.code == "S5"

@@ -1,4 +1,6 @@
-"""Objection: "a warrant will be stretched". Each way to stretch one is refused by every holder, with the rule's number."""
+"""Objection: "a warrant will be stretched". Each way to stretch one is refused by every holder,
+with the rule's number.
+"""
 
 import time
 
@@ -79,23 +81,26 @@ def test_one_issuer_alone_is_not_obeyed(rig, conversation):
 
 def test_one_issuer_does_not_approve_its_own(rig, conversation):
     warrant = order(rig, conversation[0].account, reference="own")
-    *_, approved = submit(rig, issuer.sign_warrant(rig.prosecutor, warrant), issuer.approve(rig.prosecutor, warrant))
+    *_, approved = submit(
+        rig, issuer.sign_warrant(rig.prosecutor, warrant), issuer.approve(rig.prosecutor, warrant)
+    )
     assert approved.rule == "W6"
     assert refusal(rig, warrant) == "W6"
 
 
 def test_the_same_body_twice_is_not_a_double_lock(rig, conversation):
     warrant = order(rig, conversation[0].account, reference="deputy")
-    *_, approved = submit(rig, issuer.sign_warrant(rig.prosecutor, warrant), issuer.approve(rig.deputy, warrant))
+    *_, approved = submit(
+        rig, issuer.sign_warrant(rig.prosecutor, warrant), issuer.approve(rig.deputy, warrant)
+    )
     assert approved.rule == "W7"
     assert refusal(rig, warrant) == "W6"
 
 
 def test_an_issuer_that_the_charter_does_not_name_is_nobody(rig, conversation):
     warrant = order(rig, conversation[0].account, reference="stranger")
-    [outcome] = submit(
-        rig, issuer.sign_warrant(rig.custodians[0], warrant)
-    )  # an institution of the charter, but no issuer
+    # an institution of the charter, but no issuer
+    [outcome] = submit(rig, issuer.sign_warrant(rig.custodians[0], warrant))
     assert outcome.rule == "X4"
     assert refusal(rig, warrant) == "W15"
 
@@ -128,13 +133,21 @@ def test_more_accounts_than_the_charter_allows(rig):
 
 
 def stretched(rig, listed, **changes):
-    """What a holder says to the same real windows, listed by a corrupt service under a warrant that differs by `changes`."""
+    """What a holder says to the same real windows, listed by a corrupt service under a warrant that
+    differs by `changes`.
+    """
     desk, case, windows = listed
     warrant = msgspec.structs.replace(case.warrant.warrant, reference="stretched", **changes)
     state = AccessState(desk.rules.rulebook)
     now = int(time.time())
-    listing = Listing(warrant.domain, warrant.digest(), 0, 1, tuple(window.label.window_id for window in windows))
-    statements = (issuer.sign_warrant(rig.prosecutor, warrant), issuer.approve(rig.judge, warrant), listing.encode())
+    listing = Listing(
+        warrant.domain, warrant.digest(), 0, 1, tuple(window.label.window_id for window in windows)
+    )
+    statements = (
+        issuer.sign_warrant(rig.prosecutor, warrant),
+        issuer.approve(rig.judge, warrant),
+        listing.encode(),
+    )
     for statement in statements:
         assert state.apply(now, statement).rule is None
     fresh = Fresh(state, now, 12)
@@ -152,8 +165,15 @@ def test_another_account_is_out_of_scope(rig, listed, conversation):
     assert refused.value.rule == "R2"
 
 
-def test_a_member_of_the_conversation_is_in_scope_only_if_the_direction_says_so(rig, listed, conversation):
-    assert stretched(rig, listed, account_ids=(conversation[1].account,), direction="conversation").units == 1
+def test_a_member_of_the_conversation_is_in_scope_only_if_the_direction_says_so(
+    rig, listed, conversation
+):
+    assert (
+        stretched(
+            rig, listed, account_ids=(conversation[1].account,), direction="conversation"
+        ).units
+        == 1
+    )
     with pytest.raises(Refused) as refused:
         stretched(rig, listed, account_ids=(b"\x07" * 32,), direction="conversation")
     assert refused.value.rule == "R2"
@@ -175,7 +195,9 @@ def test_another_conversation_is_out_of_scope(rig, listed):
 def test_windows_under_another_charter_are_out_of_scope(rig, listed):
     desk, case, windows = listed
     other = [
-        msgspec.structs.replace(one, label=msgspec.structs.replace(one.label, charter_digest=b"\x07" * 32))
+        msgspec.structs.replace(
+            one, label=msgspec.structs.replace(one.label, charter_digest=b"\x07" * 32)
+        )
         for one in windows
     ]
     with pytest.raises(Refused) as refused:
@@ -188,21 +210,29 @@ def test_a_window_slipped_in_beside_the_listing_is_refused(rig, listed):
     fresh = desk.sync()
     digest = case.warrant.access.listings[0][0]
     with pytest.raises(Refused) as refused:
-        holder.check_listing(fresh, case.warrant, digest, [*windows, windows[0]], [], desk.rules.keysets)
+        holder.check_listing(
+            fresh, case.warrant, digest, [*windows, windows[0]], [], desk.rules.keysets
+        )
     assert refused.value.rule == "R7"
 
 
 def test_a_window_of_no_logged_period_is_refused(rig, listed):
     desk, case, windows = listed
     root = msgspec.structs.replace(windows[0].logged.root, opens=windows[0].label.opens + 3_600)
-    other = [msgspec.structs.replace(windows[0], logged=msgspec.structs.replace(windows[0].logged, root=root))]
+    other = [
+        msgspec.structs.replace(
+            windows[0], logged=msgspec.structs.replace(windows[0].logged, root=root)
+        )
+    ]
     with pytest.raises(Refused) as refused:
         stretched(rig, (desk, case, other))
     assert refused.value.rule == "R6"
 
 
 def test_a_release_is_of_no_use_to_another_opener(rig, listed):
-    """Neither can the release be replayed under a warrant with another key (R12), nor the shares be opened with it (X5)."""
+    """Neither can the release be replayed under a warrant with another key (R12), nor the shares be
+    opened with it (X5).
+    """
     desk, case, _ = listed
     other = SealingKey.generate()
     release = holder.make_release(case.warrant, None, case.position)
@@ -211,7 +241,9 @@ def test_a_release_is_of_no_use_to_another_opener(rig, listed):
         check_release(case.warrant.access, swapped, case.warrant.charter)
     assert refused.value.rule == "R12"
     listing = desk.verify(desk.sync(), case, case.warrant.access.listings[0][0])
-    sealed = SealedShares.decode(ReceivedSign.decode(desk.shares(case, listing), SealedShares.limit).payload)
+    sealed = SealedShares.decode(
+        ReceivedSign.decode(desk.shares(case, listing), SealedShares.limit).payload
+    )
     with pytest.raises(Refused) as unopened:
         other.open(sealed.info, sealed.sealed)
     assert unopened.value.rule == "X5"
@@ -227,11 +259,19 @@ def test_a_holder_does_not_sign_two_releases_of_one_listing(rig, listed):
     first = desk.release(case, listing)
     assert desk.release(case, listing) == first
     other = msgspec.structs.replace(
-        case.warrant, warrant=msgspec.structs.replace(case.warrant.warrant, opener_key=SealingKey.generate().public)
+        case.warrant,
+        warrant=msgspec.structs.replace(
+            case.warrant.warrant, opener_key=SealingKey.generate().public
+        ),
     )
-    changed = msgspec.structs.replace(other, access=msgspec.structs.replace(other.access, warrant=other.warrant))
+    changed = msgspec.structs.replace(
+        other, access=msgspec.structs.replace(other.access, warrant=other.warrant)
+    )
     with pytest.raises(Refused) as refused:
-        desk.release(msgspec.structs.replace(case, warrant=changed), msgspec.structs.replace(listing, warrant=changed))
+        desk.release(
+            msgspec.structs.replace(case, warrant=changed),
+            msgspec.structs.replace(listing, warrant=changed),
+        )
     assert refused.value.rule == "R12"
 
 

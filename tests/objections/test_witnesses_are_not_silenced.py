@@ -1,5 +1,5 @@
-"""Objection: "the target will never be told". A notice that is due is published by its witness without anybody's leave; a log that refuses
-it gets no more cosignatures, and so stops."""
+"""Objection: "the target will never be told". A notice that is due is published by its witness
+without anybody's leave; a log that refuses it gets no more cosignatures, and so stops."""
 
 import http.server
 import threading
@@ -17,7 +17,9 @@ pytestmark = pytest.mark.system
 
 
 class Proxy:
-    """Stands between a witness and the service and, when told to, refuses the notices that it posts."""
+    """Stands between a witness and the service and, when told to, refuses the notices that it
+    posts.
+    """
 
     def __init__(self, url):
         self.refusing = False
@@ -37,7 +39,11 @@ class Proxy:
                     self._pass("POST", body)
 
             def _pass(self, method, body):
-                headers = {name: self.headers[name] for name in ("Authorization", "Content-Type") if self.headers[name]}
+                headers = {
+                    name: self.headers[name]
+                    for name in ("Authorization", "Content-Type")
+                    if self.headers[name]
+                }
                 self._send(*Service(url)._send(method, self.path, body, headers))
 
             def _send(self, status, body):
@@ -61,7 +67,9 @@ class Proxy:
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory):
-    yield from running(tmp_path_factory.mktemp("silenced"), notices={"delay": 3, "cadence": 1, "per_cadence": 2})
+    yield from running(
+        tmp_path_factory.mktemp("silenced"), notices={"delay": 3, "cadence": 1, "per_cadence": 2}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +97,9 @@ def released(rig, proxy):
 def told(rig, address, person):
     """The notices at `address` that this person's key opens, verified."""
     found = []
-    for _, raw in get_array(Service(address), "/v1/notices?after=0" if address == rig.url else "/notices?after=-1"):
+    for _, raw in get_array(
+        Service(address), "/v1/notices?after=0" if address == rig.url else "/notices?after=-1"
+    ):
         try:
             statement = open_notice(person.notice, SealedNotice.decode(raw), "chat.example.org")
         except Refused:

@@ -19,7 +19,9 @@ from counterseal.core import (
 from counterseal.protocol.cbor import encode
 from counterseal.protocol.tree import Tree
 
-quorums = st.integers(1, 6).flatmap(lambda members: st.tuples(st.integers(1, members), st.just(members)))
+quorums = st.integers(1, 6).flatmap(
+    lambda members: st.tuples(st.integers(1, members), st.just(members))
+)
 trees = st.lists(quorums, min_size=1, max_size=5).flatmap(
     lambda bodies: st.tuples(st.integers(1, len(bodies)), st.just(bodies), quorums)
 )
@@ -55,14 +57,18 @@ def test_no_input_is_more_than_refused(data):
 
 
 ACTIONS = st.lists(
-    st.sampled_from(["send", "send", "send back", "commit", "unseal", "window", "lose"]), min_size=1, max_size=25
+    st.sampled_from(["send", "send", "send back", "commit", "unseal", "window", "lose"]),
+    min_size=1,
+    max_size=25,
 )
 
 
 @given(ACTIONS)
 @settings(max_examples=20)
 def test_devices_stay_in_step_through_rollbacks(actions):
-    """Each action is tried in a transaction that is rolled back, then done for good; both devices always understand each other."""
+    """Each action is tried in a transaction that is rolled back, then done for good; both devices
+    always understand each other.
+    """
     with tempfile.TemporaryDirectory() as folder:
         alice, bob = conversation(Path(folder), "alice", "bob")
         serial, sent = 1, 0
@@ -74,7 +80,9 @@ def test_devices_stay_in_step_through_rollbacks(actions):
             reader.begin()
             reader.frame_open(CONVERSATION, sealed.message, OPENS)
             reader.rollback()
-            assert reader.frame_open(CONVERSATION, sealed.message, OPENS).content == content(f"{sent}")
+            assert reader.frame_open(CONVERSATION, sealed.message, OPENS).content == content(
+                f"{sent}"
+            )
 
         for action in actions:
             sent += 1
@@ -87,7 +95,9 @@ def test_devices_stay_in_step_through_rollbacks(actions):
                 alice.frame_seal(window.window_id, content("lost"))
                 alice.rollback()
             elif action == "unseal":
-                alice.frame_unseal(window.window_id, alice.frame_seal(window.window_id, content("refused")).seq)
+                alice.frame_unseal(
+                    window.window_id, alice.frame_seal(window.window_id, content("refused")).seq
+                )
             elif action == "window":
                 serial += 1
                 window = alice.window_open(CONVERSATION, OPENS, serial)

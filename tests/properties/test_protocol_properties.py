@@ -17,7 +17,12 @@ from counterseal.protocol.vkey import parse_vkey
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 scalars = st.one_of(
-    st.integers(-(1 << 64), (1 << 64) - 1), st.binary(max_size=40), texts, st.booleans(), st.none(), st.just({})
+    st.integers(-(1 << 64), (1 << 64) - 1),
+    st.binary(max_size=40),
+    texts,
+    st.booleans(),
+    st.none(),
+    st.just({}),
 )
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=6).map(tuple), max_leaves=30)
 

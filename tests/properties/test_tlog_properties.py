@@ -1,4 +1,6 @@
-"""Properties of trees, tiles, notes, the ledger and the directory, over inputs nobody thought of."""
+"""Properties of trees, tiles, notes, the ledger and the directory, over inputs nobody thought
+of.
+"""
 
 import random
 
@@ -15,7 +17,14 @@ from counterseal.tlog.ledger_writer import Waiting, WriterState, write_tick
 from counterseal.tlog.note import ReceivedNote, parse_note
 from counterseal.tlog.proof import make_consistency, make_inclusion, verify_inclusion
 from counterseal.tlog.sequencer import write_tiles
-from counterseal.tlog.tiles import Tile, TileReader, decode_bundle, encode_bundle, parse_path, tiles_of
+from counterseal.tlog.tiles import (
+    Tile,
+    TileReader,
+    decode_bundle,
+    encode_bundle,
+    parse_path,
+    tiles_of,
+)
 from counterseal.tlog.tree import EMPTY_ROOT, Frontier, MemoryTree, leaf_hash, node_hash, tree_root
 from counterseal.tlog.witness import AddCheckpoint, parse_request
 
@@ -137,7 +146,11 @@ def test_checkpoints_come_back(origin, size, root):
     assert parse_checkpoint(checkpoint.text()) == checkpoint
 
 
-@given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(lambda s: s.encode("utf-8", "replace"))))
+@given(
+    st.one_of(
+        st.binary(max_size=300), st.text(max_size=300).map(lambda s: s.encode("utf-8", "replace"))
+    )
+)
 def test_readers_of_foreign_bytes_refuse_or_give_the_same_bytes_back(data):
     for read in (
         parse_note,
@@ -163,7 +176,10 @@ def test_chunks_of_foreign_bytes_are_refused_by_rule(data):
 
 
 @given(
-    st.lists(st.one_of(st.binary(max_size=80), st.integers(500, 9_000).map(lambda n: b"L" * n)), max_size=25),
+    st.lists(
+        st.one_of(st.binary(max_size=80), st.integers(500, 9_000).map(lambda n: b"L" * n)),
+        max_size=25,
+    ),
     st.integers(2, 12),
     st.integers(0, 3_000),
     st.integers(0, 1 << 30),
@@ -188,7 +204,9 @@ def test_every_statement_comes_out_once_and_every_tick_looks_alike(statements, l
         reader = LedgerReader(ORIGIN, schedule, ReaderState.decode(reader.state.encode()))
         reader.feed(tick.number, tick.chunk)
         size += leaves
-        checkpoint = CosignedCheckpoint(Checkpoint(ORIGIN, size, frontier.root()), 1000 + tick.number, (), b"")
+        checkpoint = CosignedCheckpoint(
+            Checkpoint(ORIGIN, size, frontier.root()), 1000 + tick.number, (), b""
+        )
         entries += reader.accept(checkpoint, checkpoint.time, 60)
         assert state.tick < 2_000
     assert [entries[out[n]].statement for n in range(len(statements))] == statements
@@ -197,10 +215,14 @@ def test_every_statement_comes_out_once_and_every_tick_looks_alike(statements, l
 
 @given(st.sets(HANDLES, max_size=40), HANDLES)
 def test_a_map_answers_for_every_handle(handles, other):
-    entries = {h: Entry(h, bytes([n]) * 32, bytes([n + 100]) * 32) for n, h in enumerate(sorted(handles))}
+    entries = {
+        h: Entry(h, bytes([n]) * 32, bytes([n + 100]) * 32) for n, h in enumerate(sorted(handles))
+    }
     whole = DirectoryMap(entries.values())
     for handle in {*handles, other}:
-        assert decode_lookup(whole.prove(handle).encode()).verify(whole.root, handle).entry == entries.get(handle)
+        assert decode_lookup(whole.prove(handle).encode()).verify(
+            whole.root, handle
+        ).entry == entries.get(handle)
     for handle in handles:
         rest = DirectoryMap(e for h, e in entries.items() if h != handle)
         assert rest.root != whole.root

@@ -1,4 +1,6 @@
-"""A whole domain on loopback for the tests of access: a service and witnesses as processes, homes and a charter as files."""
+"""A whole domain on loopback for the tests of access: a service and witnesses as processes, homes
+and a charter as files.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,12 @@ T = TypeVar("T")
 
 def program(*arguments: object) -> list[str]:
     """The command line of one of this project's programs."""
-    return [sys.executable, "-c", "from counterseal.cli.main import main; main()", *map(str, arguments)]
+    return [
+        sys.executable,
+        "-c",
+        "from counterseal.cli.main import main; main()",
+        *map(str, arguments),
+    ]
 
 
 def free_port() -> int:
@@ -70,7 +77,9 @@ def running(folder: Path, **changes: Any) -> Iterator[Rig]:
 
 
 class Tampered:
-    """A source between a holder and the honest service that changes or withholds what `change` says."""
+    """A source between a holder and the honest service that changes or withholds what `change`
+    says.
+    """
 
     def __init__(self, source: Source, change: Callable[[str, bytes], bytes | None]) -> None:
         self._source, self._change = source, change
@@ -104,7 +113,9 @@ class PersonDomain:
 
 
 class Rig:
-    """`start` makes it all; `stop` ends what was started. Processes are by name: "service", or a witness's name."""
+    """`start` makes it all; `stop` ends what was started. Processes are by name: "service", or a
+    witness's name.
+    """
 
     def __init__(self, folder: Path, changes: dict[str, Any] | None = None) -> None:
         self.folder, self.changes = folder, changes or {}
@@ -112,8 +123,12 @@ class Rig:
         self.url = ""
         self.keyset_digest = b""
         self.people_made: list[Person] = []
-        self.custodians = [Home.create(folder / m, "custodian", m, b) for b, ms in BODIES.items() for m in ms]
-        self.witnesses = [witness.create(folder / n, n, f"127.0.0.1:{free_port()}") for n in WITNESSES]
+        self.custodians = [
+            Home.create(folder / m, "custodian", m, b) for b, ms in BODIES.items() for m in ms
+        ]
+        self.witnesses = [
+            witness.create(folder / n, n, f"127.0.0.1:{free_port()}") for n in WITNESSES
+        ]
         self.prosecutor = Home.create(folder / "prosecutor", "issuer", "prosecutor", "prosecution")
         self.judge = Home.create(folder / "judge", "issuer", "judge", "judiciary")
         self.deputy = Home.create(folder / "deputy", "issuer", "deputy", "prosecution")
@@ -123,7 +138,9 @@ class Rig:
         """Service, charter, witnesses, one keyset."""
         data = self.folder / "service"
         subprocess.run(
-            program("service", "init", "--data", data, "--domain", "chat.example.org"), check=True, stdout=-3
+            program("service", "init", "--data", data, "--domain", "chat.example.org"),
+            check=True,
+            stdout=-3,
         )
         self.serve()
         self.charter_bytes = self.sign(self.draft())
@@ -157,7 +174,9 @@ class Rig:
 
     def draft(self) -> Charter:
         """The first charter's draft."""
-        return ceremony.draft(self.rules_file(), ceremony.gather([self.folder]), ceremony.identity(Service(self.url)))
+        return ceremony.draft(
+            self.rules_file(), ceremony.gather([self.folder]), ceremony.identity(Service(self.url))
+        )
 
     def sign(self, draft: Charter) -> bytes:
         """The charter with everybody's signatures; each home pins it."""
@@ -185,7 +204,9 @@ class Rig:
         return rules
 
     def keyset(self, quarter: int, custodians: list[Home] | None = None) -> bytes:
-        """Delivers everybody's keys, assembles, signs and publishes the keyset; gives its digest."""
+        """Delivers everybody's keys, assembles, signs and publishes the keyset; gives its
+        digest.
+        """
         signing = self.custodians if custodians is None else custodians
         for home in signing:
             keysets.deliver(home, self.rules(home).latest, quarter, self.service_for(home))
@@ -200,11 +221,15 @@ class Rig:
         return int(get_array(Service(self.url), "/v1/clock")[0])
 
     def step(self, now: int) -> None:
-        """Steps the demonstration's clock; the periods before are closed and their roots logged when this returns."""
+        """Steps the demonstration's clock; the periods before are closed and their roots logged
+        when this returns.
+        """
         token = (self.folder / "service" / "operator.token").read_text(encoding="utf-8").strip()
         body = cbor.encode([now])
         service = Service(self.url, timeout=60.0)
-        status, answer = service._send("POST", "/v1/operator/clock", body, {"Authorization": f"Bearer {token}"})
+        status, answer = service._send(
+            "POST", "/v1/operator/clock", body, {"Authorization": f"Bearer {token}"}
+        )
         assert status == 200, answer
 
     def people(self, keyset: bytes) -> PersonDomain:
@@ -212,7 +237,9 @@ class Rig:
         return PersonDomain(self, keyset)
 
     def talk(self, keyset: bytes, texts: Sequence[str]) -> tuple[Person, Person, bytes]:
-        """Alice writes `texts` to Bob in the present period, which is then closed; gives both and the conversation."""
+        """Alice writes `texts` to Bob in the present period, which is then closed; gives both and
+        the conversation.
+        """
         domain = self.people(keyset)
         alice, bob = Person(domain, "alice"), Person(domain, "bob")
         bob.packages()
@@ -221,7 +248,9 @@ class Rig:
         self.write(alice, conversation, texts)
         return alice, bob, conversation
 
-    def write(self, person: Person, conversation: bytes, texts: Sequence[str], serial: int = 1) -> None:
+    def write(
+        self, person: Person, conversation: bytes, texts: Sequence[str], serial: int = 1
+    ) -> None:
         """A person writes in the present period, which is then closed."""
         window = person.open_window(conversation, serial)
         person.send(conversation, *(person.seal(window, text) for text in texts))
@@ -229,10 +258,17 @@ class Rig:
         self.step(self.now() // length * length + length)
 
     def warrant(self, account: bytes, **changes: Any) -> bytes:
-        """A warrant for an account's first day, signed, approved, submitted and taken by the ledger; gives its digest."""
+        """A warrant for an account's first day, signed, approved, submitted and taken by the
+        ledger; gives its digest.
+        """
         office = issuer.Desk(self.prosecutor, self.service_for(self.prosecutor))
         start = self.charter.charter.valid_from
-        terms: dict[str, Any] = {"start": start, "until": start + 86_400, "ground": "homicide", **changes}
+        terms: dict[str, Any] = {
+            "start": start,
+            "until": start + 86_400,
+            "ground": "homicide",
+            **changes,
+        }
         made = issuer.draft(office.charter(), [account], **terms).warrant
         approval = issuer.approve(self.judge, made)
         issuer.submit(office.service, issuer.sign_warrant(self.prosecutor, made), approval)
@@ -254,11 +290,15 @@ class Rig:
 
     def status(self, digest: bytes) -> issuer.Status:
         """What the ledger says of a warrant."""
-        return issuer.status(issuer.Desk(self.prosecutor, self.service_for(self.prosecutor)).sync(), digest)
+        return issuer.status(
+            issuer.Desk(self.prosecutor, self.service_for(self.prosecutor)).sync(), digest
+        )
 
     def shares(self, digest: bytes) -> dict[int, SealedShares]:
         """The sealed shares that the opener can fetch, by position."""
-        [rows] = get_array(self.service_for(self.opener), f"/v1/warrants/{digest.hex()}/shares", signed=True)
+        [rows] = get_array(
+            self.service_for(self.opener), f"/v1/warrants/{digest.hex()}/shares", signed=True
+        )
         records = [SealedShares.decode(row) for row in rows]
         return {record.position: record for record in records}
 
@@ -298,4 +338,6 @@ class Rig:
     def _spawn(self, name: str, *arguments: object) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-            self.processes[name] = subprocess.Popen(program(*arguments), stdout=log, stderr=log, env=environment)
+            self.processes[name] = subprocess.Popen(
+                program(*arguments), stdout=log, stderr=log, env=environment
+            )

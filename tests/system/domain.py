@@ -1,7 +1,8 @@
-"""A whole domain on this machine for tests: the real service in a process of its own, and witnesses that cosign.
+"""A whole domain on this machine for tests: the real service in a process of its own, and witnesses
+that cosign.
 
-The institutions are those of tests/vectors/world.py. What they do here by hand is what their programs do for real; tests that are about
-those programs start them instead.
+The institutions are those of tests/vectors/world.py. What they do here by hand is what their
+programs do for real; tests that are about those programs start them instead.
 """
 
 import http.server
@@ -41,7 +42,9 @@ def free_port() -> int:
 
 
 class Cosigner:
-    """One witness in a thread: it cosigns what follows from what it has cosigned, and nothing else."""
+    """One witness in a thread: it cosigns what follows from what it has cosigned, and nothing
+    else.
+    """
 
     def __init__(self, name: str, folder: Path) -> None:
         vkey_name = f"{name.lower()}.example"
@@ -49,7 +52,9 @@ class Cosigner:
         self.signer = WitnessSigner(vkey_name, world.ed25519(vkey_name), mldsa44)
         self.logs: dict = {}
         self.notices: list[tuple[int, bytes]] = []
-        self.witness = Witness(self.signer, self.logs, FileWitnessStore(folder), lambda: int(time.time()))
+        self.witness = Witness(
+            self.signer, self.logs, FileWitnessStore(folder), lambda: int(time.time())
+        )
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.server.handle_error = lambda *_: None  # type: ignore[method-assign] # a service that was killed has hung up
@@ -97,7 +102,12 @@ class Domain:
     """The service, its witnesses, its charter and its keysets."""
 
     def __init__(
-        self, folder: Path, *, demonstration: bool = True, clock: int = world.T0, period: int = world.HOUR
+        self,
+        folder: Path,
+        *,
+        demonstration: bool = True,
+        clock: int = world.T0,
+        period: int = world.HOUR,
     ) -> None:
         self.folder = folder
         self.demonstration = demonstration
@@ -128,7 +138,9 @@ class Domain:
         """Starts the service's process and waits until it answers."""
         command = [sys.executable, "-c", SERVE, str(self.data), str(self.port)]
         with (self.folder / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment})
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, **environment}
+            )
         for _ in range(200):
             if self.process.poll() is not None:
                 raise AssertionError((self.folder / "service.log").read_text()[-4000:])
@@ -137,7 +149,9 @@ class Domain:
                 return
             except OSError:
                 time.sleep(0.05)
-        raise AssertionError("the service does not answer: " + (self.folder / "service.log").read_text()[-4000:])
+        raise AssertionError(
+            "the service does not answer: " + (self.folder / "service.log").read_text()[-4000:]
+        )
 
     def kill(self) -> None:
         """Ends the service as a power cut would."""
@@ -189,7 +203,9 @@ class Domain:
 
     def publish_charter(self, record: charter.Charter) -> charter.VerifiedCharter:
         statement = world.statement(record, *world.QUORUM)
-        verified = charter.ReceivedCharter.decode(statement).check(self.charters[-1] if self.charters else None)
+        verified = charter.ReceivedCharter.decode(statement).check(
+            self.charters[-1] if self.charters else None
+        )
         self.ask("POST", "/v1/charters", [statement])
         self.charters.append(verified)
         return verified
@@ -202,7 +218,9 @@ class Domain:
             self.ask("POST", "/v1/keysets/holder-keys", [world.statement(record, name)])
         (payload,) = self.ask("GET", f"/v1/keysets/draft/{quarter}")
         statement = sign([world.signer(name) for name in world.KEYSET_SIGNERS], payload)
-        verified = keyset.ReceivedKeyset.decode(statement).check(judge, self.keysets[-1] if self.keysets else None)
+        verified = keyset.ReceivedKeyset.decode(statement).check(
+            judge, self.keysets[-1] if self.keysets else None
+        )
         self.ask("POST", "/v1/keysets", [statement])
         self.keysets.append(verified)
         return verified
@@ -215,7 +233,9 @@ class Domain:
         return self.ask("GET", "/v1/clock")[0]
 
     def step(self, now: int) -> None:
-        """Steps a demonstration's clock; answers when the roots of the periods before are cosigned."""
+        """Steps a demonstration's clock; answers when the roots of the periods before are
+        cosigned.
+        """
         token = (self.data / "operator.token").read_text().strip()
         self.ask("POST", "/v1/operator/clock", [now], {"Authorization": f"Bearer {token}"})
 
@@ -226,7 +246,9 @@ class Domain:
 
     def ask(self, method: str, path: str, body=None, headers=None):
         data = None if body is None else cbor.encode(body)
-        request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers or {})
+        request = urllib.request.Request(
+            self.url + path, data=data, method=method, headers=headers or {}
+        )
         try:
             answer = urllib.request.urlopen(request, timeout=30).read()
         except urllib.error.HTTPError as error:

@@ -1,4 +1,6 @@
-"""From a warrant to shares with the opener, by the programs that people run: standing and urgent orders, extension, and restarts."""
+"""From a warrant to shares with the opener, by the programs that people run: standing and urgent
+orders, extension, and restarts.
+"""
 
 import json
 import subprocess
@@ -58,14 +60,23 @@ def test_a_standing_release_covers_listings_to_come(rig, conversation):
     for home in custodians(rig, "bar", "ombudsman"):
         cli("custodian", "follow", "--home", home.path)
     listing = office(rig).sync().state.access(digest).listings[-1][0]
-    wanted = {rig.charter.positions[home.signer.kid] for home in (*custodians(rig, "bar", "ombudsman"), *rig.witnesses)}
-    until(lambda: {one.position for one in shares(rig, digest) if one.listing_digest == listing} >= wanted)
+    wanted = {
+        rig.charter.positions[home.signer.kid]
+        for home in (*custodians(rig, "bar", "ombudsman"), *rig.witnesses)
+    }
+    until(
+        lambda: (
+            {one.position for one in shares(rig, digest) if one.listing_digest == listing} >= wanted
+        )
+    )
 
 
 def shares(rig, digest):
     from counterseal.protocol.release import SealedShares
 
-    [rows] = get_array(rig.service_for(rig.opener), f"/v1/warrants/{digest.hex()}/shares", signed=True)
+    [rows] = get_array(
+        rig.service_for(rig.opener), f"/v1/warrants/{digest.hex()}/shares", signed=True
+    )
     return [SealedShares.decode(row) for row in rows]
 
 
@@ -76,10 +87,16 @@ def test_what_the_holders_hand_over_joins_to_the_windows_key(rig, conversation):
         rig.release(home, digest)
     until(lambda: len(shares(rig, digest)) == 5)
     listing = office(rig).sync().state.access(digest).listings[0][1]
-    rows = get_array(rig.service_for(rig.opener), f"/v1/warrants/{digest.hex()}/listings/0/material", signed=True)
+    rows = get_array(
+        rig.service_for(rig.opener), f"/v1/warrants/{digest.hex()}/listings/0/material", signed=True
+    )
     opened = {
         one.position: open_shares(
-            rig.opener.reader, one, rig.charter.check_holder(one.position), "chat.example.org", listing.windows
+            rig.opener.reader,
+            one,
+            rig.charter.check_holder(one.position),
+            "chat.example.org",
+            listing.windows,
         )
         for one in shares(rig, digest)
     }
@@ -87,14 +104,23 @@ def test_what_the_holders_hand_over_joins_to_the_windows_key(rig, conversation):
         label = Label.decode(row[0])
         assert Counterseal.decode(row[2]).seal_digest
         assert (
-            len(join(rig.charter.tree, label, {i: one.shares.shares[place].share for i, one in opened.items()})) == 32
+            len(
+                join(
+                    rig.charter.tree,
+                    label,
+                    {i: one.shares.shares[place].share for i, one in opened.items()},
+                )
+            )
+            == 32
         )
 
 
 def test_an_urgent_warrant_that_nobody_ratifies_lapses(rig, conversation):
     view = office(rig)
     start = rig.charter.charter.valid_from
-    made = issuer.draft(rig.charter, [conversation[0].account], start, start + 3_600, "rescue", urgent=True).warrant
+    made = issuer.draft(
+        rig.charter, [conversation[0].account], start, start + 3_600, "rescue", urgent=True
+    ).warrant
     issuer.submit(view.service, issuer.sign_warrant(rig.prosecutor, made))
     until(lambda: view.sync().state.access(made.digest()))
     assert issuer.status(view.sync(), made.digest()).state in {"urgent", "listed"}
@@ -104,11 +130,19 @@ def test_an_urgent_warrant_that_nobody_ratifies_lapses(rig, conversation):
         desk.case(desk.sync(), made.digest())
     assert refused.value.rule == "W14"
     again = issuer.draft(
-        rig.charter, [conversation[0].account], start, start + 3_600, "rescue", urgent=True, reference="2"
+        rig.charter,
+        [conversation[0].account],
+        start,
+        start + 3_600,
+        "rescue",
+        urgent=True,
+        reference="2",
     ).warrant
     issuer.submit(view.service, issuer.sign_warrant(rig.prosecutor, again))
     until(lambda: issuer.why_void(view.sync().state, issuer.sign_warrant(rig.prosecutor, again)))
-    assert (issuer.why_void(view.sync().state, issuer.sign_warrant(rig.prosecutor, again)) or "").startswith("W13")
+    assert (
+        issuer.why_void(view.sync().state, issuer.sign_warrant(rig.prosecutor, again)) or ""
+    ).startswith("W13")
     cli("warrant", "reinstate", "prosecutor", "--home", rig.judge.path)
     until(lambda: not view.sync().state.barred)
 
@@ -117,9 +151,17 @@ def test_an_urgent_warrant_that_is_ratified_goes_on(rig, conversation):
     view = office(rig)
     start = rig.charter.charter.valid_from
     made = issuer.draft(
-        rig.charter, [conversation[0].account], start, start + 3_600, "rescue", urgent=True, reference="r"
+        rig.charter,
+        [conversation[0].account],
+        start,
+        start + 3_600,
+        "rescue",
+        urgent=True,
+        reference="r",
     ).warrant
-    issuer.submit(view.service, issuer.sign_warrant(rig.prosecutor, made), issuer.approve(rig.judge, made))
+    issuer.submit(
+        view.service, issuer.sign_warrant(rig.prosecutor, made), issuer.approve(rig.judge, made)
+    )
     until(lambda: issuer.status(view.sync(), made.digest()).approved)
     desk = rig.desk(rig.custodians[0])
     assert desk.case(desk.sync(), made.digest()).warrant.approver
@@ -151,7 +193,10 @@ def test_the_command_line_says_what_it_will_release_and_asks(rig, conversation):
         "custodian", "release", "--home", eve.path, "--warrant", digest.hex()[:16], "--yes"
     )
     assert (
-        "released" in cli("custodian", "release", "--home", eve.path, "--warrant", digest.hex()[:16], "--yes").lower()
+        "released"
+        in cli(
+            "custodian", "release", "--home", eve.path, "--warrant", digest.hex()[:16], "--yes"
+        ).lower()
     )
 
 
@@ -175,9 +220,16 @@ def test_the_service_killed_on_the_way_loses_no_statement(rig, conversation):
     view = office(rig)
     start = rig.charter.charter.valid_from
     made = issuer.draft(
-        rig.charter, [conversation[0].account], start, start + 3_600, "homicide", reference="power cut"
+        rig.charter,
+        [conversation[0].account],
+        start,
+        start + 3_600,
+        "homicide",
+        reference="power cut",
     ).warrant
-    issuer.submit(view.service, issuer.sign_warrant(rig.prosecutor, made), issuer.approve(rig.judge, made))
+    issuer.submit(
+        view.service, issuer.sign_warrant(rig.prosecutor, made), issuer.approve(rig.judge, made)
+    )
     rig.kill("service")
     time.sleep(0.5)
     rig.serve()

@@ -1,4 +1,6 @@
-"""A custodian's member on a machine without a network: files in, a file out, and every check in between."""
+"""A custodian's member on a machine without a network: files in, a file out, and every check in
+between.
+"""
 
 import shutil
 import time
@@ -34,10 +36,17 @@ def digest(rig):
 
 @pytest.fixture(scope="module")
 def bundle(rig, dan, digest, tmp_path_factory):
-    """What the requester's office gathered for Dan's machine, which had said how far it has read."""
+    """What the requester's office gathered for Dan's machine, which had said how far it has
+    read.
+    """
     folder = tmp_path_factory.mktemp("bundle")
     position = rig.charter.positions[dan.signer.kid]
-    assert carrier.fetch(rig.prosecutor, rig.service_for(rig.prosecutor), folder, [position], carrier.seen(dan)) == 1
+    assert (
+        carrier.fetch(
+            rig.prosecutor, rig.service_for(rig.prosecutor), folder, [position], carrier.seen(dan)
+        )
+        == 1
+    )
     return folder
 
 
@@ -58,13 +67,17 @@ def test_review_and_release_from_a_folder(rig, dan, digest, bundle):
     assert custodian.submit(rig.service_for(rig.prosecutor), outbox) == 2  # anybody may carry it
     position = rig.charter.positions[dan.signer.kid]
     until(lambda: position in rig.shares(digest))
-    assert rig.opener.reader.open(rig.shares(digest)[position].info, rig.shares(digest)[position].sealed)
+    assert rig.opener.reader.open(
+        rig.shares(digest)[position].info, rig.shares(digest)[position].sealed
+    )
 
 
 def carry(rig, home, folder):
     """A fresh bundle for a home, in an empty folder."""
     position = rig.charter.positions[home.signer.kid]
-    carrier.fetch(rig.prosecutor, rig.service_for(rig.prosecutor), folder, [position], carrier.seen(home))
+    carrier.fetch(
+        rig.prosecutor, rig.service_for(rig.prosecutor), folder, [position], carrier.seen(home)
+    )
     return Desk(home, Folder(folder), offline=True)
 
 
@@ -72,7 +85,10 @@ def test_a_second_bundle_holds_only_what_is_new(rig, dan, digest, tmp_path):
     size = carry(rig, dan, tmp_path / "one").sync().size
     until(lambda: rig.desk(rig.custodians[0]).sync().size > size)
     assert carry(rig, dan, tmp_path / "two").sync().size > size
-    first, second = ({place.name for place in (tmp_path / name).glob("ledger_chunk_*")} for name in ("one", "two"))
+    first, second = (
+        {place.name for place in (tmp_path / name).glob("ledger_chunk_*")}
+        for name in ("one", "two")
+    )
     assert second and first.isdisjoint(second)
 
 

@@ -1,4 +1,6 @@
-"""A charter is replaced by its one successor, signed by both quorums of the one before; holders, ledger and keysets follow."""
+"""A charter is replaced by its one successor, signed by both quorums of the one before; holders,
+ledger and keysets follow.
+"""
 
 import json
 import subprocess
@@ -43,7 +45,8 @@ def second(rig):
         rig.rules(home)  # has read the charter before
         data = ceremony.sign_charter(home, data)
     ceremony.publish_charter(Service(rig.url), data, ceremony.published(Service(rig.url)))
-    Person(rig.people(rig.keyset_digest), "carol")  # a change in the directory, whose root says what the time is
+    # a change in the directory, whose root says what the time is
+    Person(rig.people(rig.keyset_digest), "carol")
     fay.pin(rig.charter_first)
     fay.remember_service(rig.url, "chat.example.org")
     return fay
@@ -51,14 +54,18 @@ def second(rig):
 
 def test_everybody_follows_to_the_one_successor(rig, second):
     for home in (*rig.custodians, rig.judge, second):
-        rules = until(lambda home=home: (rules := rig.rules(home)).in_force().charter.version == 2 and rules)
+        rules = until(
+            lambda home=home: (rules := rig.rules(home)).in_force().charter.version == 2 and rules
+        )
         assert rules.latest.charter.retention == 90 * 86_400
         assert rules.latest.positions.get(second.signer.kid) is not None
 
 
 def test_there_is_no_second_successor(rig, second):
     before = rig.rules(rig.custodians[0]).charters[0].charter
-    other = msgspec.structs.replace(before.charter, version=2, previous=before.digest, retention=30 * 86_400)
+    other = msgspec.structs.replace(
+        before.charter, version=2, previous=before.digest, retention=30 * 86_400
+    )
     data = sign([home.signer for home in (*rig.custodians, *rig.witnesses)], other.encode())
     done = subprocess.run(
         program("charter", "publish", _file(rig.folder / "other", data), "--service", rig.url),
@@ -74,7 +81,9 @@ def _file(place, data):
 
 
 def test_a_new_keyset_and_a_warrant_under_it(rig, second):
-    """The new member delivers a key, signs, reads the ledger from its beginning, and releases; the one who left cannot."""
+    """The new member delivers a key, signs, reads the ledger from its beginning, and releases; the
+    one who left cannot.
+    """
     quarter = quarter_of(rig.now())
     until(lambda: rig.rules(rig.prosecutor).in_force().charter.version == 2)
     staying = [home for home in rig.custodians if home.card.name != "cec"] + [second]
@@ -92,7 +101,10 @@ def test_a_new_keyset_and_a_warrant_under_it(rig, second):
         assert rig.release(home, warrant).released == 1
     until(lambda: rig.status(warrant).state == "released", 60)
     told = subprocess.run(
-        program("warrant", "status", "--home", rig.judge.path, "--json"), capture_output=True, text=True, check=True
+        program("warrant", "status", "--home", rig.judge.path, "--json"),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert json.loads(told.stdout)[0]["bodies"] == [2, 2]
     view = issuer.Desk(rig.judge, rig.service_for(rig.judge))

@@ -1,4 +1,6 @@
-"""Members' devices through the real service: who reads what, and what every change of membership does to it."""
+"""Members' devices through the real service: who reads what, and what every change of membership
+does to it.
+"""
 
 import asyncio
 import itertools
@@ -23,7 +25,12 @@ async def people(domain, tmp_path):
         number = next(_number)
         members = [
             await Member.create_account(
-                tmp_path / name, domain.url, f"{name}{number}", name.title(), demonstration=True, genesis=domain.genesis
+                tmp_path / name,
+                domain.url,
+                f"{name}{number}",
+                name.title(),
+                demonstration=True,
+                genesis=domain.genesis,
             )
             for name in names
         ]
@@ -141,7 +148,11 @@ async def test_races_for_an_epoch_are_lost_and_made_good(people):
         assert member.counts().refused == member.counts().queued == 0
         with member.session.vault() as vault:
             assert len(vault.device.group_view(talk).roster) == 5
-    assert sorted(texts(alice, talk)) == sorted(texts(bob, talk)) == ["all here", "from alice", "from bob"]
+    assert (
+        sorted(texts(alice, talk))
+        == sorted(texts(bob, talk))
+        == ["all here", "from alice", "from bob"]
+    )
 
 
 async def test_many_senders_at_once_keep_their_own_order(people):
@@ -154,14 +165,18 @@ async def test_many_senders_at_once_keep_their_own_order(people):
         for number in range(15):
             await member.send(talk, f"{name} {number}")
 
-    await asyncio.gather(*(chatter(member, name) for member, name in zip(members, "abc", strict=True)))
+    await asyncio.gather(
+        *(chatter(member, name) for member, name in zip(members, "abc", strict=True))
+    )
     for member in members:
         assert (await member.sync()).refused == 0
     for member in members:
         found = texts(member, talk)
         assert len(found) == 45
         for name in "abc":
-            assert [text for text in found if text.startswith(name)] == [f"{name} {number}" for number in range(15)]
+            assert [text for text in found if text.startswith(name)] == [
+                f"{name} {number}" for number in range(15)
+            ]
 
 
 async def test_off_for_a_week_of_windows_and_commits(domain, people):
@@ -172,7 +187,9 @@ async def test_off_for_a_week_of_windows_and_commits(domain, people):
         domain.step(domain.clock() + 86_400)
         await alice.session.now(fresh=True)
         await alice.send_many(talk, [(f"day {day} message {number}", None) for number in range(5)])
-        await (alice.add(talk, [carol.handle]) if day % 2 == 0 else alice.remove(talk, carol.handle))
+        await (
+            alice.add(talk, [carol.handle]) if day % 2 == 0 else alice.remove(talk, carol.handle)
+        )
         await alice.send(talk, f"day {day} evening")
     domain.next_period()
     counts = await bob.sync()
@@ -259,7 +276,9 @@ async def test_a_linked_device_reads_from_now_on(domain, people, tmp_path):
         for member in (alice, bob):
             await member.sync()
         assert texts(bob, talk)[-1] == texts(alice, talk)[-1] == "from my phone"
-        assert {line.sender for line in bob.lines(talk) if line.text == "from my phone"} == {alice.handle}
+        assert {line.sender for line in bob.lines(talk) if line.text == "from my phone"} == {
+            alice.handle
+        }
         other = await bob.create_conversation("", [alice.handle])
         await bob.send(other, "to both of your devices")
         for member in (alice, phone):
@@ -284,7 +303,9 @@ async def test_a_revoked_device_is_out(domain, people, tmp_path):
         await bob.sync()
         assert texts(bob, talk) == ["while it was mine", "the phone is gone"]
         with bob.session.vault() as vault:
-            assert phone.device not in [device for _, device in vault.device.group_view(talk).roster]
+            assert phone.device not in [
+                device for _, device in vault.device.group_view(talk).roster
+            ]
         with pytest.raises(Refused, match="A6"):
             await linking.revoke(alice.session, bytes(32))
 

@@ -1,4 +1,6 @@
-"""What a device does when the service lies, garbles or withholds: refuses with a sentence, and writes nothing half."""
+"""What a device does when the service lies, garbles or withholds: refuses with a sentence, and
+writes nothing half.
+"""
 
 import itertools
 
@@ -25,7 +27,11 @@ async def pair(domain, tmp_path):
     members: dict = {}
     for name in ("alice", "bob", "carol"):
         members[name] = await Member.create_account(
-            tmp_path / name, domain.url, f"{name}-d{number}", demonstration=True, genesis=domain.genesis
+            tmp_path / name,
+            domain.url,
+            f"{name}-d{number}",
+            demonstration=True,
+            genesis=domain.genesis,
         )
     members["talk"] = await members["alice"].create_conversation("", [members["bob"].handle])
     await members["bob"].sync()
@@ -46,12 +52,15 @@ def through(member, change):
 
 
 def altered(fragment, change):
-    return lambda path, body: cbor.encode(change(cbor.decode(body, 1 << 26))) if fragment in path else body
+    return lambda path, body: (
+        cbor.encode(change(cbor.decode(body, 1 << 26))) if fragment in path else body
+    )
 
 
 def kept(member):
     with member.session.vault() as vault:
-        return {table: vault.execute(f"SELECT * FROM {table}") for table in TABLES}  # noqa: S608 - the tables above
+        # the tables above
+        return {table: vault.execute(f"SELECT * FROM {table}") for table in TABLES}  # noqa: S608
 
 
 def forget_lists(member):
@@ -60,17 +69,26 @@ def forget_lists(member):
 
 
 @pytest.mark.parametrize(
-    "garble", [lambda b: b[:-1], lambda b: b + b"\0", lambda b: b"", lambda b: b"\xff" * 64, lambda b: b"\x80"]
+    "garble",
+    [
+        lambda b: b[:-1],
+        lambda b: b + b"\0",
+        lambda b: b"",
+        lambda b: b"\xff" * 64,
+        lambda b: b"\x80",
+    ],
 )
 @pytest.mark.parametrize(
-    "fragment", ["/events", "/inbox", "/v1/charter", "/v1/keysets", "/v1/accounts/", "/v1/log/", "/v1/clock"]
+    "fragment",
+    ["/events", "/inbox", "/v1/charter", "/v1/keysets", "/v1/accounts/", "/v1/log/", "/v1/clock"],
 )
 async def test_a_garbled_answer_changes_nothing(pair, fragment, garble):
     alice, bob = pair["alice"], pair["bob"]
     await alice.send(pair["talk"], "hello")
     forget_lists(bob)
     if fragment in ("/v1/log/", "/v1/keysets"):
-        with bob.session.transaction() as vault:  # so that there is something to look up and to prove
+        # so that there is something to look up and to prove
+        with bob.session.transaction() as vault:
             vault.execute("DELETE FROM client_account")
     before = kept(bob)
     restore = through(bob, lambda path, body: garble(body) if fragment in path else body)
@@ -79,7 +97,11 @@ async def test_a_garbled_answer_changes_nothing(pair, fragment, garble):
     except CountersealError as error:
         assert error.code[0] in "EMTD" or error.code == "error", error
         assert error.message.endswith(".")
-    same = [table for table in TABLES if table not in ("client_setting", "client_account", "client_account_device")]
+    same = [
+        table
+        for table in TABLES
+        if table not in ("client_setting", "client_account", "client_account_device")
+    ]
     after = kept(bob)
     if fragment == "/events":
         assert [after[table] for table in same] == [before[table] for table in same]
@@ -91,7 +113,9 @@ async def test_a_garbled_answer_changes_nothing(pair, fragment, garble):
 
 async def test_another_first_charter_is_refused(domain, pair, tmp_path):
     """M7."""
-    other = world.statement(msgspec.structs.replace(domain.charters[0].charter, retention=world.DAY), *world.QUORUM)
+    other = world.statement(
+        msgspec.structs.replace(domain.charters[0].charter, retention=world.DAY), *world.QUORUM
+    )
     changed = altered("/v1/charters", lambda rows: [[other, 0], *rows[1:]])
     bob = pair["bob"]
     forget_lists(bob)
@@ -102,7 +126,9 @@ async def test_another_first_charter_is_refused(domain, pair, tmp_path):
     assert kept(bob) == before
     restore()
     with pytest.raises(Refused, match="not the one given"):
-        await Member.create_account(tmp_path / "eve", domain.url, "eve", demonstration=True, genesis="00" * 32)
+        await Member.create_account(
+            tmp_path / "eve", domain.url, "eve", demonstration=True, genesis="00" * 32
+        )
     assert not (tmp_path / "eve").exists()
     with pytest.raises(Refused, match="C17"):
         await Member.create_account(tmp_path / "eve", domain.url, "eve", genesis=domain.genesis)
@@ -118,7 +144,9 @@ async def test_an_older_charter_in_force_is_refused(domain, pair):
     forget_lists(bob)
     await bob.sync()
     forget_lists(bob)
-    restore = through(bob, lambda path, body: cbor.encode([first]) if path == "/v1/charter" else body)
+    restore = through(
+        bob, lambda path, body: cbor.encode([first]) if path == "/v1/charter" else body
+    )
     with pytest.raises(Refused, match="M3"):
         await bob.sync()
     restore()
@@ -129,7 +157,10 @@ async def test_another_account_in_the_place_of_the_one_asked_for(pair):
     alice, carol, bob = pair["alice"], pair["carol"], pair["bob"]
     mallory = await alice.session.service._get(f"/v1/accounts/{bob.account.hex()}", 1 << 20)
     restore = through(
-        alice, lambda path, body: cbor.encode(mallory) if path == f"/v1/accounts/{carol.account.hex()}" else body
+        alice,
+        lambda path, body: (
+            cbor.encode(mallory) if path == f"/v1/accounts/{carol.account.hex()}" else body
+        ),
     )
     with pytest.raises(Refused, match="another account"):
         await alice.add(pair["talk"], [carol.handle])
@@ -150,7 +181,9 @@ async def test_a_key_package_of_another_device_is_not_used(pair):
     alice, bob, carol = pair["alice"], pair["bob"], pair["carol"]
     await carol.sync()
     other = (await alice.session.service.claim([bob.device]))[bob.device]
-    restore = through(alice, altered("/claim", lambda rows: [[device, other] for device, _ in rows]))
+    restore = through(
+        alice, altered("/claim", lambda rows: [[device, other] for device, _ in rows])
+    )
     with pytest.raises(Refused, match="M2"):
         await alice.add(pair["talk"], [carol.handle])
     restore()
@@ -161,7 +194,10 @@ async def test_a_key_package_of_another_device_is_not_used(pair):
 async def test_a_chain_that_loses_its_end_is_refused(pair):
     """M8: a revocation cannot be taken back by showing less."""
     alice, bob = pair["alice"], pair["bob"]
-    restore = through(bob, altered(f"/v1/accounts/{alice.account.hex()}", lambda answer: [*answer[:2], answer[2][:1]]))
+    restore = through(
+        bob,
+        altered(f"/v1/accounts/{alice.account.hex()}", lambda answer: [*answer[:2], answer[2][:1]]),
+    )
     with pytest.raises(Refused, match="M8"):
         await bob.session.directory.learn_account(alice.account)
     restore()
@@ -200,7 +236,9 @@ async def test_a_frame_left_out_is_noticed(pair):
     alice, bob = pair["alice"], pair["bob"]
     for text in ("one", "two", "three"):
         await alice.send(pair["talk"], text)
-    restore = through(bob, altered("/events", lambda page: [[e for e in page[0] if e[0] != 3], page[1]]))
+    restore = through(
+        bob, altered("/events", lambda page: [[e for e in page[0] if e[0] != 3], page[1]])
+    )
     with pytest.raises(Refused, match="left out event 3"):
         await bob.sync()
     restore()
@@ -215,7 +253,10 @@ async def test_a_frame_that_was_replaced_is_shown_as_refused_and_a_gap_as_a_gap(
 
     def flip(page):
         return [
-            [[n, kind, time, m[:-1] + bytes([m[-1] ^ 1]) if n == 3 else m] for n, kind, time, m in page[0]],
+            [
+                [n, kind, time, m[:-1] + bytes([m[-1] ^ 1]) if n == 3 else m]
+                for n, kind, time, m in page[0]
+            ],
             page[1],
         ]
 
@@ -240,7 +281,10 @@ async def test_a_commit_that_was_altered_ends_the_conversation_with_a_sentence(p
 
     def flip(page):
         return [
-            [[n, kind, time, m[:-1] + bytes([m[-1] ^ 1]) if kind == 1 else m] for n, kind, time, m in page[0]],
+            [
+                [n, kind, time, m[:-1] + bytes([m[-1] ^ 1]) if kind == 1 else m]
+                for n, kind, time, m in page[0]
+            ],
             page[1],
         ]
 
@@ -261,7 +305,9 @@ async def test_an_invitation_that_was_altered_is_not_followed(pair):
     other = await carol.create_conversation("", [bob.handle])
 
     def flip(page):
-        return [[[n, k, c, w[:-1] + bytes([w[-1] ^ 1]), tree, at] for n, k, c, w, tree, at in page[0]]]
+        return [
+            [[n, k, c, w[:-1] + bytes([w[-1] ^ 1]), tree, at] for n, k, c, w, tree, at in page[0]]
+        ]
 
     restore = through(bob, altered("/inbox", flip))
     await bob.sync()

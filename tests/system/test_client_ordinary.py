@@ -30,7 +30,9 @@ async def until(true, seconds=20.0):
 
 
 async def test_two_members_by_the_real_clock(ordinary, tmp_path):
-    alice = await Member.create_account(tmp_path / "alice", ordinary.url, "alice", "Alice", genesis=ordinary.genesis)
+    alice = await Member.create_account(
+        tmp_path / "alice", ordinary.url, "alice", "Alice", genesis=ordinary.genesis
+    )
     bob = await Member.create_account(tmp_path / "bob", ordinary.url, "bob", "Bob")
     async with alice, bob:
         talk = b""
@@ -53,7 +55,8 @@ async def test_two_members_by_the_real_clock(ordinary, tmp_path):
         following.cancel()
         assert [line.text for line in heard if line.state == "shown"] == ["hello", "still there?"]
         assert "DEMONSTRATION" not in heard[0].text
-        with bob.session.transaction() as vault:  # K is erased 26 hours after the window closed, and not before
+        # K is erased 26 hours after the window closed, and not before
+        with bob.session.transaction() as vault:
             [(closes, window)] = vault.execute(
                 "SELECT closes, window FROM client_window UNION SELECT 0, x'' ORDER BY 1 DESC LIMIT 1"
             )

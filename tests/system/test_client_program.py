@@ -75,18 +75,32 @@ def bob(domain, tmp_path):
 
 
 def test_accounts(domain, alice, tmp_path):
-    assert "C17" in Person(tmp_path, "eve").run("account", "create", "eve", "--service", domain.url, status=3)
+    assert "C17" in Person(tmp_path, "eve").run(
+        "account", "create", "eve", "--service", domain.url, status=3
+    )
     assert "M7" in Person(tmp_path, "eve").run(
-        "account", "create", "eve", "--service", domain.url, "--demonstration", "--genesis", "00" * 32, status=3
+        "account",
+        "create",
+        "eve",
+        "--service",
+        domain.url,
+        "--demonstration",
+        "--genesis",
+        "00" * 32,
+        status=3,
     )
     assert "already holds" in alice.run(
         "account", "create", "again", "--service", domain.url, "--demonstration", status=6
     )
     eve = Person(tmp_path, "eve")
     eve.handle = alice.handle
-    assert "taken" in eve.run("account", "create", eve.handle, "--service", domain.url, "--demonstration", status=6)
+    assert "taken" in eve.run(
+        "account", "create", eve.handle, "--service", domain.url, "--demonstration", status=6
+    )
     assert "account create" in Person(tmp_path, "nobody").run("read", status=5)
-    assert "https://" in eve.run("account", "create", "x", "--service", "chat.example.org", "--home", "x", status=2)
+    assert "https://" in eve.run(
+        "account", "create", "x", "--service", "chat.example.org", "--home", "x", status=2
+    )
     assert domain.genesis in alice.run("account", "show", "--json")
 
 
@@ -113,7 +127,11 @@ def test_following_does_not_lock_out_sending(alice, bob):
     bob.run("read")
     [talk] = json.loads(bob.run("conversation", "list", "--json"))
     follower = subprocess.Popen(
-        [*PROGRAM, "read", "--follow"], env=bob.environment, stdout=subprocess.PIPE, text=True, bufsize=1
+        [*PROGRAM, "read", "--follow"],
+        env=bob.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     )
     try:
         time.sleep(1.0)
@@ -131,7 +149,9 @@ def test_following_does_not_lock_out_sending(alice, bob):
 
 
 def test_files(domain, alice, bob, tmp_path):
-    """M10: a file arrives as it was sent, under a name that stays in its folder; another one in its place is thrown away."""
+    """M10: a file arrives as it was sent, under a name that stays in its folder; another one in its
+    place is thrown away.
+    """
     alice.run("conversation", "new", bob.handle, "--name", "work")
     (tmp_path / "plan.txt").write_bytes(b"x" * 2_500_000)
     alice.run("attach", "work", "plan.txt", "--text", "the plan")
@@ -176,10 +196,16 @@ def test_devices(domain, alice, bob, tmp_path):
 
 
 async def test_notices(domain, tmp_path):
-    """N3: a notice counts when the witness that it names signed it; what is for others, or signed by nobody, does not open or count."""
+    """N3: a notice counts when the witness that it names signed it; what is for others, or signed
+    by nobody, does not open or count.
+    """
     number = next(_number)
     async with await Member.create_account(
-        tmp_path / "alice", domain.url, f"alice-n{number}", demonstration=True, genesis=domain.genesis
+        tmp_path / "alice",
+        domain.url,
+        f"alice-n{number}",
+        demonstration=True,
+        genesis=domain.genesis,
     ) as alice:
         with alice.session.vault() as vault:
             key = SealingKey(vault.get("notice_seed")).public
@@ -196,7 +222,9 @@ async def test_notices(domain, tmp_path):
         def seal(name, to=key, **changes):
             return seal_notice(world.signer(name), notice(name, **changes), to).encode()
 
-        unsigned = SealedNotice(seal_to(key, [_tag(), world.DOMAIN], pad_notice(b"not a statement"))).encode()
+        unsigned = SealedNotice(
+            seal_to(key, [_tag(), world.DOMAIN], pad_notice(b"not a statement"))
+        ).encode()
         posted = [
             seal("University"),
             seal("University", to=world.sealing("somebody else").public),
@@ -213,7 +241,11 @@ async def test_notices(domain, tmp_path):
         assert await alice.notices() == [told]
     person = Person(tmp_path, "alice")
     shown = person.run("notices", "--proofs", "proofs")
-    assert "case 7" in shown and "Prosecutor asked and Judge approved" in shown and "Gazette, University" in shown
+    assert (
+        "case 7" in shown
+        and "Prosecutor asked and Judge approved" in shown
+        and "Gazette, University" in shown
+    )
     assert len(list((tmp_path / "proofs").iterdir())) == 2
 
 
@@ -229,11 +261,20 @@ def test_several_programs_of_one_device_at_once(alice, bob):
     bob.run("read")
     [talk] = json.loads(bob.run("conversation", "list", "--json"))
     programs = [
-        subprocess.Popen([*PROGRAM, "send", "work", f"from program {number}"], env=alice.environment)
+        subprocess.Popen(
+            [*PROGRAM, "send", "work", f"from program {number}"], env=alice.environment
+        )
         for number in range(5)
-    ] + [subprocess.Popen([*PROGRAM, "read"], env=alice.environment, stdout=subprocess.DEVNULL) for _ in range(2)]
+    ] + [
+        subprocess.Popen([*PROGRAM, "read"], env=alice.environment, stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
     bob.run("send", talk["conversation"], "meanwhile")
     assert [program.wait(60) for program in programs] == [0] * 7
-    texts = [json.loads(line)["text"] for line in bob.run("read", "--json").splitlines() if '"kind":"text"' in line]
+    texts = [
+        json.loads(line)["text"]
+        for line in bob.run("read", "--json").splitlines()
+        if '"kind":"text"' in line
+    ]
     assert sorted(texts) == [*(f"from program {number}" for number in range(5)), "meanwhile"]
     assert "refused" not in alice.run("read") + bob.run("read")

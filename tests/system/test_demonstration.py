@@ -1,4 +1,6 @@
-"""`counterseal demo` and `evidence verify` as a program outside the project calls them: real processes, a real conversation, a real opening."""
+"""`counterseal demo` and `evidence verify` as a program outside the project calls them: real
+processes, a real conversation, a real opening.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ import pytest
 
 pytestmark = pytest.mark.system
 
-# A quarter ends in between, so that the keyset changes; some times are equal, so that only the log's own order can tell.
+# A quarter ends in between, so that the keyset changes; some times are equal, so that only the
+# log's own order can tell.
 CHAT = [
     ("2024-03-31T23:10:00Z", "Zoë O'Hara", "first\nwith a second line"),
     ("2024-03-31T23:10:00Z", "bo", " spaces kept "),
@@ -32,7 +35,10 @@ CHAT = [
 
 def counterseal(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "counterseal", *arguments], capture_output=True, text=True, timeout=240
+        [sys.executable, "-m", "counterseal", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
 
 
@@ -43,21 +49,39 @@ def milliseconds(text: str) -> int:
 def opened(evidence: Path) -> list[tuple[int, str, str]]:
     lines = (evidence / "data" / "messages.jsonl").read_text(encoding="utf-8").splitlines()
     messages = [json.loads(line) for line in lines]
-    return [(milliseconds(message["sent_at"]), message["sender"], message["text"]) for message in messages]
+    return [
+        (milliseconds(message["sent_at"]), message["sender"], message["text"])
+        for message in messages
+    ]
 
 
 def written(*senders: str, days: str = "2024-0") -> list[tuple[int, str, str]]:
-    return [(milliseconds(at), who, text) for at, who, text in CHAT if who in senders and at.startswith(days)]
+    return [
+        (milliseconds(at), who, text)
+        for at, who, text in CHAT
+        if who in senders and at.startswith(days)
+    ]
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("demonstration")
     chat = folder / "chat.jsonl"
-    rows = [json.dumps({"sent_at": at, "sender": who, "text": text}, ensure_ascii=False) for at, who, text in CHAT]
+    rows = [
+        json.dumps({"sent_at": at, "sender": who, "text": text}, ensure_ascii=False)
+        for at, who, text in CHAT
+    ]
     chat.write_text("\n".join(rows), encoding="utf-8")
     done = counterseal(
-        "demo", "--headless", "--json", "--chat", str(chat), "--members", "3", "--out", str(folder / "out")
+        "demo",
+        "--headless",
+        "--json",
+        "--chat",
+        str(chat),
+        "--members",
+        "3",
+        "--out",
+        str(folder / "out"),
     )
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
@@ -69,7 +93,11 @@ def keys(shown: dict[str, Any]) -> list[str]:
 
 
 def test_every_message_arrives_and_none_is_refused(shown: dict[str, Any]) -> None:
-    assert (shown["messages_sent"], shown["messages_shown"], shown["messages_refused"]) == (10, 20, 0)
+    assert (shown["messages_sent"], shown["messages_shown"], shown["messages_refused"]) == (
+        10,
+        20,
+        0,
+    )
     assert shown["accounts"] == 3
     assert shown["windows"] == 8  # one for each sender in each period in which it wrote
 
@@ -90,7 +118,11 @@ def test_the_warrant_opens_the_target_s_messages_to_the_letter(shown: dict[str, 
 def test_the_folders_and_the_trees_are_where_it_says(shown: dict[str, Any]) -> None:
     folders = shown["folders"]
     assert set(folders["members"]) == {"Zoë O'Hara", "bo", "cy"}
-    assert (len(folders["custodians"]), len(folders["witnesses"]), len(folders["issuers"])) == (7, 4, 2)
+    assert (len(folders["custodians"]), len(folders["witnesses"]), len(folders["issuers"])) == (
+        7,
+        4,
+        2,
+    )
     for group in ("members", "custodians", "witnesses", "issuers"):
         assert all(Path(place).is_dir() for place in folders[group].values())
     for name in ("log", "ledger"):
@@ -105,7 +137,9 @@ def test_the_evidence_holds_by_the_keys_alone_and_not_without(shown: dict[str, A
     assert done.returncode == 0, done.stdout + done.stderr
     assert counterseal("evidence", "verify", shown["evidence"]).returncode not in (0, 1)
     too_few = keys(shown)[:-4]  # two witnesses of four, where three are needed
-    assert counterseal("evidence", "verify", shown["evidence"], "--key", *too_few).returncode not in (0,)
+    assert counterseal(
+        "evidence", "verify", shown["evidence"], "--key", *too_few
+    ).returncode not in (0,)
 
 
 def test_one_letter_changed_is_found(shown: dict[str, Any], tmp_path: Path) -> None:
@@ -113,7 +147,8 @@ def test_one_letter_changed_is_found(shown: dict[str, Any], tmp_path: Path) -> N
     shutil.copytree(shown["evidence"], bag)
     messages = bag / "data" / "messages.jsonl"
     messages.write_text(
-        messages.read_text(encoding="utf-8").replace("the day after", "the day before"), encoding="utf-8"
+        messages.read_text(encoding="utf-8").replace("the day after", "the day before"),
+        encoding="utf-8",
     )
     done = counterseal("evidence", "verify", str(bag), "--key", *keys(shown))
     assert done.returncode == 1
@@ -128,19 +163,38 @@ def test_a_conversation_on_one_day_is_opened_in_the_order_it_was_said(tmp_path: 
         encoding="utf-8",
     )
     done = counterseal(
-        *("demo", "--headless", "--json", "--chat", str(chat), "--target", "Ana", "--from", "2024-04-01"),
+        *(
+            "demo",
+            "--headless",
+            "--json",
+            "--chat",
+            str(chat),
+            "--target",
+            "Ana",
+            "--from",
+            "2024-04-01",
+        ),
         *("--until", "2024-04-01", "--direction", "conversation", "--out", str(tmp_path / "out")),
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     at = milliseconds("2024-04-01T09:00:00Z")
-    assert opened(Path(report["evidence"])) == [(at, "Ana", "one"), (at, "Bo", "two"), (at, "Ana", "three\nand a half")]
+    assert opened(Path(report["evidence"])) == [
+        (at, "Ana", "one"),
+        (at, "Bo", "two"),
+        (at, "Ana", "three\nand a half"),
+    ]
     assert report["warrant"]["frames_opened"] == 3
-    assert counterseal("evidence", "verify", report["evidence"], "--key", *keys(report)).returncode == 0
+    assert (
+        counterseal("evidence", "verify", report["evidence"], "--key", *keys(report)).returncode
+        == 0
+    )
 
 
 def test_what_is_asked_wrongly_gets_a_sentence(tmp_path: Path) -> None:
-    done = counterseal("demo", "--headless", "--out", str(tmp_path), "--chat", str(tmp_path / "none"))
+    done = counterseal(
+        "demo", "--headless", "--out", str(tmp_path), "--chat", str(tmp_path / "none")
+    )
     assert done.returncode == 2
     assert "cannot be read" in done.stderr
     (tmp_path / "full").mkdir()

@@ -1,4 +1,6 @@
-"""The opener against a service that answers from memory: everything is fetched, opened, written, reported; lies are met with a name."""
+"""The opener against a service that answers from memory: everything is fetched, opened, written,
+reported; lies are met with a name.
+"""
 
 import json
 import os
@@ -55,7 +57,12 @@ class Memory:
             case ["v1", "log", "proof", entry]:
                 return self.proof(bytes.fromhex(entry))
             case ["v1", "warrants", _, "shares"]:
-                return [[self.sealed(position, statement) for (_, position), statement in self.shares.items()]]
+                return [
+                    [
+                        self.sealed(position, statement)
+                        for (_, position), statement in self.shares.items()
+                    ]
+                ]
             case ["v1", "warrants", _, "listings", "0", "material"]:
                 return self.material(path)
             case ["v1", "accounts", account, "chain"]:
@@ -63,7 +70,9 @@ class Memory:
             case ["ledger", "chunk", number]:
                 return self.built.chunks[int(number)]
             case [("log" | "ledger") as name, *rest]:
-                return self.log_file(self.built.log if name == "log" else self.built.ledger, "/".join(rest))
+                return self.log_file(
+                    self.built.log if name == "log" else self.built.ledger, "/".join(rest)
+                )
         return None
 
     def proof(self, entry):
@@ -110,7 +119,15 @@ class Memory:
 @pytest.fixture
 def home(tmp_path):
     secret = Keys(w.seed("sign Opener", 64), w.seed("seal Opener"), None)
-    card = Card("opener", "Opener", "Opener", w.signer("Opener").public, w.sealing("Opener").public, None, None)
+    card = Card(
+        "opener",
+        "Opener",
+        "Opener",
+        w.signer("Opener").public,
+        w.sealing("Opener").public,
+        None,
+        None,
+    )
     made = Home(tmp_path / "home", card, secret, None)
     made.pin(e.JUDGE.digest)
     return made
@@ -135,7 +152,9 @@ def test_opens_and_reports(home, tmp_path):
 
 
 def test_only_what_is_about_the_warrant_is_shown(home, tmp_path):
-    """Other leaves of the ledger stay shut: the bag holds this warrant's statements and their ticks, and no dummy."""
+    """Other leaves of the ledger stay shut: the bag holds this warrant's statements and their
+    ticks, and no dummy.
+    """
     scene = e.Scene()
     opener(home, scene).open(scene.warrant.digest(), tmp_path / "bag")
     rows = cbor.decode((tmp_path / "bag/data/ledger/events.cbor").read_bytes(), 1 << 24)[1]
@@ -173,7 +192,9 @@ def test_the_report_is_posted_again_after_a_cut(home, tmp_path):
 def test_says_which_shares_are_missing(home, tmp_path):
     scene = e.Scene()
     made = opener(home, scene)
-    made.service.shares = {key: value for key, value in made.service.shares.items() if key[1] in (0, 6)}
+    made.service.shares = {
+        key: value for key, value in made.service.shares.items() if key[1] in (0, 6)
+    }
     with pytest.raises(SharesMissing) as missing:
         made.open(scene.warrant.digest(), tmp_path / "bag")
     assert "0 of the 2 custodian bodies needed and of 1 of the 2 witnesses" in missing.value.message
@@ -208,7 +229,10 @@ def test_a_false_share_among_enough(home, tmp_path):
     written = opener(home, scene, told.append).open(scene.warrant.digest(), tmp_path / "bag")
     assert written.tally.messages == 5
     assert any("Bolt" in sentence and "false share of 2 windows" in sentence for sentence in told)
-    assert any("found a false share" in line for line in (tmp_path / "bag/data/custody.jsonl").read_text().splitlines())
+    assert any(
+        "found a false share" in line
+        for line in (tmp_path / "bag/data/custody.jsonl").read_text().splitlines()
+    )
 
 
 def test_shares_that_no_holder_signed_count_as_missing(home, tmp_path):
@@ -289,9 +313,10 @@ def test_a_warrant_is_named_by_digest_or_file(tmp_path):
     digest = scene.warrant.digest()
     (tmp_path / "bare").write_bytes(scene.warrant.encode())
     (tmp_path / "signed").write_bytes(w.statement(scene.warrant, "Prosecutor"))
-    assert {warrant_digest(given) for given in (digest.hex(), str(tmp_path / "bare"), str(tmp_path / "signed"))} == {
-        digest
-    }
+    assert {
+        warrant_digest(given)
+        for given in (digest.hex(), str(tmp_path / "bare"), str(tmp_path / "signed"))
+    } == {digest}
     with pytest.raises(NotFound):
         warrant_digest(str(tmp_path / "none"))
 
@@ -301,7 +326,9 @@ def test_a_warrant_is_named_by_digest_or_file(tmp_path):
 
 def program(*arguments):
     command = [sys.executable, "-c", "from counterseal.cli.main import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}, check=False
+    )
 
 
 def test_evidence_verify_by_command(tmp_path):
@@ -311,8 +338,16 @@ def test_evidence_verify_by_command(tmp_path):
     stands = program("evidence", "verify", str(tmp_path / "bag"), *keys)
     assert (stands.returncode, stands.stderr) == (0, "")
     assert "5 messages in 5 frames of 2 windows" in stands.stdout
-    assert program("evidence", "verify", str(tmp_path / "bag"), "--key", *e.key_texts()).returncode == 0
-    assert program("evidence", "verify", str(tmp_path / "bag"), "--key", str(tmp_path / "keys")).returncode == 0
+    assert (
+        program("evidence", "verify", str(tmp_path / "bag"), "--key", *e.key_texts()).returncode
+        == 0
+    )
+    assert (
+        program(
+            "evidence", "verify", str(tmp_path / "bag"), "--key", str(tmp_path / "keys")
+        ).returncode
+        == 0
+    )
     without = program("evidence", "verify", str(tmp_path / "bag"))
     assert without.returncode == 2 and without.stderr.startswith("B1: ")
     (tmp_path / "bag/data/README.txt").unlink()
@@ -324,10 +359,15 @@ def test_evidence_verify_by_command(tmp_path):
 
 
 def test_opener_keygen_by_command(tmp_path):
-    made = program("opener", "keygen", "--home", str(tmp_path / "home"), "--name", "Forensic Office")
+    made = program(
+        "opener", "keygen", "--home", str(tmp_path / "home"), "--name", "Forensic Office"
+    )
     assert made.returncode == 0 and str(tmp_path / "home" / "card") in made.stdout
     assert (tmp_path / "home" / "keys").stat().st_mode & 0o77 == 0
-    assert program("opener", "keygen", "--home", str(tmp_path / "home"), "--name", "Again").returncode != 0
+    assert (
+        program("opener", "keygen", "--home", str(tmp_path / "home"), "--name", "Again").returncode
+        != 0
+    )
 
 
 def test_the_checkpoint_that_is_kept_is_the_ledgers(tmp_path):

@@ -1,4 +1,6 @@
-"""The ledger, listings, shares, material, notices and periods, from a warrant to what an opener fetches, over a real service."""
+"""The ledger, listings, shares, material, notices and periods, from a warrant to what an opener
+fetches, over a real service.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ class Story(msgspec.Struct):
         return eventually(ask)
 
 
-def warrant_of(domain: Domain, person: Person, start: int, units: int = 5, until: int = 7200) -> Warrant:
+def warrant_of(
+    domain: Domain, person: Person, start: int, units: int = 5, until: int = 7200
+) -> Warrant:
     now = int(time.time())
     return Warrant(
         DOMAIN, domain.charter_digest, (person.account,), start, start + until, "sent", None, "serious crime", "normal",
@@ -77,7 +81,16 @@ def tell(domain: Domain) -> Story:
     alice.send(conversation, *messages)
     bob.send(conversation, bob.seal(bob.open_window(conversation), "not asked for"))
     domain.step(start + 3600)
-    return Story(domain, alice, bob, conversation, [window], messages, warrant_of(domain, alice, start), start)
+    return Story(
+        domain,
+        alice,
+        bob,
+        conversation,
+        [window],
+        messages,
+        warrant_of(domain, alice, start),
+        start,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -111,21 +124,34 @@ def release(story: Story, position: int, listing: bytes) -> None:
 
 def hand_over(story: Story, position: int, listing: bytes, by: int | None = None) -> Any:
     shares = Shares(
-        DOMAIN, story.warrant.digest(), listing, position, (WindowShare(story.windows[0].window_id, bytes(32)),)
+        DOMAIN,
+        story.warrant.digest(),
+        listing,
+        position,
+        (WindowShare(story.windows[0].window_id, bytes(32)),),
     )
     holder = story.domain.holders[position if by is None else by]
     sealed = seal_shares(holder, shares, story.domain.opener_key.public)
-    return story.domain.institution(holder, "POST", story.path + "/shares", [sign([holder], sealed.encode())]) == ()
+    return (
+        story.domain.institution(
+            holder, "POST", story.path + "/shares", [sign([holder], sealed.encode())]
+        )
+        == ()
+    )
 
 
 def test_whole_access(story: Story) -> None:
-    """Approved, listed, fetched by holders with proofs, released, handed over, fetched by the opener."""
+    """Approved, listed, fetched by holders with proofs, released, handed over, fetched by the
+    opener.
+    """
     domain = story.domain
     assert domain.institution(domain.opener, "GET", story.path + "/listings") == ()
     approve(domain, story.warrant)
     ((number, listing, count),) = story.listings(1)
     assert (number, count) == (0, 1)
-    record, rows = eventually(lambda: domain.institution(domain.holders[0], "GET", story.path + "/listings/0/holder/0"))
+    record, rows = eventually(
+        lambda: domain.institution(domain.holders[0], "GET", story.path + "/listings/0/holder/0")
+    )
     label, _, sealed, seal_digest, proof, root, _ = rows[0]
     assert Label.decode(label).account_id == story.alice.account
     assert (len(sealed[0]), len(sealed[1]), len(sealed[2])) == (1120, 48, 32)
@@ -152,14 +178,22 @@ def test_holders_and_openers_see_their_own(story: Story) -> None:
     domain = story.domain
     story.listings(1)
     path = story.path + "/listings/0/holder/1"
-    assert refused(lambda: domain.institution(domain.holders[0], "GET", path)) == (403, "other-holder")
-    assert refused(lambda: domain.institution(domain.holders[0], "GET", story.path + "/listings/0/material")) == (
+    assert refused(lambda: domain.institution(domain.holders[0], "GET", path)) == (
+        403,
+        "other-holder",
+    )
+    assert refused(
+        lambda: domain.institution(domain.holders[0], "GET", story.path + "/listings/0/material")
+    ) == (
         403,
         "not-an-opener",
     )
     assert refused(lambda: domain.http.array("GET", path)) == (401, "no-authorization")
     stranger = type(domain.requester).generate()
-    assert refused(lambda: domain.institution(stranger, "GET", path)) == (401, "unknown-institution")
+    assert refused(lambda: domain.institution(stranger, "GET", path)) == (
+        401,
+        "unknown-institution",
+    )
 
 
 def test_later_windows_are_listed_as_their_periods_close(story: Story) -> None:
@@ -186,8 +220,12 @@ def test_cancelled_warrant_gets_no_further_listing(story: Story) -> None:
     approve(story.domain, wide)
     story_of = msgspec.structs.replace(story, warrant=wide)
     rows = story_of.listings(1)
-    cancellation = Cancellation(DOMAIN, story.domain.charter_digest, wide.digest(), "enough", int(time.time()))
-    story.domain.http.array("POST", "/v1/ledger", [sign([story.domain.requester], cancellation.encode())])
+    cancellation = Cancellation(
+        DOMAIN, story.domain.charter_digest, wide.digest(), "enough", int(time.time())
+    )
+    story.domain.http.array(
+        "POST", "/v1/ledger", [sign([story.domain.requester], cancellation.encode())]
+    )
     eventually(lambda: story.domain.http.array("GET", "/v1/ledger/status")[3] == 0)
     time.sleep(2)
     window = story.alice.open_window(story.conversation, 3)
@@ -201,20 +239,33 @@ def test_unapproved_warrant_gets_nothing(story: Story) -> None:
     alone = warrant_of(story.domain, story.bob, story.start, units=2)
     story.domain.http.array("POST", "/v1/ledger", [sign([story.domain.requester], alone.encode())])
     time.sleep(2.5)
-    assert story.domain.institution(story.domain.opener, "GET", f"/v1/warrants/{alone.digest().hex()}/listings") == ()
+    assert (
+        story.domain.institution(
+            story.domain.opener, "GET", f"/v1/warrants/{alone.digest().hex()}/listings"
+        )
+        == ()
+    )
 
 
 def test_ledger_takes_no_strangers_statement(story: Story) -> None:
     warrant = warrant_of(story.domain, story.alice, story.start, units=3)
     stranger = type(story.domain.requester).generate()
     post = story.domain.http.array
-    assert refused(lambda: post("POST", "/v1/ledger", [sign([stranger], warrant.encode())])) == (422, "X4")
+    assert refused(lambda: post("POST", "/v1/ledger", [sign([stranger], warrant.encode())])) == (
+        422,
+        "X4",
+    )
     assert refused(lambda: post("POST", "/v1/ledger", [b"\x80"]))[0] == 422
-    assert refused(lambda: post("POST", "/v1/ledger", [story.domain.charter_statement])) == (422, "E5")
+    assert refused(lambda: post("POST", "/v1/ledger", [story.domain.charter_statement])) == (
+        422,
+        "E5",
+    )
 
 
 def test_ledger_opens_for_its_reader_up_to_the_checkpoint(story: Story) -> None:
-    """G1 to G11: everything in it is opened and proved by tlog's own reader, the ledger key taken from the keyset."""
+    """G1 to G11: everything in it is opened and proved by tlog's own reader, the ledger key taken
+    from the keyset.
+    """
     domain = story.domain
     approve(domain, warrant_of(domain, story.alice, story.start, units=4))
     charter = ReceivedCharter.decode(domain.charter_statement).check(None)
@@ -225,7 +276,9 @@ def test_ledger_opens_for_its_reader_up_to_the_checkpoint(story: Story) -> None:
     eventually(lambda: domain.http.array("GET", "/v1/ledger/status")[3] == 0)
     time.sleep(1.5)
     note = domain.http.raw("GET", "/ledger/checkpoint")[1]
-    trust = Trust(log_keys(domain.identity["ledger"]), tuple(w.signer.keys for w in domain.witnesses), 2)
+    trust = Trust(
+        log_keys(domain.identity["ledger"]), tuple(w.signer.keys for w in domain.witnesses), 2
+    )
     received = reader.read_checkpoint(note, trust)
     for number in range(received.checkpoint.size // 4):
         status, chunk, _ = domain.http.raw("GET", f"/ledger/chunk/{number}")
@@ -245,8 +298,14 @@ def test_notices_come_from_witnesses_alone(story: Story) -> None:
     witness, custodian = domain.holders[4], domain.holders[0]
     [index] = domain.institution(witness, "POST", "/v1/notices", [sealed, 4])
     assert domain.institution(witness, "POST", "/v1/notices", [sealed, 4]) == (index,)
-    assert refused(lambda: domain.institution(custodian, "POST", "/v1/notices", [sealed, 0])) == (403, "not-a-witness")
-    assert refused(lambda: domain.institution(witness, "POST", "/v1/notices", [sealed, 5])) == (403, "not-a-witness")
+    assert refused(lambda: domain.institution(custodian, "POST", "/v1/notices", [sealed, 0])) == (
+        403,
+        "not-a-witness",
+    )
+    assert refused(lambda: domain.institution(witness, "POST", "/v1/notices", [sealed, 5])) == (
+        403,
+        "not-a-witness",
+    )
     assert domain.http.array("GET", f"/v1/notices?after={index - 1}") == ((index, sealed),)
 
 
@@ -259,13 +318,21 @@ def test_notice_key_for_witnesses(story: Story) -> None:
 def test_steps_go_forward_and_need_the_token(story: Story) -> None:
     domain = story.domain
     assert refused(lambda: domain.step(domain.now() - 1)) == (409, "clock")
-    assert refused(lambda: domain.http.array("POST", "/v1/operator/clock", [domain.now()])) == (401, "operator")
+    assert refused(lambda: domain.http.array("POST", "/v1/operator/clock", [domain.now()])) == (
+        401,
+        "operator",
+    )
     header = {"Authorization": "Bearer " + "x" * 43}
-    assert refused(lambda: domain.http.array("GET", "/v1/operator/drained", None, header)) == (401, "operator")
+    assert refused(lambda: domain.http.array("GET", "/v1/operator/drained", None, header)) == (
+        401,
+        "operator",
+    )
 
 
 def test_frames_of_a_period_that_is_logged(story: Story) -> None:
-    """V3: what the root does not count is not taken, though the window's grace is not over by the stepped clock."""
+    """V3: what the root does not count is not taken, though the window's grace is not over by the
+    stepped clock.
+    """
     window = story.alice.open_window(story.conversation, 20)
     story.alice.send(story.conversation, story.alice.seal(window, "in time"))
     late = story.alice.seal(window, "late")
@@ -277,7 +344,9 @@ def test_inclusion_proof_of_a_frame(story: Story) -> None:
     """P3, P4: one frame, its window, its period, as tlog verifies them."""
     window = story.windows[0]
     path = f"/v1/conversations/{story.conversation.hex()}/inclusion/{window.window_id.hex()}/3"
-    stamp, window_path, (seq, count), period_path, (index, size), record, log_index = story.bob.call("GET", path)
+    stamp, window_path, (seq, count), period_path, (index, size), record, log_index = (
+        story.bob.call("GET", path)
+    )
     root = decode_period_root(record)
     frames = WindowFrames(window.window_id, count, window_root_of(stamp, window_path, seq, count))
     _, _, n, time_ = cbor.decode(stamp, 200)

@@ -1,4 +1,6 @@
-"""Accounts: who may call, how chains grow, what handles prove. A real service, real witnesses, real keys."""
+"""Accounts: who may call, how chains grow, what handles prove. A real service, real witnesses, real
+keys.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.service_domain import DOMAIN, Domain, Person, domain_in, eventually, refused
 
 from counterseal.protocol import cbor
-from counterseal.protocol.account import AccountKey, Device, DeviceRevoked, DirectoryRoot, VerifiedChain, sign_link
+from counterseal.protocol.account import (
+    AccountKey,
+    Device,
+    DeviceRevoked,
+    DirectoryRoot,
+    VerifiedChain,
+    sign_link,
+)
 from counterseal.protocol.cbor import H, tag
 from counterseal.tlog.directory import decode_lookup
 
@@ -50,7 +59,9 @@ def test_chain_is_what_the_account_signed(served: Domain, alice: Person) -> None
     assert (chain.account_id, chain.devices) == (alice.account, (alice.device,))
     for statement, row in zip(data, statements, strict=True):
         entry = H([tag("entry"), statement])
-        index, _, _, _ = eventually(lambda entry=entry: served.http.array("GET", f"/v1/log/proof/{entry.hex()}"))
+        index, _, _, _ = eventually(
+            lambda entry=entry: served.http.array("GET", f"/v1/log/proof/{entry.hex()}")
+        )
         assert index == row[3]
 
 
@@ -75,7 +86,10 @@ def test_handle_of_another_form(served: Domain, handle: str) -> None:
 
 
 def test_another_devices_account(served: Domain) -> None:
-    mallory, victim = Person(served, "mallory", register=False), Person(served, "victim", register=False)
+    mallory, victim = (
+        Person(served, "mallory", register=False),
+        Person(served, "victim", register=False),
+    )
     mallory.account = victim.account
     body = ["victim", victim.account_statement, list(victim.device_statement)]
     assert refused(lambda: mallory.call("POST", "/v1/accounts", body)) == (403, "first-device")
@@ -85,9 +99,17 @@ def test_unsigned_and_badly_signed_requests(served: Domain, alice: Person) -> No
     get = served.http.array
     assert refused(lambda: get("GET", "/v1/inbox")) == (401, "no-authorization")
     header = alice.authorization("GET", "/v1/inbox?after=0", b"")
-    assert refused(lambda: get("GET", "/v1/inbox?after=1", None, {"Authorization": header})) == (401, "signature")
+    assert refused(lambda: get("GET", "/v1/inbox?after=1", None, {"Authorization": header})) == (
+        401,
+        "signature",
+    )
     for broken in ("", "x", header[:-2], header + ".x", header.replace(".", "..", 1)):
-        assert refused(lambda broken=broken: get("GET", "/v1/inbox", None, {"Authorization": broken}))[0] == 401
+        assert (
+            refused(lambda broken=broken: get("GET", "/v1/inbox", None, {"Authorization": broken}))[
+                0
+            ]
+            == 401
+        )
 
 
 def test_stale_and_repeated_requests(served: Domain, alice: Person) -> None:
@@ -95,11 +117,15 @@ def test_stale_and_repeated_requests(served: Domain, alice: Person) -> None:
     for moment in (now - 121_000, now + 125_000):
         header = alice.authorization("GET", "/v1/inbox", b"", moment)
         assert refused(
-            lambda header=header: served.http.array("GET", "/v1/inbox", None, {"Authorization": header})
+            lambda header=header: served.http.array(
+                "GET", "/v1/inbox", None, {"Authorization": header}
+            )
         ) == (401, "stale-request")
     header = alice.authorization("GET", "/v1/inbox", b"")
     assert served.http.array("GET", "/v1/inbox", None, {"Authorization": header}) == ((),)
-    assert refused(lambda: served.http.array("GET", "/v1/inbox", None, {"Authorization": header})) == (401, "replayed")
+    assert refused(
+        lambda: served.http.array("GET", "/v1/inbox", None, {"Authorization": header})
+    ) == (401, "replayed")
 
 
 def test_unknown_device(served: Domain) -> None:
@@ -110,7 +136,9 @@ def test_unknown_device(served: Domain) -> None:
 def test_revoked_device_is_refused_everywhere(served: Domain) -> None:
     carol = Person(served, "carol")
     second = Ed25519PrivateKey.generate()
-    added = Device(carol.account, carol.head, 2, second.public_key().public_bytes_raw(), int(time.time()))
+    added = Device(
+        carol.account, carol.head, 2, second.public_key().public_bytes_raw(), int(time.time())
+    )
     path = f"/v1/accounts/{carol.account.hex()}/statements"
     carol.call("POST", path, linked(carol, added, second))
     carol.packages(2)
@@ -130,10 +158,14 @@ def test_chain_refuses_what_does_not_follow(served: Domain) -> None:
     public = new.public_key().public_bytes_raw()
     late = Device(erin.account, erin.head, 3, public, 1)
     assert refused(lambda: erin.call("POST", path, linked(erin, late, new))) == (422, "A2")
-    foreign = sign_link(Ed25519PrivateKey.generate(), Device(erin.account, erin.head, 2, public, 1), new)
+    foreign = sign_link(
+        Ed25519PrivateKey.generate(), Device(erin.account, erin.head, 2, public, 1), new
+    )
     cose, possession = cbor.decode(foreign, 8192)
     assert refused(lambda: erin.call("POST", path, ["device", cose, possession])) == (422, "A3")
-    assert refused(lambda: erin.call("POST", path, ["device-revoked", cose, possession]))[1] == "kind"
+    assert (
+        refused(lambda: erin.call("POST", path, ["device-revoked", cose, possession]))[1] == "kind"
+    )
     replaced = AccountKey(erin.account, erin.head, 2, public, 1)
     erin.call("POST", path, linked(erin, replaced, new))
     assert refused(lambda: erin.call("POST", path, linked(erin, replaced, new))) == (422, "A2")
@@ -144,7 +176,9 @@ def test_device_of_another_account_is_refused(served: Domain, alice: Person) -> 
     frank = Person(served, "frank")
     record = Device(frank.account, frank.head, 2, alice.device, 1)
     path = f"/v1/accounts/{frank.account.hex()}/statements"
-    assert refused(lambda: frank.call("POST", path, linked(frank, record, alice.device_private))) == (409, "device")
+    assert refused(
+        lambda: frank.call("POST", path, linked(frank, record, alice.device_private))
+    ) == (409, "device")
 
 
 def test_handle_is_proved_present_or_absent(served: Domain, alice: Person) -> None:
@@ -155,7 +189,10 @@ def test_handle_is_proved_present_or_absent(served: Domain, alice: Person) -> No
     entry = H([tag("entry"), record])
     assert eventually(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}"))[0] == index
     status, body, _ = alice.http.raw(
-        "GET", "/v1/handles/nobody", b"", {"Authorization": alice.authorization("GET", "/v1/handles/nobody", b"")}
+        "GET",
+        "/v1/handles/nobody",
+        b"",
+        {"Authorization": alice.authorization("GET", "/v1/handles/nobody", b"")},
     )
     nobody: Any = cbor.decode(body, 1 << 20)
     assert status == 404
@@ -168,7 +205,10 @@ def test_profile(served: Domain, alice: Person) -> None:
     alice.call("PUT", path, ["Alice Ä"])
     assert alice.call("GET", f"/v1/accounts/{alice.account.hex()}")[1] == "Alice Ä"
     assert refused(lambda: alice.call("PUT", path, ["ä" * 101]))[0] == 400
-    assert refused(lambda: Person(served, "nosy").call("PUT", path, ["x"])) == (403, "other-account")
+    assert refused(lambda: Person(served, "nosy").call("PUT", path, ["x"])) == (
+        403,
+        "other-account",
+    )
 
 
 def test_account_statements_want_a_device(served: Domain, alice: Person) -> None:
@@ -184,4 +224,9 @@ def test_what_is_not_canonical_or_too_large(served: Domain, alice: Person) -> No
         status, answer, _ = alice.http.raw("POST", path, body, header)
         assert (status, code in answer.decode()) == (422, True)
     big = bytes(40 * 1024)
-    assert alice.http.raw("POST", path, big, {"Authorization": alice.authorization("POST", path, big)})[0] == 413
+    assert (
+        alice.http.raw(
+            "POST", path, big, {"Authorization": alice.authorization("POST", path, big)}
+        )[0]
+        == 413
+    )

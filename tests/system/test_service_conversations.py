@@ -1,4 +1,6 @@
-"""Conversations: one commit an epoch, who may be added, who may read what, frames and their rules (V1 to V6, L1 to L6, S1)."""
+"""Conversations: one commit an epoch, who may be added, who may read what, frames and their rules
+(V1 to V6, L1 to L6, S1).
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ def test_lost_race_for_an_epoch(served: Domain) -> None:
     path = f"/v1/conversations/{conversation.hex()}/commits"
     body = [loser.epoch, loser.message, [[third.device], loser.welcome, loser.tree]]
     data = cbor.encode(body)
-    status, answer, _ = other.http.raw("POST", path, data, {"Authorization": other.authorization("POST", path, data)})
+    status, answer, _ = other.http.raw(
+        "POST", path, data, {"Authorization": other.authorization("POST", path, data)}
+    )
     assert (status, cbor.decode(answer, 100)) == (409, ("epoch", 2))
 
 
@@ -100,12 +104,17 @@ def test_two_commits_at_once_give_one_winner(served: Domain) -> None:
         commit = who.core.group_commit(conversation, [claimed[0][1]], [], None)
         body = [commit.epoch, commit.message, [[newcomer.device], commit.welcome, commit.tree]]
         try:
-            outcomes.append(who.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body))
+            outcomes.append(
+                who.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body)
+            )
         except Exception as error:
             outcomes.append(error)
 
     newcomers = [person(served), person(served)]
-    threads = [threading.Thread(target=race, args=pair_) for pair_ in zip((one, other), newcomers, strict=True)]
+    threads = [
+        threading.Thread(target=race, args=pair_)
+        for pair_ in zip((one, other), newcomers, strict=True)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -121,7 +130,9 @@ def test_device_outside_the_directory_is_not_added(served: Domain) -> None:
     package = ghost.core.key_packages(1, False, _core.DEFAULT_SUITE)[0]
     commit = one.core.group_commit(conversation, [package], [], None)
     body = [commit.epoch, commit.message, [[ghost.device], commit.welcome, commit.tree]]
-    assert refused(lambda: one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body)) == (422, "A7")
+    assert refused(
+        lambda: one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body)
+    ) == (422, "A7")
 
 
 def test_package_that_was_not_uploaded(served: Domain) -> None:
@@ -130,7 +141,9 @@ def test_package_that_was_not_uploaded(served: Domain) -> None:
     package = other.core.key_packages(1, False, _core.DEFAULT_SUITE)[0]
     commit = one.core.group_commit(conversation, [package], [], None)
     body = [commit.epoch, commit.message, [[other.device], commit.welcome, commit.tree]]
-    assert refused(lambda: one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body)) == (422, "mls")
+    assert refused(
+        lambda: one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body)
+    ) == (422, "mls")
 
 
 def test_welcome_for_others_than_the_added(served: Domain) -> None:
@@ -141,8 +154,14 @@ def test_welcome_for_others_than_the_added(served: Domain) -> None:
     body = [commit.epoch, commit.message, [[third.device], commit.welcome, commit.tree]]
     path = f"/v1/conversations/{conversation.hex()}/commits"
     assert refused(lambda: one.call("POST", path, body)) == (400, "welcome")
-    assert refused(lambda: one.call("POST", path, [commit.epoch, commit.message, None])) == (400, "welcome")
-    assert refused(lambda: one.call("POST", path, [commit.epoch, os.urandom(300), None])) == (422, "mls")
+    assert refused(lambda: one.call("POST", path, [commit.epoch, commit.message, None])) == (
+        400,
+        "welcome",
+    )
+    assert refused(lambda: one.call("POST", path, [commit.epoch, os.urandom(300), None])) == (
+        422,
+        "mls",
+    )
 
 
 def test_newcomer_reads_from_its_commit_on_and_the_removed_up_to_theirs(served: Domain) -> None:
@@ -174,7 +193,11 @@ def test_leaving_by_proposal(served: Domain) -> None:
     one.core.group_stage(conversation, event[3])
     one.core.group_accept(conversation)
     commit = one.core.group_commit(conversation, [], [], None)
-    one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", [commit.epoch, commit.message, None])
+    one.call(
+        "POST",
+        f"/v1/conversations/{conversation.hex()}/commits",
+        [commit.epoch, commit.message, None],
+    )
     assert conversation not in [row[0] for row in other.call("GET", "/v1/conversations")]
 
 
@@ -220,7 +243,11 @@ def test_frame_of_an_epoch_that_is_over(served: Domain) -> None:
     one, _, conversation = pair(served)
     message = one.seal(one.open_window(conversation), "old epoch")
     update = one.core.group_commit(conversation, [], [], None)
-    one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", [update.epoch, update.message, None])
+    one.call(
+        "POST",
+        f"/v1/conversations/{conversation.hex()}/commits",
+        [update.epoch, update.message, None],
+    )
     assert one.send(conversation, message)[1][0] == "V4"
 
 
@@ -236,7 +263,10 @@ def test_window_ends_with_the_roster(served: Domain) -> None:
 def test_message_over_64_kib(served: Domain) -> None:
     """V6."""
     one, _, conversation = pair(served)
-    assert one.send(conversation, bytes(65_537)) == ((), ("V6", one.send(conversation, bytes(65_537))[1][1]))
+    assert one.send(conversation, bytes(65_537)) == (
+        (),
+        ("V6", one.send(conversation, bytes(65_537))[1][1]),
+    )
 
 
 def test_message_that_is_none(served: Domain) -> None:
@@ -245,9 +275,13 @@ def test_message_that_is_none(served: Domain) -> None:
     assert one.send(conversation, os.urandom(200))[1][0] == "F1"
 
 
-def window_body(one: Person, conversation: bytes, serial: int = 1, opens: int | None = None) -> list[bytes]:
+def window_body(
+    one: Person, conversation: bytes, serial: int = 1, opens: int | None = None
+) -> list[bytes]:
     now = one.domain.now()
-    window = one.core.window_open(conversation, now - now % 3600 if opens is None else opens, serial)
+    window = one.core.window_open(
+        conversation, now - now % 3600 if opens is None else opens, serial
+    )
     return [window.label, window.roster, window.counterseal]
 
 
@@ -257,18 +291,28 @@ def test_windows_rules(served: Domain) -> None:
     assert refused(lambda: other.call("POST", "/v1/windows", [label, roster, seal])) == (422, "L4")
     shorter: Any = cbor.decode(roster, 1 << 20)
     assert refused(
-        lambda: one.call("POST", "/v1/windows", [label, cbor.encode([shorter[0], shorter[1][:1]]), seal])
+        lambda: one.call(
+            "POST", "/v1/windows", [label, cbor.encode([shorter[0], shorter[1][:1]]), seal]
+        )
     ) == (422, "L3")
     sealed: Any = cbor.decode(seal, 1 << 20)
     nulled = cbor.encode([sealed[0], [None, *sealed[1][1:]]])
     assert refused(lambda: one.call("POST", "/v1/windows", [label, roster, nulled])) == (422, "S1")
     tomorrow = window_body(one, conversation, 2, served.now() - served.now() % 3600 + 86_400)
     assert refused(lambda: one.call("POST", "/v1/windows", tomorrow)) == (422, "L2")
-    other_domain = cbor.encode([*cbor.decode(label, 4096)[:1], "other.example", *cbor.decode(label, 4096)[2:]])
-    assert refused(lambda: one.call("POST", "/v1/windows", [other_domain, roster, seal])) == (422, "L1")
+    other_domain = cbor.encode(
+        [*cbor.decode(label, 4096)[:1], "other.example", *cbor.decode(label, 4096)[2:]]
+    )
+    assert refused(lambda: one.call("POST", "/v1/windows", [other_domain, roster, seal])) == (
+        422,
+        "L1",
+    )
     older = list(cbor.decode(label, 4096))
     older[7] = 0
-    assert refused(lambda: one.call("POST", "/v1/windows", [cbor.encode(older), roster, seal])) == (422, "L6")
+    assert refused(lambda: one.call("POST", "/v1/windows", [cbor.encode(older), roster, seal])) == (
+        422,
+        "L6",
+    )
 
 
 def test_serials_rise_and_restarts_end(served: Domain) -> None:
@@ -282,7 +326,10 @@ def test_serials_rise_and_restarts_end(served: Domain) -> None:
     assert refused(lambda: one.call("POST", "/v1/windows", [lower, *first[1:]])) == (422, "L5")
     for serial in range(6, 22):
         one.call("POST", "/v1/windows", window_body(one, conversation, serial))
-    assert refused(lambda: one.call("POST", "/v1/windows", window_body(one, conversation, 22))) == (422, "L5")
+    assert refused(lambda: one.call("POST", "/v1/windows", window_body(one, conversation, 22))) == (
+        422,
+        "L5",
+    )
 
 
 def test_conversation_under_another_keyset(served: Domain) -> None:
@@ -305,7 +352,9 @@ def test_socket_gives_what_was_missed_and_what_comes(served: Domain) -> None:
         one.send(conversation, *messages[at : at + 13])
     with follow(other, [conversation, 1]) as socket:
         sender = threading.Thread(
-            target=lambda: [one.send(conversation, *messages[at : at + 5]) for at in range(65, 130, 5)]
+            target=lambda: [
+                one.send(conversation, *messages[at : at + 5]) for at in range(65, 130, 5)
+            ]
         )
         sender.start()
         events = receive(socket, 130)
@@ -373,8 +422,13 @@ def test_same_conversation_again_and_another_with_its_id(served: Domain) -> None
          who.core.group_tree(conversation)]
         for who in (one, other)
     ]  # fmt: skip
-    assert one.call("POST", "/v1/conversations", made[0]) == one.call("POST", "/v1/conversations", made[0])
-    assert refused(lambda: other.call("POST", "/v1/conversations", made[1])) == (409, "conversation")
+    assert one.call("POST", "/v1/conversations", made[0]) == one.call(
+        "POST", "/v1/conversations", made[0]
+    )
+    assert refused(lambda: other.call("POST", "/v1/conversations", made[1])) == (
+        409,
+        "conversation",
+    )
 
 
 def test_labels_here_are_protocols(served: Domain) -> None:
@@ -393,11 +447,16 @@ def test_key_packages_go_once_then_the_last_resort(served: Domain) -> None:
     assert claims[2] == claims[3]
     assert other.call("GET", "/v1/key-packages") == (0, True)
     foreign = one.core.key_packages(1, False, _core.DEFAULT_SUITE)
-    assert refused(lambda: other.call("POST", "/v1/key-packages", [foreign])) == (403, "other-device")
+    assert refused(lambda: other.call("POST", "/v1/key-packages", [foreign])) == (
+        403,
+        "other-device",
+    )
 
 
 async def test_slow_device_is_let_go_and_the_others_are_not() -> None:
-    """One that does not read is disconnected at its bound; who reads gets everything, in order, however it was gathered."""
+    """One that does not read is disconnected at its bound; who reads gets everything, in order,
+    however it was gathered.
+    """
     hub = Hub(lambda *_: [])
     slow, quick = Connection(b"a", b"slow", 4_000, 100), Connection(b"a", b"quick", 4_000, 100)
     for connection in (slow, quick):

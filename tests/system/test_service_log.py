@@ -1,4 +1,6 @@
-"""The log and its charter: what is published, what follows, what witnesses stop, and how the service starts and ends."""
+"""The log and its charter: what is published, what follows, what witnesses stop, and how the
+service starts and ends.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
 def cosigned(domain: Domain, name: str = "log") -> Any:
     """The published checkpoint, verified."""
     note = domain.http.raw("GET", f"/{name}/checkpoint")[1]
-    return verify_cosigned(note, log_keys(domain.identity[name]), [w.signer.keys for w in domain.witnesses], 2)
+    return verify_cosigned(
+        note, log_keys(domain.identity[name]), [w.signer.keys for w in domain.witnesses], 2
+    )
 
 
 def test_before_the_charter(served: Domain) -> None:
@@ -69,19 +73,30 @@ def test_charter_keyset_and_their_proofs(served: Domain) -> None:
     served.publish_keyset()
     assert served.http.array("GET", f"/v1/charters/{digest.hex()}") == (served.charter_statement,)
     entry = H([tag("entry"), served.charter_statement])
-    index, size, path, note = eventually(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}"))
+    index, size, path, note = eventually(
+        lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}")
+    )
     received = verify_cosigned(
-        note.encode(), log_keys(served.identity["log"]), [w.signer.keys for w in served.witnesses], 2
+        note.encode(),
+        log_keys(served.identity["log"]),
+        [w.signer.keys for w in served.witnesses],
+        2,
     )
     assert received.checkpoint.size == size
     verify_inclusion(leaf_hash(entry), index, size, received.checkpoint.root, path)
     assert served.http.array("GET", f"/v1/statements/{entry.hex()}") == (served.charter_statement,)
-    assert refused(lambda: served.http.array("GET", f"/v1/statements/{bytes(32).hex()}")) == (404, "entry")
+    assert refused(lambda: served.http.array("GET", f"/v1/statements/{bytes(32).hex()}")) == (
+        404,
+        "entry",
+    )
 
 
 def test_second_first_charter(served: Domain) -> None:
     other = sign(served.holders, served.make_charter(retention=86_400 * 91).encode())
-    assert refused(lambda: served.http.array("POST", "/v1/charters", [other])) == (409, "charter-published")
+    assert refused(lambda: served.http.array("POST", "/v1/charters", [other])) == (
+        409,
+        "charter-published",
+    )
 
 
 def test_log_only_grows_and_its_files_are_the_tree(served: Domain) -> None:
@@ -95,7 +110,11 @@ def test_log_only_grows_and_its_files_are_the_tree(served: Domain) -> None:
     assert tree_root(after.size, reader) == after.root
     assert served.http.raw("GET", "/log/tile/0/000")[0] == 404
     assert served.http.raw("GET", "/log/../service.key")[0] in (400, 404, 422)
-    assert served.http.raw("GET", "/log/tile/0/%2e%2e/%2e%2e/%2e%2e/service.key")[0] in (400, 404, 422)
+    assert served.http.raw("GET", "/log/tile/0/%2e%2e/%2e%2e/%2e%2e/service.key")[0] in (
+        400,
+        404,
+        422,
+    )
 
 
 def test_keyset_draft_stays_and_a_forged_ledger_key_is_refused(served: Domain) -> None:
@@ -107,12 +126,19 @@ def test_keyset_draft_stays_and_a_forged_ledger_key_is_refused(served: Domain) -
     assert draft.previous == served.keyset_digest
     assert all(key is None for key in draft.holder_keys)
     for position, holder in enumerate(served.holders):
-        key = HolderKey(DOMAIN, served.charter_digest, quarter, position, SealingKey.generate().public)
+        key = HolderKey(
+            DOMAIN, served.charter_digest, quarter, position, SealingKey.generate().public
+        )
         served.http.array("POST", "/v1/keysets/holder-keys", [sign([holder], key.encode())])
     whole = Keyset.decode(served.http.array("GET", f"/v1/keysets/draft/{quarter}")[0])
-    forged = msgspec.structs.replace(whole, ledger_key=msgspec.structs.replace(whole.ledger_key, commitment=bytes(32)))
+    forged = msgspec.structs.replace(
+        whole, ledger_key=msgspec.structs.replace(whole.ledger_key, commitment=bytes(32))
+    )
     statement = sign(served.holders, forged.encode())
-    assert refused(lambda: served.http.array("POST", "/v1/keysets", [statement])) == (409, "ledger-key")
+    assert refused(lambda: served.http.array("POST", "/v1/keysets", [statement])) == (
+        409,
+        "ledger-key",
+    )
 
 
 def test_next_keyset_takes_over_the_ledger(served: Domain) -> None:
@@ -128,18 +154,31 @@ def test_next_keyset_takes_over_the_ledger(served: Domain) -> None:
 
 
 def test_successor_charter_needs_its_predecessors_quorums(served: Domain) -> None:
-    """C19, C18: signed by somebody else's holders it is refused; by its own predecessor's it follows."""
+    """C19, C18: signed by somebody else's holders it is refused; by its own predecessor's it
+    follows.
+    """
     successor = served.make_charter(2, served.charter_digest, retention=86_400 * 30)
     strangers = [type(served.requester).generate() for _ in range(6)]
-    assert refused(lambda: served.http.array("POST", "/v1/charters", [sign(strangers, successor.encode())]))[0] == 422
+    assert (
+        refused(
+            lambda: served.http.array("POST", "/v1/charters", [sign(strangers, successor.encode())])
+        )[0]
+        == 422
+    )
     wrong = served.make_charter(3, served.charter_digest)
-    assert refused(lambda: served.http.array("POST", "/v1/charters", [sign(served.holders, wrong.encode())])) == (
+    assert refused(
+        lambda: served.http.array("POST", "/v1/charters", [sign(served.holders, wrong.encode())])
+    ) == (
         422,
         "C19",
     )
-    digest, index = served.http.array("POST", "/v1/charters", [sign(served.holders, successor.encode())])
+    digest, index = served.http.array(
+        "POST", "/v1/charters", [sign(served.holders, successor.encode())]
+    )
     assert [row[1] for row in served.http.array("GET", "/v1/charters")] == [0, index]
-    assert served.http.array("GET", "/v1/charter") == served.http.array("GET", f"/v1/charters/{digest.hex()}")
+    assert served.http.array("GET", "/v1/charter") == served.http.array(
+        "GET", f"/v1/charters/{digest.hex()}"
+    )
 
 
 def test_nothing_is_published_without_the_witnesses(served: Domain) -> None:
@@ -150,7 +189,10 @@ def test_nothing_is_published_without_the_witnesses(served: Domain) -> None:
     entry = H([tag("entry"), person.account_statement])
     time.sleep(1)
     assert cosigned(served).checkpoint.size == size
-    assert refused(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}")) == (404, "not-yet")
+    assert refused(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}")) == (
+        404,
+        "not-yet",
+    )
     served.witnesses[0].down = False
     assert eventually(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}"))
 
@@ -163,10 +205,14 @@ def test_blobs_resume_and_are_read_in_parts(served: Domain) -> None:
 
     def patch(offset: int, part: bytes) -> Any:
         target = f"{path}?offset={offset}"
-        return person.http.raw("PATCH", target, part, {"Authorization": person.authorization("PATCH", target, part)})
+        return person.http.raw(
+            "PATCH", target, part, {"Authorization": person.authorization("PATCH", target, part)}
+        )
 
     def get(headers: dict[str, str]) -> Any:
-        return other.http.raw("GET", path, b"", {"Authorization": other.authorization("GET", path, b""), **headers})
+        return other.http.raw(
+            "GET", path, b"", {"Authorization": other.authorization("GET", path, b""), **headers}
+        )
 
     assert person.call("POST", "/v1/blobs", [digest, len(data)]) == (0,)
     assert patch(0, data[:1_000_000])[0] == 200
@@ -186,7 +232,10 @@ def test_blobs_resume_and_are_read_in_parts(served: Domain) -> None:
         "PATCH", target, b"data", {"Authorization": person.authorization("PATCH", target, b"data")}
     )
     assert (status, json.loads(body)["code"]) == (400, "blob-digest")
-    assert refused(lambda: person.call("POST", "/v1/blobs", [false, 200 << 20])) == (413, "blob-size")
+    assert refused(lambda: person.call("POST", "/v1/blobs", [false, 200 << 20])) == (
+        413,
+        "blob-size",
+    )
 
 
 def test_graceful_end_and_one_service_a_directory(served: Domain) -> None:
@@ -203,7 +252,10 @@ def test_service_init_once(tmp_path: Path) -> None:
     runner = CliRunner()
     assert "log: chat.example.org/log+" in runner.invoke(service_group, arguments).output
     assert runner.invoke(service_group, arguments).exception is not None
-    modes = {name: (tmp_path / "data" / name).stat().st_mode & 0o777 for name in ("service.key", "operator.token")}
+    modes = {
+        name: (tmp_path / "data" / name).stat().st_mode & 0o777
+        for name in ("service.key", "operator.token")
+    }
     assert modes == {"service.key": 0o600, "operator.token": 0o600}
 
 

@@ -41,7 +41,8 @@ def test_a_file_that_is_no_toml(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("90 d", 7_776_000), ("8h", 28_800), ("30 min", 1_800), ("1 s", 1), (60, 60)]
+    ("text", "value"),
+    [("90 d", 7_776_000), ("8h", 28_800), ("30 min", 1_800), ("1 s", 1), (60, 60)],
 )
 def test_lengths_of_time(text, value):
     assert seconds(text) == value
@@ -55,7 +56,11 @@ def test_what_is_no_length_of_time(text):
 
 @pytest.fixture
 def cards(tmp_path):
-    for body, members in {"court": ("ann", "bob", "cec"), "bar": ("eve",), "ombud": ("dan",)}.items():
+    for body, members in {
+        "court": ("ann", "bob", "cec"),
+        "bar": ("eve",),
+        "ombud": ("dan",),
+    }.items():
         for member in members:
             Home.create(tmp_path / member, "custodian", member, body)
     for name in ("gazette", "harbour", "ivy"):
@@ -73,7 +78,9 @@ def service():
         return VkeyPair(one.text(), two.text())
 
     log, ledger = "chat.example.org/log", "chat.example.org/ledger"
-    return ceremony.Identity("chat.example.org", Log(log, keys(log, b"\x05")), ledger, keys(ledger, b"\x06"))
+    return ceremony.Identity(
+        "chat.example.org", Log(log, keys(log, b"\x05")), ledger, keys(ledger, b"\x06")
+    )
 
 
 def test_the_defaults_make_a_charter_that_fits(cards, service):
@@ -90,7 +97,11 @@ def test_the_defaults_make_a_charter_that_fits(cards, service):
 
 
 def test_the_rules_can_say_otherwise(cards, service):
-    rules = {**RULES, "custodians": {"needed": 1, "body": [{"name": "court", "threshold": 3}]}, "period": "30 min"}
+    rules = {
+        **RULES,
+        "custodians": {"needed": 1, "body": [{"name": "court", "threshold": 3}]},
+        "period": "30 min",
+    }
     charter = ceremony.draft(parse(rules), cards, service)
     assert [(body.name, body.threshold) for body in charter.custodians.bodies] == [("court", 3)]
     assert charter.period_length == 1_800

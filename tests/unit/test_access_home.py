@@ -63,7 +63,8 @@ def test_two_programs_that_draw_at_once_agree(tmp_path):
     home = Home.create(tmp_path, "witness", "ivy", url="http://127.0.0.1:1")
     drawn = []
     threads = [
-        threading.Thread(target=lambda: drawn.append(home.draw_sealing_key(b"c" * 32, 8107).seed)) for _ in range(8)
+        threading.Thread(target=lambda: drawn.append(home.draw_sealing_key(b"c" * 32, 8107).seed))
+        for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -104,13 +105,18 @@ def test_cards_are_gathered_from_files_and_homes(tmp_path):
     (tmp_path / "cards").mkdir()
     (tmp_path / "cards" / "bob.card").write_bytes((tmp_path / "bob" / "card").read_bytes())
     (tmp_path / "cards" / "notes.txt").write_text("not a card")
-    names = {card.name for card in ceremony.gather([tmp_path / "homes", tmp_path / "cards", tmp_path / "bob"])}
+    names = {
+        card.name
+        for card in ceremony.gather([tmp_path / "homes", tmp_path / "cards", tmp_path / "bob"])
+    }
     assert names == {"ann", "bob"}
     with pytest.raises(BadInput):
         ceremony.gather([tmp_path / "nothing"] if (tmp_path / "nothing").mkdir() is None else [])
 
 
-@pytest.mark.parametrize("listen", ["8460", "localhost:", ":8460", "127.0.0.1:99999", "127.0.0.1:x"])
+@pytest.mark.parametrize(
+    "listen", ["8460", "localhost:", ":8460", "127.0.0.1:99999", "127.0.0.1:x"]
+)
 def test_an_address_is_host_and_port(listen):
     with pytest.raises(BadInput):
         witness.address(listen)

@@ -7,7 +7,14 @@ from counterseal.access import issuer, signing, words
 from counterseal.access.http import Service
 from counterseal.access.log import Folder, Recording, file_name
 from counterseal.protocol.cose import ReceivedSign
-from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFound, Refused, Unavailable
+from counterseal.protocol.errors import (
+    BadInput,
+    Conflict,
+    NotAuthorised,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 from counterseal.protocol.keys import InstitutionSigner
 
 HOUR = 3_600

@@ -42,7 +42,9 @@ def test_errors(status, body, kind, code):
 
 def test_a_request_is_signed_as_the_reference_says():
     key = Ed25519PrivateKey.generate()
-    service = api.Service("http://127.0.0.1:1/", api.Identity("chat.example.org", b"a" * 32, b"d" * 32, key))
+    service = api.Service(
+        "http://127.0.0.1:1/", api.Identity("chat.example.org", b"a" * 32, b"d" * 32, key)
+    )
     header = service.authorization("GET", "/v1/inbox?after=0", b"")["Authorization"]
     scheme, _, rest = header.partition(" ")
     assert scheme == "Counterseal-Device"
@@ -53,7 +55,15 @@ def test_a_request_is_signed_as_the_reference_says():
 
 
 @pytest.mark.parametrize(
-    "value", [(), (1,), ((), 1, 2), (((1, 0, 0, b"", 1),), 0), (((1, 0, -1, b""),), 0), ((("1", 0, 0, b""),), 0)]
+    "value",
+    [
+        (),
+        (1,),
+        ((), 1, 2),
+        (((1, 0, 0, b"", 1),), 0),
+        (((1, 0, -1, b""),), 0),
+        ((("1", 0, 0, b""),), 0),
+    ],
 )
 def test_a_page_of_another_form_is_refused(value):
     """E6."""

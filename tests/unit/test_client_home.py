@@ -11,7 +11,13 @@ from counterseal.client.home import Home, Pins
 from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused, Unavailable
 
 PINS = Pins(
-    "http://127.0.0.1:1", "chat.example.org", "ab" * 32, False, ("a", "b"), ("c", "d"), (("W", "", ("e", "f")),)
+    "http://127.0.0.1:1",
+    "chat.example.org",
+    "ab" * 32,
+    False,
+    ("a", "b"),
+    ("c", "d"),
+    (("W", "", ("e", "f")),),
 )
 TALK = bytes(16)
 
@@ -56,7 +62,9 @@ def test_a_passphrase_and_no_other(folder, tmp_path, monkeypatch):
         Home.load(folder)
 
 
-@pytest.mark.parametrize("text", ["", "key 00", "argon2id zz 3 4 65536", "plain text", "key " + "g" * 64])
+@pytest.mark.parametrize(
+    "text", ["", "key 00", "argon2id zz 3 4 65536", "plain text", "key " + "g" * 64]
+)
 def test_a_key_file_that_was_damaged(folder, text):
     Home.create(folder, PINS)
     (folder / "key").write_text(text)

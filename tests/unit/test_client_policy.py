@@ -17,8 +17,18 @@ class Fixed:
     """Knowledge that is given."""
 
     def __init__(self, **standings):
-        self.standings = {CAROL: "active", ALICE: "active", BOB: "active", **standings.pop("devices", {})}
-        self.places = {NOW: (1, 8104), NEXT: (1, 8105), OTHER_CHARTER: (2, 8104), OLD_QUARTER_NEW_CHARTER: (2, 8103)}
+        self.standings = {
+            CAROL: "active",
+            ALICE: "active",
+            BOB: "active",
+            **standings.pop("devices", {}),
+        }
+        self.places = {
+            NOW: (1, 8104),
+            NEXT: (1, 8105),
+            OTHER_CHARTER: (2, 8104),
+            OLD_QUARTER_NEW_CHARTER: (2, 8103),
+        }
 
     def device(self, account, device):
         standing = self.standings[(account, device)]
@@ -92,9 +102,8 @@ def test_leaving_is_a_proposal_about_oneself():
 def test_an_invitation():
     """M4."""
     check_joining(ROSTER, ALICE, NOW, Fixed())
-    check_joining(
-        ROSTER, ALICE, NOW, Fixed(devices={BOB: "revoked"})
-    )  # F3 refuses its frames, the next sender removes it
+    # F3 refuses its frames, the next sender removes it
+    check_joining(ROSTER, ALICE, NOW, Fixed(devices={BOB: "revoked"}))
     for roster, context, devices in (
         ([BOB], NOW, {}),
         (ROSTER, NOW, {BOB: "unknown"}),

@@ -20,7 +20,20 @@ def line(**changes):
 
 
 @pytest.mark.parametrize(
-    "bad", ["\x1b[2J", "\x07", "\x9b31m", "\x00", "\r", "\u202e", "\u2066", "\u200f", "\u2028", "\ud800", "\b\b"]
+    "bad",
+    [
+        "\x1b[2J",
+        "\x07",
+        "\x9b31m",
+        "\x00",
+        "\r",
+        "\u202e",
+        "\u2066",
+        "\u200f",
+        "\u2028",
+        "\ud800",
+        "\b\b",
+    ],
 )
 def test_shows_what_would_act(bad):
     assert "<U+" in safe(f"a{bad}b")
@@ -52,7 +65,10 @@ def test_a_second_line_cannot_pass_for_another_message():
 
 
 def test_states():
-    assert words(line(state="refused", rule="F5", text="")) == "-- refused: not sealed as the charter says (F5)"
+    assert (
+        words(line(state="refused", rule="F5", text=""))
+        == "-- refused: not sealed as the charter says (F5)"
+    )
     assert "F11" in words(line(state="pending", text="never shown"))
     assert "never shown" not in words(line(state="pending", text="never shown"))
     assert words(line(gap=2)).startswith("[2 messages missing before this one]")

@@ -28,7 +28,13 @@ from counterseal.core import (
     split_shares,
 )
 from counterseal.protocol import counterseal as seals
-from counterseal.protocol.frame import Authenticated, Content, message_digest, open_frame, verify_content
+from counterseal.protocol.frame import (
+    Authenticated,
+    Content,
+    message_digest,
+    open_frame,
+    verify_content,
+)
 from counterseal.protocol.tree import Tree
 from counterseal.protocol.window import Label, Roster, View, check_window
 
@@ -48,8 +54,18 @@ def test_a_window_is_what_the_protocol_says(tmp_path):
     label, roster = Label.decode(window.label), Roster.decode(window.roster)
     view = alice.group_view(CONVERSATION)
     check_window(label, roster, View(DOMAIN, CHARTER, KEYSET, view.roster_epoch, HOUR))
-    assert (label.window_id, label.serial, label.opens, label.closes) == (window.window_id, 7, OPENS, OPENS + HOUR)
-    assert (window.opens, window.closes, window.serial, window.next_seq) == (OPENS, OPENS + HOUR, 7, 0)
+    assert (label.window_id, label.serial, label.opens, label.closes) == (
+        window.window_id,
+        7,
+        OPENS,
+        OPENS + HOUR,
+    )
+    assert (window.opens, window.closes, window.serial, window.next_seq) == (
+        OPENS,
+        OPENS + HOUR,
+        7,
+        0,
+    )
     sealed = seals.Counterseal.decode(window.counterseal)
     assert seals.check_positions(sealed, keys()).seal_digest == window.seal_digest
 
@@ -74,13 +90,20 @@ def test_any_reader_can_remake_a_window(tmp_path):
     for device in (alice, bob):
         remade = device.window_remake(window.window_id)
         assert (remade.label, remade.roster) == (window.label, window.roster)
-        assert (remade.counterseal, remade.seal_digest, remade.next_seq) == (window.counterseal, window.seal_digest, 1)
+        assert (remade.counterseal, remade.seal_digest, remade.next_seq) == (
+            window.counterseal,
+            window.seal_digest,
+            1,
+        )
     assert bob.window(window.window_id) is None  # not its own
 
 
 def test_keys_are_erased(tmp_path):
     alice, bob = conversation(tmp_path, "alice", "bob")
-    old, new = alice.window_open(CONVERSATION, OPENS, 1), alice.window_open(CONVERSATION, OPENS + HOUR, 2)
+    old, new = (
+        alice.window_open(CONVERSATION, OPENS, 1),
+        alice.window_open(CONVERSATION, OPENS + HOUR, 2),
+    )
     sealed = send(alice, old)
     read(bob, sealed)
     assert alice.window_drop_keys(OPENS + HOUR - 1) == 0
@@ -88,7 +111,8 @@ def test_keys_are_erased(tmp_path):
     for device in (alice, bob):
         assert code_of(device.window_remake, old.window_id) == "usage"
         assert device.execute(
-            "SELECT count(*) FROM cs_window WHERE key IS NOT NULL AND window_id = ?", [old.window_id]
+            "SELECT count(*) FROM cs_window WHERE key IS NOT NULL AND window_id = ?",
+            [old.window_id],
         ) == [(0,)]
     assert code_of(alice.frame_seal, old.window_id, content()) == "usage"
     assert alice.window(old.window_id) is None
@@ -147,8 +171,11 @@ def test_content_that_readers_would_refuse_is_not_sent(tmp_path):
     window = alice.window_open(CONVERSATION, OPENS, 1)
     for bad in (b"", b"\x80", content() + b"\0", content("x" * 70_000)):
         assert code_of(alice.frame_seal, window.window_id, bad) == "usage"
-    assert code_of(alice.frame_seal, window.window_id, content("x" * 65_000)) == "usage"  # over 64 KiB when sealed
-    assert code_of(alice.frame_seal, window.window_id, content(sent_at_ms=OPENS * 1000 - 1)) == "F10"
+    # over 64 KiB when sealed
+    assert code_of(alice.frame_seal, window.window_id, content("x" * 65_000)) == "usage"
+    assert (
+        code_of(alice.frame_seal, window.window_id, content(sent_at_ms=OPENS * 1000 - 1)) == "F10"
+    )
     assert code_of(alice.frame_seal, bytes(32), content()) == "usage"
     assert send(alice, window).seq == 0
 
@@ -171,7 +198,9 @@ def test_the_reference_reads_what_the_core_seals(tmp_path):
         sealed = send(alice, window, text)
         frame = Authenticated.decode(parse_private(sealed.message)[2])
         assert (frame.seq, frame.prev) == (sealed.seq, before)
-        assert verify_content(open_frame(prk, frame), frame, me(alice)[1]) == Content(OPENS * 1000, "text", text, ())
+        assert verify_content(open_frame(prk, frame), frame, me(alice)[1]) == Content(
+            OPENS * 1000, "text", text, ()
+        )
         before = frame.ct_digest
 
 
@@ -193,7 +222,9 @@ def test_counterseals_are_remade_byte_by_byte():
     assert whole == seal_counterseal(PRK, WINDOW_ID, CHARTER, TREE, keys())
     partial = [*keys()[:5], None, *keys()[6:]]
     decoded = seals.Counterseal.decode(seal_counterseal(PRK, WINDOW_ID, CHARTER, TREE, partial))
-    assert decoded.sealed[5] is None and decoded.sealed[6] == seals.Counterseal.decode(whole).sealed[6]
+    assert (
+        decoded.sealed[5] is None and decoded.sealed[6] == seals.Counterseal.decode(whole).sealed[6]
+    )
     for other in (
         (bytes(32), WINDOW_ID, CHARTER),
         (PRK, bytes(32), CHARTER),
@@ -232,15 +263,21 @@ def test_windows_are_opened(tmp_path, threads):
         texts = [f"{serial} {n}" for n in range(150 * serial)]
         windows.append((window, [send(alice, window, text).message for text in texts], texts))
     prks = {row[0]: row[1] for row in alice.execute("SELECT window_id, key FROM cs_window")}
-    tasks = [(w.label, w.seal_digest, derive_prk(w.label, prks[w.window_id]), m) for w, m, _ in windows]
+    tasks = [
+        (w.label, w.seal_digest, derive_prk(w.label, prks[w.window_id]), m) for w, m, _ in windows
+    ]
     for (_, messages, texts), frames in zip(windows, open_windows(tasks, threads), strict=True):
-        assert [(f.seq, f.content, f.error) for f in frames] == [(n, content(t), None) for n, t in enumerate(texts)]
+        assert [(f.seq, f.content, f.error) for f in frames] == [
+            (n, content(t), None) for n, t in enumerate(texts)
+        ]
         assert [f.message_digest for f in frames] == [message_digest(m) for m in messages]
     label, seal_digest, prk, messages = tasks[2]
     altered = messages[5].replace(seal_digest, bytes(32))
     errors = [
         f.error
-        for f in open_windows([(label, seal_digest, prk, [messages[0], messages[0], altered, b"", messages[2]])], 1)[0]
+        for f in open_windows(
+            [(label, seal_digest, prk, [messages[0], messages[0], altered, b"", messages[2]])], 1
+        )[0]
     ]
     assert errors == [None, "F8", "F5", "F1", None]
     with pytest.raises(CoreError, match="S5"):

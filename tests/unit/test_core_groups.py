@@ -20,7 +20,14 @@ from tests.unit.test_core_world import (
     send,
 )
 
-from counterseal.core import DEFAULT_SUITE, SUITES, check_key_package, parse_private, public_group, public_process
+from counterseal.core import (
+    DEFAULT_SUITE,
+    SUITES,
+    check_key_package,
+    parse_private,
+    public_group,
+    public_process,
+)
 from counterseal.protocol.window import Roster
 
 
@@ -76,11 +83,18 @@ def test_last_resort_packages_serve_twice(tmp_path):
 def test_views_and_the_service_agree(tmp_path):
     alice, bob, carol = (make_device(tmp_path, name) for name in ("alice", "bob", "carol"))
     public = public_group(create(alice), alice.group_tree(CONVERSATION))
-    assert (public.kind, public.view.epoch, public.view.roster, public.sender) == ("group", 0, [me(alice)], me(alice))
+    assert (public.kind, public.view.epoch, public.view.roster, public.sender) == (
+        "group",
+        0,
+        [me(alice)],
+        me(alice),
+    )
 
     def step(committer, others, add=(), remove=(), context=None):
         nonlocal public
-        commit = committer.group_commit(CONVERSATION, [package(d) for d in add], [me(d) for d in remove], context)
+        commit = committer.group_commit(
+            CONVERSATION, [package(d) for d in add], [me(d) for d in remove], context
+        )
         public = public_process(public.state, commit.message)
         assert commit.epoch == public.view.epoch - 1
         views = [committer.group_merge(CONVERSATION)]
@@ -90,7 +104,9 @@ def test_views_and_the_service_agree(tmp_path):
         views += [d.group_view(CONVERSATION) for d in (*others, *add)]
         for view in views:
             assert view.roster == public.view.roster == sorted(view.roster)
-            assert view.roster_digest == public.view.roster_digest == Roster.of(view.roster).digest()
+            assert (
+                view.roster_digest == public.view.roster_digest == Roster.of(view.roster).digest()
+            )
             assert (view.epoch, view.roster_epoch) == (public.view.epoch, public.view.roster_epoch)
             assert (view.charter_digest, view.quarter, view.keyset_digest) == (
                 public.view.charter_digest,
@@ -108,7 +124,10 @@ def test_views_and_the_service_agree(tmp_path):
     assert (view.roster_epoch, view.charter_digest, view.quarter) == (1, b"d" * 32, QUARTER + 1)
     assert step(alice, [bob]).roster_epoch == 1
     assert step(alice, [bob], add=[carol]).roster_epoch == 4
-    assert (carol.group_view(CONVERSATION).roster_epoch, carol.group_view(CONVERSATION).epoch) == (4, 4)
+    assert (carol.group_view(CONVERSATION).roster_epoch, carol.group_view(CONVERSATION).epoch) == (
+        4,
+        4,
+    )
     assert step(carol, [alice], remove=[bob]).roster_epoch == 5
     assert public.removed == [me(bob)]
     assert alice.group_view(CONVERSATION, 2).quarter == QUARTER + 1
@@ -120,13 +139,17 @@ def test_added_refs_are_the_key_packages(tmp_path):
     public = public_group(create(alice), alice.group_tree(CONVERSATION))
     key_package = package(bob)
     commit = alice.group_commit(CONVERSATION, [key_package], [], None)
-    assert public_process(public.state, commit.message).added_refs == [check_key_package(key_package)[3]]
+    assert public_process(public.state, commit.message).added_refs == [
+        check_key_package(key_package)[3]
+    ]
 
 
 def test_staged_commits_say_what_they_do(tmp_path):
     alice, bob = conversation(tmp_path, "alice", "bob")
     carol = make_device(tmp_path, "carol")
-    commit = alice.group_commit(CONVERSATION, [package(carol)], [me(bob)], (CHARTER, QUARTER + 1, b"m" * 32))
+    commit = alice.group_commit(
+        CONVERSATION, [package(carol)], [me(bob)], (CHARTER, QUARTER + 1, b"m" * 32)
+    )
     staged = bob.group_stage(CONVERSATION, commit.message)
     assert (staged.kind, staged.epoch, staged.committer) == ("commit", 1, me(alice))
     assert (staged.added, staged.removed, staged.removes_me) == ([me(carol)], [me(bob)], True)
@@ -148,10 +171,15 @@ def test_the_winner_of_a_commit_race(tmp_path):
     public = public_process(public.state, winner.message)
     assert code_of(public_process, public.state, loser.message) == "mls"
     assert code_of(bob.group_commit, CONVERSATION, [], [], None) == "usage"  # one commit at a time
-    assert code_of(alice.group_stage, CONVERSATION, winner.message) == "usage"  # its own, to be merged
+    # its own, to be merged
+    assert code_of(alice.group_stage, CONVERSATION, winner.message) == "usage"
     alice.group_merge(CONVERSATION)
     bob.group_discard(CONVERSATION)
-    assert code_of(bob.group_discard, CONVERSATION) == code_of(bob.group_merge, CONVERSATION) == "usage"
+    assert (
+        code_of(bob.group_discard, CONVERSATION)
+        == code_of(bob.group_merge, CONVERSATION)
+        == "usage"
+    )
     follow(winner, bob, carol)
     join(winner, dora)
     again = bob.group_commit(CONVERSATION, [package(emil)], [], None)
@@ -254,7 +282,9 @@ def test_a_joined_group_may_be_forgotten(tmp_path):
     bob.group_join(commit.welcome, commit.tree)
     bob.group_forget(CONVERSATION)
     assert bob.groups() == []
-    assert code_of(bob.group_view, CONVERSATION) == code_of(bob.group_forget, CONVERSATION) == "usage"
+    assert (
+        code_of(bob.group_view, CONVERSATION) == code_of(bob.group_forget, CONVERSATION) == "usage"
+    )
     # The key package is used up: the same Welcome opens no second time.
     assert code_of(bob.group_join, commit.welcome, commit.tree) == "mls"
 
@@ -281,7 +311,14 @@ def test_handshakes_that_are_refused(tmp_path):
     alice, bob = conversation(tmp_path, "alice", "bob")
     sealed = send(alice, alice.window_open(CONVERSATION, OPENS, 1))
     commit = alice.group_commit(CONVERSATION, [], [], None)
-    for message in (b"", b"junk", sealed.message, commit.group_info, commit.message[:-1], commit.message + b"\0"):
+    for message in (
+        b"",
+        b"junk",
+        sealed.message,
+        commit.group_info,
+        commit.message[:-1],
+        commit.message + b"\0",
+    ):
         assert code_of(bob.group_stage, CONVERSATION, message) == "mls"
     spoiled = commit.message[:-1] + bytes([commit.message[-1] ^ 1])
     assert code_of(bob.group_stage, CONVERSATION, spoiled) == "mls"
@@ -289,8 +326,10 @@ def test_handshakes_that_are_refused(tmp_path):
     assert code_of(bob.group_stage, CONVERSATION, commit.message) == "mls"  # its epoch is over
     assert code_of(bob.group_commit, CONVERSATION, [], [(bytes(32), bytes(32))], None) == "usage"
     assert code_of(bob.group_commit, CONVERSATION, [b"junk"], [], None) == "mls"
-    assert code_of(bob.group_commit, CONVERSATION, [], [me(bob)], None) == "mls"  # leaving is group_leave
-    assert code_of(bob.group_commit, CONVERSATION, [package(alice)], [], None) == "mls"  # a member already
+    # leaving is group_leave
+    assert code_of(bob.group_commit, CONVERSATION, [], [me(bob)], None) == "mls"
+    # a member already
+    assert code_of(bob.group_commit, CONVERSATION, [package(alice)], [], None) == "mls"
     assert bob.group_view(CONVERSATION).epoch == 2
 
 
@@ -300,14 +339,16 @@ def test_the_service_refuses_what_members_refuse(tmp_path):
     commit = alice.group_commit(CONVERSATION, [package(bob)], [], None)
     for message in (b"", commit.message[:-1], commit.welcome, commit.group_info):
         assert code_of(public_process, public.state, message) == "mls"
-    # All but the last bytes: confirmation and membership tags are the members' to check, with the group's secrets.
+    # All but the last bytes: confirmation and membership tags are the members' to check, with the
+    # group's secrets.
     for at in range(0, len(commit.message) - 70, 97):
         spoiled = commit.message[:at] + bytes([commit.message[at] ^ 1]) + commit.message[at + 1 :]
         assert code_of(public_process, public.state, spoiled) == "mls"
     assert code_of(public_process, b"junk", commit.message) == "usage"
     assert code_of(public_group, commit.message, commit.tree) == "mls"
     assert code_of(public_group, commit.group_info, public.state) == "mls"
-    assert code_of(public_group, commit.group_info, alice.group_tree(CONVERSATION)) == "mls"  # the tree before
+    # the tree before
+    assert code_of(public_group, commit.group_info, alice.group_tree(CONVERSATION)) == "mls"
     # A pure function: the state is what it was, and gives the same again.
     assert public_process(public.state, commit.message).view.epoch == 1
     assert public_process(public.state, commit.message).added == [me(bob)]
@@ -320,7 +361,13 @@ def test_the_outside_of_a_message(tmp_path):
     assert (group, epoch) == (CONVERSATION, 1)
     assert sealed.window_id in authenticated
     commit = alice.group_commit(CONVERSATION, [], [], None)
-    for message in (b"", commit.message, sealed.message[:-1], sealed.message + b"\0", bytes(70_000)):
+    for message in (
+        b"",
+        commit.message,
+        sealed.message[:-1],
+        sealed.message + b"\0",
+        bytes(70_000),
+    ):
         assert code_of(parse_private, message) == "F1"
 
 
@@ -338,7 +385,8 @@ def test_messages_that_cross_commits_are_read(tmp_path):
     commit = alice.group_commit(CONVERSATION, [], [], None)
     alice.group_merge(CONVERSATION)
     ahead = send(alice, alice.window_open(CONVERSATION, OPENS, 1))
-    assert code_of(bob.frame_open, CONVERSATION, ahead.message, OPENS) == "F1"  # its epoch has not begun here
+    # its epoch has not begun here
+    assert code_of(bob.frame_open, CONVERSATION, ahead.message, OPENS) == "F1"
     follow(commit, bob)
     assert read(bob, ahead).epoch == 7
 
@@ -351,7 +399,8 @@ def test_a_new_charter_ends_the_window(tmp_path):
     commit = bob.group_commit(CONVERSATION, [], [], (b"d" * 32, QUARTER, b"l" * 32))
     bob.group_merge(CONVERSATION)
     follow(commit, alice)
-    assert code_of(alice.window_current, CONVERSATION, OPENS) == "usage"  # the new keyset is not registered
+    # the new keyset is not registered
+    assert code_of(alice.window_current, CONVERSATION, OPENS) == "usage"
     for device in (alice, bob):
         register(device, b"d" * 32, b"l" * 32)
     assert alice.window_current(CONVERSATION, OPENS) is None

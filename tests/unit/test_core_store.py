@@ -53,7 +53,10 @@ def test_one_process_at_a_time(tmp_path):
     device = make_device(tmp_path, "alice")
     script = "import sys; from counterseal.core import *\ntry: Device.open(sys.argv[1], bytes(32))\nexcept CoreError as e: print(e.code)"
     out = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "alice.db")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, str(tmp_path / "alice.db")],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert out.stdout.strip() == "busy"
     # In the same process as well, and only for as long as the first is open.
@@ -68,9 +71,13 @@ def test_sql(tmp_path):
     device = make_device(tmp_path, "alice")
     device.execute("CREATE VIRTUAL TABLE words USING fts5(body)")
     device.execute("INSERT INTO words VALUES ('the quick brown fox')")
-    assert device.execute("SELECT body FROM words WHERE words MATCH 'quick'") == [("the quick brown fox",)]
+    assert device.execute("SELECT body FROM words WHERE words MATCH 'quick'") == [
+        ("the quick brown fox",)
+    ]
     row = (None, -5, 2.5, "text", b"bytes", 1)
-    assert device.execute("SELECT ?, ?, ?, ?, ?, ?", [None, -5, 2.5, "text", b"bytes", True]) == [row]
+    assert device.execute("SELECT ?, ?, ?, ?, ?, ?", [None, -5, 2.5, "text", b"bytes", True]) == [
+        row
+    ]
     assert device.execute("PRAGMA journal_mode") == [("wal",)]
     assert device.execute("PRAGMA synchronous") == [(2,)]
     assert device.execute("PRAGMA secure_delete") == [(1,)]
@@ -87,7 +94,10 @@ def test_identity(tmp_path):
     device = Device.create(str(tmp_path / "new.db"), bytes(32))
     assert device.identity() is None
     assert (
-        code_of(device.sign, b"x") == code_of(device.key_packages, 1, False, 0x4F) == code_of(create, device) == "usage"
+        code_of(device.sign, b"x")
+        == code_of(device.key_packages, 1, False, 0x4F)
+        == code_of(create, device)
+        == "usage"
     )
     assert code_of(device.set_identity, b"short", bytes(32)) == "usage"
     device.begin()
@@ -103,9 +113,16 @@ def test_identity(tmp_path):
 
 def test_keysets(tmp_path):
     device = make_device(tmp_path, "alice")
-    device.register_keyset("chat.example.org", CHARTER, KEYSET, TREE, keys(), HOUR)  # the same again
-    assert code_of(device.register_keyset, "chat.example.org", CHARTER, KEYSET, TREE, keys(), 60) == "usage"
-    assert code_of(device.register_keyset, "other.example.org", CHARTER, KEYSET, TREE, keys(), HOUR) == "usage"
+    # the same again
+    device.register_keyset("chat.example.org", CHARTER, KEYSET, TREE, keys(), HOUR)
+    assert (
+        code_of(device.register_keyset, "chat.example.org", CHARTER, KEYSET, TREE, keys(), 60)
+        == "usage"
+    )
+    assert (
+        code_of(device.register_keyset, "other.example.org", CHARTER, KEYSET, TREE, keys(), HOUR)
+        == "usage"
+    )
     assert code_of(device.register_keyset, "x", bytes(32), KEYSET, TREE, keys(), 7) == "usage"
     assert code_of(device.register_keyset, "x", bytes(32), KEYSET, TREE, keys()[1:], HOUR) == "S1"
     assert code_of(device.register_keyset, "x", bytes(32), KEYSET, b"\x80", keys(), HOUR) == "E6"
@@ -166,7 +183,10 @@ def test_rollback_of_handshakes(tmp_path):
     alice.group_commit(CONVERSATION, [package(carol)], [], None)
     assert len(alice.group_merge(CONVERSATION).roster) == 3
     alice.rollback()
-    assert (alice.group_view(CONVERSATION).epoch, code_of(alice.group_merge, CONVERSATION)) == (1, "usage")
+    assert (alice.group_view(CONVERSATION).epoch, code_of(alice.group_merge, CONVERSATION)) == (
+        1,
+        "usage",
+    )
     commit = alice.group_commit(CONVERSATION, [], [], None)
     alice.group_merge(CONVERSATION)
     bob.begin()
@@ -221,7 +241,9 @@ def test_a_crash_is_all_or_nothing(tmp_path, moment, epoch, seq):
     alice, _bob = conversation(tmp_path, "alice", "bob")
     send(alice, alice.window_open(CONVERSATION, OPENS, 1))
     alice.close()
-    done = subprocess.run([sys.executable, "-c", CRASH, str(tmp_path), moment], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CRASH, str(tmp_path), moment], capture_output=True, text=True
+    )
     assert done.returncode == 9, done.stderr
     alice = open_device(tmp_path, "alice")
     assert alice.group_view(CONVERSATION).epoch == epoch
@@ -283,12 +305,18 @@ def test_a_full_disk(tmp_path):
     fill(pages)
     alice.execute("PRAGMA max_page_count = 1000000")
     sent.append(send(alice, window))
-    # In the caller's transaction: whatever SQLite does about it, nothing of it stays when it is rolled back.
+    # In the caller's transaction: whatever SQLite does about it, nothing of it stays when it is
+    # rolled back.
     kept = list(sent)
     alice.begin()
     fill(pages + 2)
     # The transaction is gone, and nothing is done outside it in silence.
-    assert code_of(alice.execute, "SELECT 1") == code_of(send, alice, window) == code_of(alice.commit) == "store"
+    assert (
+        code_of(alice.execute, "SELECT 1")
+        == code_of(send, alice, window)
+        == code_of(alice.commit)
+        == "store"
+    )
     alice.rollback()
     alice.execute("PRAGMA max_page_count = 1000000")
     sent = [*kept, send(alice, window)]

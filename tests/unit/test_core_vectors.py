@@ -1,11 +1,20 @@
-"""The frozen counterseals and frames, through the compiled floor and through the reference in `protocol`."""
+"""The frozen counterseals and frames, through the compiled floor and through the reference in
+`protocol`.
+"""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from counterseal.core import derive_prk, join_shares, open_windows, parse_private, seal_counterseal, split_shares
+from counterseal.core import (
+    derive_prk,
+    join_shares,
+    open_windows,
+    parse_private,
+    seal_counterseal,
+    split_shares,
+)
 from counterseal.protocol import counterseal, frame, window
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.keys import SealingKey
@@ -67,7 +76,9 @@ def test_frames(case):
         assert opened.content.hex() == case["content"]
 
 
-@pytest.mark.parametrize("case", [p for p in named(FRAMES) if p.values[0]["expect"] not in ("F4", "F5")])
+@pytest.mark.parametrize(
+    "case", [p for p in named(FRAMES) if p.values[0]["expect"] not in ("F4", "F5")]
+)
 def test_the_reference_agrees_on_frames(case):
     label = window.Label.decode(bytes.fromhex(FRAMES["label"]))
     try:

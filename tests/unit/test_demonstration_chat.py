@@ -1,4 +1,6 @@
-"""The demonstration's reader: what real files look like, and what it says to those that are none."""
+"""The demonstration's reader: what real files look like, and what it says to those that are
+none.
+"""
 
 from __future__ import annotations
 
@@ -47,14 +49,22 @@ WHATSAPP = [
         "[31.12.20, 23:59:58] Ana: one\r\ntwo\r\n\r\nfour\r\n\u200e[31.12.20, 23:59:59] Bo: \u200eimage omitted\r\n",
         [(1609459198000, "Ana", "one\ntwo\n\nfour"), (1609459199000, "Bo", "\u200eimage omitted")],
     ),
-    ("2020-12-31, 23:59 - Ana joined\n2020-12-31, 23:59 - Ana: hi\n", [(1609459140000, "Ana", "hi")]),
+    (
+        "2020-12-31, 23:59 - Ana joined\n2020-12-31, 23:59 - Ana: hi\n",
+        [(1609459140000, "Ana", "hi")],
+    ),
     # nothing over 12: the order in which the dates never go back decides
-    ("2/3/21, 10:00 - A: x\n3/1/21, 10:00 - A: y\n", [(1612346400000, "A", "x"), (1614592800000, "A", "y")]),
+    (
+        "2/3/21, 10:00 - A: x\n3/1/21, 10:00 - A: y\n",
+        [(1612346400000, "A", "x"), (1614592800000, "A", "y")],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("text", "expected"), WHATSAPP)
-def test_whatsapp_exports_of_several_phones(tmp_path: Path, text: str, expected: list[tuple[int, str, str]]) -> None:
+def test_whatsapp_exports_of_several_phones(
+    tmp_path: Path, text: str, expected: list[tuple[int, str, str]]
+) -> None:
     assert told(chat(tmp_path, text)) == expected
 
 
@@ -64,16 +74,26 @@ def test_whatsapp_exports_of_several_phones(tmp_path: Path, text: str, expected:
         ("", "no message"),
         ("{\n", "line 1: not a JSON object"),
         ('{"sent_at": "2010-08-15T18:59:00Z", "sender": "b"}', "line 1: sent_at, sender and text"),
-        ('{"sent_at": "2010-08-15T18:59:00", "sender": "b", "text": "x"}', "not a time as in RFC 3339"),
+        (
+            '{"sent_at": "2010-08-15T18:59:00", "sender": "b", "text": "x"}',
+            "not a time as in RFC 3339",
+        ),
         ('{"sent_at": "yesterday", "sender": "b", "text": "x"}', "not a time as in RFC 3339"),
         ('{"sent_at": "1950-08-15T18:59:00Z", "sender": "b", "text": "x"}', "before 1970"),
         ('{"sent_at": "2010-08-15T18:59:00Z", "sender": " ", "text": "x"}', "a sender's name"),
-        ('{"sent_at": "2010-08-15T18:59:00Z", "sender": "b", "text": "' + "x" * (MAX_TEXT + 1) + '"}', "at most"),
+        (
+            '{"sent_at": "2010-08-15T18:59:00Z", "sender": "b", "text": "'
+            + "x" * (MAX_TEXT + 1)
+            + '"}',
+            "at most",
+        ),
         ("just some words\n", "neither JSON Lines nor a WhatsApp export"),
         ("31/02/2020, 23:59 - Ana: x\n", "no such date"),
     ],
 )
-def test_what_is_no_conversation_gets_a_sentence_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+def test_what_is_no_conversation_gets_a_sentence_with_its_line(
+    tmp_path: Path, text: str, words: str
+) -> None:
     with pytest.raises(BadInput, match=words):
         chat(tmp_path, text)
 
@@ -90,7 +110,14 @@ def line(minute: int, sender: str) -> Line:
     return Line(1_700_000_000_000 + minute * 60_000, sender, "x", minute)
 
 
-LINES = [line(0, "zoe"), line(1, "Ämy"), line(2, "bob"), line(3, "bob"), line(4, "Amy"), line(5, "zoe")]
+LINES = [
+    line(0, "zoe"),
+    line(1, "Ämy"),
+    line(2, "bob"),
+    line(3, "bob"),
+    line(4, "Amy"),
+    line(5, "zoe"),
+]
 
 
 def test_the_most_active_take_part_and_of_equals_the_one_who_spoke_first() -> None:
@@ -102,7 +129,12 @@ def test_the_most_active_take_part_and_of_equals_the_one_who_spoke_first() -> No
 
 def test_handles_are_plain_and_unique_whatever_the_names_are() -> None:
     plan = make_plan(
-        [line(0, "Ämy"), line(1, "Amy"), line(2, "שרה"), line(3, "O'Neil, J.")], None, None, None, None, "sent"
+        [line(0, "Ämy"), line(1, "Amy"), line(2, "שרה"), line(3, "O'Neil, J.")],
+        None,
+        None,
+        None,
+        None,
+        "sent",
     )
     assert plan.handles == {"Ämy": "amy", "Amy": "amy-2", "שרה": "member", "O'Neil, J.": "o-neil-j"}
 

@@ -82,7 +82,9 @@ def test_a_holder_who_says_mismatch_falsely(tmp_path):
 
 
 def test_a_key_that_differs_from_the_counterseals(tmp_path):
-    """S2: the sender sealed other shares than its key gives; holders then say "mismatch" or give what was sealed."""
+    """S2: the sender sealed other shares than its key gives; holders then say "mismatch" or give
+    what was sealed.
+    """
     scene = e.Scene()
     one = alone(scene)
     other = window.derive_prk(one.label, w.seed("another K"))
@@ -137,13 +139,18 @@ def test_another_counterseal_shown_blames_neither_sender_nor_holder(tmp_path):
 
 
 def test_a_message_that_the_device_did_not_sign(tmp_path):
-    """F7: service, custodians and another member together know the key, and cannot sign for Alice."""
+    """F7: service, custodians and another member together know the key, and cannot sign for
+    Alice.
+    """
     scene = e.Scene()
     one = alone(scene)
     one.say("I confess.", one.label.opens + 3000, 99, device="Bob's phone")
     written = scene.package(tmp_path / "bag")
     assert [(j.window_id, j.rule) for j in written.judged] == [(one.id, "F7")]
-    texts = [json.loads(line)["text"] for line in (tmp_path / "bag/data/messages.jsonl").read_text().splitlines()]
+    texts = [
+        json.loads(line)["text"]
+        for line in (tmp_path / "bag/data/messages.jsonl").read_text().splitlines()
+    ]
     assert "I confess." not in texts and len(texts) == 5
     assert written.tally.unread == 1
     assert check(tmp_path / "bag").faults == ()
@@ -158,10 +165,14 @@ def test_a_fault_that_the_report_does_not_name(tmp_path):
     from counterseal.protocol import cose, report
 
     path = tmp_path / "bag/opening-report.cose"
-    record = report.OpeningReport.decode(cose.ReceivedSign.decode(path.read_bytes(), 1 << 20).payload)
+    record = report.OpeningReport.decode(
+        cose.ReceivedSign.decode(path.read_bytes(), 1 << 20).payload
+    )
     import msgspec
 
-    path.write_bytes(cose.sign([w.signer("Opener")], msgspec.structs.replace(record, faults=()).encode()))
+    path.write_bytes(
+        cose.sign([w.signer("Opener")], msgspec.structs.replace(record, faults=()).encode())
+    )
     e.rewrite_manifests(tmp_path / "bag")
     assert any(fault.rule == "B16" for fault in check(tmp_path / "bag").faults)
 
@@ -240,13 +251,24 @@ def test_core_and_reference_agree_on_the_frames(tmp_path):
     """The bag's frames open with the plain reference too."""
     one = alone(e.Scene())
     [opened] = core.open_windows(
-        [(one.label.encode(), e.cbor_digest(one.counterseal), one.prk, [f.message for f in one.frames])], 1
+        [
+            (
+                one.label.encode(),
+                e.cbor_digest(one.counterseal),
+                one.prk,
+                [f.message for f in one.frames],
+            )
+        ],
+        1,
     )
     for sent, got in zip(one.frames, opened, strict=True):
         _, _, data = core.parse_private(sent.message)
         authenticated = frame.Authenticated.decode(data)
         signed = frame.open_frame(one.prk, authenticated)
-        assert frame.verify_content(signed, authenticated, one.label.device_key).encode() == got.content
+        assert (
+            frame.verify_content(signed, authenticated, one.label.device_key).encode()
+            == got.content
+        )
 
 
 def test_what_a_cut_off_run_left_is_removed(tmp_path):

@@ -35,7 +35,9 @@ def page(*messages, names=None):
 
 
 def test_what_people_wrote_is_escaped():
-    html = page(message("<script>alert('1')</script> & \"x\""), names={ALICE: "<img src=x onerror=y>"})
+    html = page(
+        message("<script>alert('1')</script> & \"x\""), names={ALICE: "<img src=x onerror=y>"}
+    )
     assert "<script" not in html and "<img" not in html
     assert "&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt; &amp; &quot;x&quot;" in html
 
@@ -57,7 +59,12 @@ def test_what_steers_or_hides_is_shown(character):
 
 @pytest.mark.parametrize(
     "text",
-    ["\U0001f469\u200d\U0001f467", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "line\nline\ttab", "e\u0301"],
+    [
+        "\U0001f469\u200d\U0001f467",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "line\nline\ttab",
+        "e\u0301",
+    ],
 )
 def test_what_scripts_need_is_kept(text):
     assert text in page(message(text))
@@ -85,7 +92,12 @@ def test_an_empty_transcript_is_a_whole_page():
 
 
 def test_attachments_are_named():
-    html = page(message("", attachments=(Attachment(b"d" * 32, 1_234, b"k" * 32, "a\u202egpj.exe", "image/jpeg"),)))
+    html = page(
+        message(
+            "",
+            attachments=(Attachment(b"d" * 32, 1_234, b"k" * 32, "a\u202egpj.exe", "image/jpeg"),),
+        )
+    )
     assert "1,234 bytes" in html and "a<span" in html and (b"k" * 32).hex() not in html
 
 

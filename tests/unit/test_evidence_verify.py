@@ -1,4 +1,6 @@
-"""Each file of a bag is tampered with in turn, as somebody would who can also rewrite every manifest; the sentence has to name it."""
+"""Each file of a bag is tampered with in turn, as somebody would who can also rewrite every
+manifest; the sentence has to name it.
+"""
 
 import hashlib
 import json
@@ -41,7 +43,9 @@ def rules(bag):
 def assert_found(bag, rule, *words):
     """One of the faults has this rule and says these words."""
     sentences = check(bag).sentences
-    assert any(f" {rule} " in one and all(word in one for word in words) for one in sentences), sentences
+    assert any(f" {rule} " in one and all(word in one for word in words) for one in sentences), (
+        sentences
+    )
 
 
 def window_files(bag):
@@ -63,16 +67,28 @@ def test_another_program_finds_a_valid_bag(bag):
 
 def test_messages_are_those_of_the_warrant_every_character_the_same(bag):
     lines = [json.loads(line) for line in (bag / "data/messages.jsonl").read_text().splitlines()]
-    assert [line["text"] for line in lines] == [text for name, hour, _, text in e.TEXTS if name == "Alice" and hour < 2]
+    assert [line["text"] for line in lines] == [
+        text for name, hour, _, text in e.TEXTS if name == "Alice" and hour < 2
+    ]
     assert {line["sender"] for line in lines} == {"Alice \U0001f98a"}
     assert lines[0]["sent_at"] == "2027-01-15T08:05:00Z"
-    assert list(lines[1]) == ["sent_at", "sender", "account", "conversation", "text", "window", "seq"]
+    assert list(lines[1]) == [
+        "sent_at",
+        "sender",
+        "account",
+        "conversation",
+        "text",
+        "window",
+        "seq",
+    ]
 
 
 def test_a_conversation_has_both_sides_in_order(tmp_path):
     scene = e.Scene("conversation")
     scene.package(tmp_path / "bag")
-    lines = [json.loads(line) for line in (tmp_path / "bag/data/messages.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "bag/data/messages.jsonl").read_text().splitlines()
+    ]
     wanted = [text for _, hour, _, text in e.TEXTS if hour < 2]
     assert sorted(line["text"] for line in lines) == sorted(wanted)
     assert [line["text"] for line in lines if line["sent_at"] < "2027-01-15T08:09"] == wanted[:1]
@@ -83,7 +99,8 @@ def test_a_conversation_has_both_sides_in_order(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "given", [[], e.key_texts()[:4], e.key_texts()[:2] + e.key_texts()[4:], e.key_texts()[1:], ["nonsense"]]
+    "given",
+    [[], e.key_texts()[:4], e.key_texts()[:2] + e.key_texts()[4:], e.key_texts()[1:], ["nonsense"]],
 )
 def test_without_the_keys_nothing_is_said(bag, given):
     with pytest.raises(BadInput) as refused:
@@ -253,7 +270,9 @@ def test_a_window_outside_the_scope_smuggled_in(made, tmp_path):
     scene = made[1]
     bag = tmp_path / "bag"
     shutil.copytree(made[0], bag)
-    outside = next(one for one in scene.sent if one.person is scene.alice and one not in scene.listed)
+    outside = next(
+        one for one in scene.sent if one.person is scene.alice and one not in scene.listed
+    )
     [file] = scene.build().windows([outside])
     folder = bag / "data/windows" / str(outside.label.opens)
     folder.mkdir()
@@ -292,7 +311,9 @@ def fewer_counted(file):
     return file
 
 
-@pytest.mark.parametrize("change", [dropped_frame, last_frame_gone, frames_swapped, other_stamp, fewer_counted])
+@pytest.mark.parametrize(
+    "change", [dropped_frame, last_frame_gone, frames_swapped, other_stamp, fewer_counted]
+)
 def test_frames_are_all_there_in_order_and_as_stamped(bag, change):
     name = only_window(bag)
     e.edit(bag, name, change)
@@ -310,7 +331,9 @@ def test_another_counterseal(bag):
     e.edit(bag, name, change)
     e.rewrite_manifests(bag)
     found = check(bag)
-    assert any(fault.rule in ("B13", "B14", "B15", "B16") for fault in found.faults), found.sentences
+    assert any(fault.rule in ("B13", "B14", "B15", "B16") for fault in found.faults), (
+        found.sentences
+    )
 
 
 def test_another_roster(bag):
@@ -335,7 +358,11 @@ def without(word):
 
 def test_a_release_that_was_removed(made, bag):
     """Every witness's release but one: the witnesses' quorum is gone."""
-    releases = {name: statement for name, statement in made[1].ledger_statements() if name.startswith("release")}
+    releases = {
+        name: statement
+        for name, statement in made[1].ledger_statements()
+        if name.startswith("release")
+    }
     gone = [releases["release University"], releases["release Gazette"]]
 
     def change(file):
@@ -347,7 +374,9 @@ def test_a_release_that_was_removed(made, bag):
     assert_found(bag, "B9", "Both quorums have not released")
 
 
-@pytest.mark.parametrize(("kind", "rule"), [("request", "B9"), ("approval", "B9"), ("listing", "B9")])
+@pytest.mark.parametrize(
+    ("kind", "rule"), [("request", "B9"), ("approval", "B9"), ("listing", "B9")]
+)
 def test_an_event_that_was_removed(made, bag, kind, rule):
     statement = dict(made[1].ledger_statements())[kind]
     e.edit(bag, "ledger/events.cbor", without(statement))
@@ -415,7 +444,12 @@ def test_shares_that_are_too_few(bag):
 
 @pytest.mark.parametrize(
     ("name", "rule"),
-    [("log/charters.cbor", "B5"), ("log/keysets.cbor", "B6"), ("log/accounts.cbor", "B7"), ("log/periods.cbor", "B13")],
+    [
+        ("log/charters.cbor", "B5"),
+        ("log/keysets.cbor", "B6"),
+        ("log/accounts.cbor", "B7"),
+        ("log/periods.cbor", "B13"),
+    ],
 )
 def test_what_is_not_in_the_log(bag, name, rule):
     def change(file):

@@ -1,7 +1,8 @@
-"""A warrant from request to release, made of real keys, seals, frames, trees and checkpoints; what the evidence tests take apart.
+"""A warrant from request to release, made of real keys, seals, frames, trees and checkpoints; what
+the evidence tests take apart.
 
-Alice and Bob talk for three hours; the warrant reaches Alice's messages of the first two. `Scene` builds everything; a test changes
-what it wants to before `package` writes the bag.
+Alice and Bob talk for three hours; the warrant reaches Alice's messages of the first two. `Scene`
+builds everything; a test changes what it wants to before `package` writes the bag.
 """
 
 import functools
@@ -33,17 +34,34 @@ from counterseal.evidence.records import (
 from counterseal.protocol import account, cbor, cose, release, window
 from counterseal.protocol.approval import Approval
 from counterseal.protocol.charter import Reader
-from counterseal.protocol.frame import Attachment, Authenticated, Content, message_digest, seal_frame
+from counterseal.protocol.frame import (
+    Attachment,
+    Authenticated,
+    Content,
+    message_digest,
+    seal_frame,
+)
 from counterseal.protocol.statement import entry_hash
 from counterseal.tlog.checkpoint import Checkpoint, LogSigner, WitnessSigner, log_keys, witness_keys
-from counterseal.tlog.ledger import WHOLE, Opening, Segment, TickRecord, build_chunk, chunk_digest, item, seal_chunk
+from counterseal.tlog.ledger import (
+    WHOLE,
+    Opening,
+    Segment,
+    TickRecord,
+    build_chunk,
+    chunk_digest,
+    item,
+    seal_chunk,
+)
 from counterseal.tlog.note import add_signatures
 from counterseal.tlog.periods import PeriodTree, Stamp
 from counterseal.tlog.proof import make_inclusion
 from counterseal.tlog.tree import MemoryTree, leaf_hash
 
 HOUR = w.HOUR
-CHARTER = msgspec.structs.replace(w.CHARTER, readers=(*w.CHARTER.readers, Reader("Opener", w.sealing("Opener").public)))
+CHARTER = msgspec.structs.replace(
+    w.CHARTER, readers=(*w.CHARTER.readers, Reader("Opener", w.sealing("Opener").public))
+)
 JUDGE = w.verified(CHARTER)
 KEYSET = w.verified_keyset(JUDGE)
 LEAVES = w.CHARTER.ledger.leaves
@@ -63,11 +81,19 @@ TEXTS = (
 
 
 def private_message(conversation: bytes, authenticated: bytes) -> bytes:
-    """An MLS PrivateMessage with nothing inside: what it carries for us stands in its authenticated data."""
+    """An MLS PrivateMessage with nothing inside: what it carries for us stands in its authenticated
+    data.
+    """
 
     def vector(data: bytes) -> bytes:
         size = len(data)
-        head = struct.pack(">B", size) if size < 64 else struct.pack(">H", 0x4000 | size) if size < 1 << 14 else b""
+        head = (
+            struct.pack(">B", size)
+            if size < 64
+            else struct.pack(">H", 0x4000 | size)
+            if size < 1 << 14
+            else b""
+        )
         return (head or struct.pack(">I", 0x80000000 | size)) + data
 
     parts = (
@@ -82,12 +108,16 @@ def private_message(conversation: bytes, authenticated: bytes) -> bytes:
 
 @functools.cache
 def statement(record, name: str) -> bytes:
-    """Signed once: ML-DSA's signatures differ each time, and tests look for the very statement that is in the bag."""
+    """Signed once: ML-DSA's signatures differ each time, and tests look for the very statement that
+    is in the bag.
+    """
     return w.statement(record, name)
 
 
 def signer_of(origin: str, kind: type) -> LogSigner | WitnessSigner:
-    return kind(origin, w.ed25519(origin), MLDSA44PrivateKey.from_seed_bytes(w.seed("mldsa44 " + origin)))
+    return kind(
+        origin, w.ed25519(origin), MLDSA44PrivateKey.from_seed_bytes(w.seed("mldsa44 " + origin))
+    )
 
 
 class Log:
@@ -107,21 +137,29 @@ class Log:
         checkpoint = Checkpoint(self.origin, self.tree.size, self.tree.root())
         note = signer_of(self.origin, LogSigner).sign(checkpoint, time)
         for name in witnesses:
-            note = add_signatures(note, signer_of(f"{name.lower()}.example", WitnessSigner).sign(checkpoint, time))
+            note = add_signatures(
+                note, signer_of(f"{name.lower()}.example", WitnessSigner).sign(checkpoint, time)
+            )
         return note.format()
 
 
 def keys() -> Keys:
     """What the one who checks brings."""
     charter = w.CHARTER
-    witnesses = tuple(witness_keys((one.vkeys.ed25519, one.vkeys.mldsa44)) for one in charter.witnesses.members)
+    witnesses = tuple(
+        witness_keys((one.vkeys.ed25519, one.vkeys.mldsa44)) for one in charter.witnesses.members
+    )
     log, ledger = charter.log.vkeys, charter.ledger.vkeys
-    return Keys(log_keys((log.ed25519, log.mldsa44)), log_keys((ledger.ed25519, ledger.mldsa44)), witnesses)
+    return Keys(
+        log_keys((log.ed25519, log.mldsa44)), log_keys((ledger.ed25519, ledger.mldsa44)), witnesses
+    )
 
 
 def key_texts() -> list[str]:
     brought = keys()
-    return [text for pair in (brought.log, brought.ledger, *brought.witnesses) for text in pair.texts()]
+    return [
+        text for pair in (brought.log, brought.ledger, *brought.witnesses) for text in pair.texts()
+    ]
 
 
 class Person:
@@ -129,7 +167,9 @@ class Person:
 
     def __init__(self, name: str) -> None:
         self.name, self.device = name, f"{name}'s phone"
-        first = account.Account(w.DOMAIN, w.public(name), w.sealing(name).public, w.seed("nonce")[:16], w.T0 - w.DAY)
+        first = account.Account(
+            w.DOMAIN, w.public(name), w.sealing(name).public, w.seed("nonce")[:16], w.T0 - w.DAY
+        )
         self.id = first.digest()
         added = account.Device(self.id, self.id, 1, w.public(self.device), w.T0 - w.DAY)
         link = account.sign_link(w.ed25519(name), added, w.ed25519(self.device))
@@ -137,9 +177,13 @@ class Person:
 
 
 class Sent:
-    """One window with its frames, as its device makes them. `prk` is what the holders' shares are made from."""
+    """One window with its frames, as its device makes them. `prk` is what the holders' shares are
+    made from.
+    """
 
-    def __init__(self, person: Person, hour: int, serial: int, roster: window.Roster, **changes) -> None:
+    def __init__(
+        self, person: Person, hour: int, serial: int, roster: window.Roster, **changes
+    ) -> None:
         self.person = person
         self.key = w.seed(f"K {person.name} {serial}")
         opens = w.T0 + hour * HOUR
@@ -166,8 +210,12 @@ class Sent:
     def seal(self, prk: bytes) -> bytes:
         return core.seal_counterseal(prk, self.id, JUDGE.digest, JUDGE.tree.encode(), KEYSET.keys)
 
-    def say(self, text: str, at: int, number: int, device: str | None = None, attachments=()) -> None:
-        """Seals one frame at `at` (seconds); `device` is who signs it, the person's own unless another is to be tried."""
+    def say(
+        self, text: str, at: int, number: int, device: str | None = None, attachments=()
+    ) -> None:
+        """Seals one frame at `at` (seconds); `device` is who signs it, the person's own unless
+        another is to be tried.
+        """
         seq = len(self.frames)
         prev = self.last.ct_digest if self.last else None
         seal_digest = cbor_digest(self.counterseal)
@@ -184,7 +232,9 @@ def cbor_digest(encoded: bytes) -> bytes:
 
 
 class Scene:
-    """Everything from the charter to the shares. Change `sent`, `shares` or `events` before `build`."""
+    """Everything from the charter to the shares. Change `sent`, `shares` or `events` before
+    `build`.
+    """
 
     def __init__(self, direction: str = "sent") -> None:
         self.alice, self.bob = Person("Alice"), Person("Bob")
@@ -197,7 +247,9 @@ class Scene:
             if (name, hour) not in windows:
                 windows[name, hour] = Sent(people[name], hour, len(windows) + 1, self.roster)
             attachments = (
-                (Attachment(w.seed("blob"), 12, w.seed("blob key"), "a.txt", "text/plain"),) if minute == 5 else ()
+                (Attachment(w.seed("blob"), 12, w.seed("blob key"), "a.txt", "text/plain"),)
+                if minute == 5
+                else ()
             )
             at = w.T0 + hour * HOUR + minute * 60
             windows[name, hour].say(text, at, number, attachments=attachments)
@@ -220,7 +272,9 @@ class Scene:
 
     def listing(self) -> release.Listing:
         units = len({(one.label.account_id, one.label.opens) for one in self.listed})
-        return release.Listing(w.DOMAIN, self.warrant.digest(), 0, units, tuple(sorted(one.id for one in self.listed)))
+        return release.Listing(
+            w.DOMAIN, self.warrant.digest(), 0, units, tuple(sorted(one.id for one in self.listed))
+        )
 
     def ledger_statements(self) -> list[tuple[str, bytes]]:
         digest, listing = self.warrant.digest(), self.listing()
@@ -231,7 +285,10 @@ class Scene:
             ("listing", listing.encode()),
         ]
         rows += [
-            (f"release {name}", statement(w.make_release(self.warrant, listing.digest(), name), name))
+            (
+                f"release {name}",
+                statement(w.make_release(self.warrant, listing.digest(), name), name),
+            )
             for name in self.holders
         ]
         return [(name, signed) for name, signed in rows if name not in self.skip_events]
@@ -247,8 +304,14 @@ class Scene:
                 share = core.split_shares(JUDGE.tree.encode(), by_id[window_id].prk)[position]
                 if window_id in self.false.get(name, ()):
                     share = bytes(31) + b"\1"
-                rows.append(release.WindowShare(window_id, None if window_id in self.null.get(name, ()) else share))
-            record = release.Shares(w.DOMAIN, self.warrant.digest(), listing.digest(), position, tuple(rows))
+                rows.append(
+                    release.WindowShare(
+                        window_id, None if window_id in self.null.get(name, ()) else share
+                    )
+                )
+            record = release.Shares(
+                w.DOMAIN, self.warrant.digest(), listing.digest(), position, tuple(rows)
+            )
             found[0, position] = statement(record, name)
         return found
 
@@ -263,7 +326,9 @@ class Scene:
             for one in built.windows():
                 package.add_window(one)
             custody = [{"at": "2027-01-16T08:00:00Z", "what": "fetched"}]
-            return package.finish(built.material(), keys(), w.signer(signer), custody, APPROVED + 2 * HOUR)
+            return package.finish(
+                built.material(), keys(), w.signer(signer), custody, APPROVED + 2 * HOUR
+            )
 
 
 class Built:
@@ -275,7 +340,9 @@ class Built:
         self.charter = self.log.add(entry_hash(JUDGE.statement))
         self.keyset = self.log.add(entry_hash(KEYSET.statement))
         people = (scene.alice, scene.bob)
-        self.links = {one.id: [self.log.add(entry_hash(s)) for s in one.statements] for one in people}
+        self.links = {
+            one.id: [self.log.add(entry_hash(s)) for s in one.statements] for one in people
+        }
         self.trees: dict[int, tuple[PeriodTree, int]] = {}
         self._periods()
         self.chunks: list[bytes] = []
@@ -285,14 +352,18 @@ class Built:
         previous = None
         for opens in sorted({one.label.opens for one in self.scene.sent}):
             stamps = {
-                one.id: [stamp(frame) for frame in one.frames] for one in self.scene.sent if one.label.opens == opens
+                one.id: [stamp(frame) for frame in one.frames]
+                for one in self.scene.sent
+                if one.label.opens == opens
             }
             tree = PeriodTree(w.DOMAIN, opens, opens + HOUR, stamps, previous)
             previous = tree.record.digest()
             self.trees[opens] = (tree, self.log.add(entry_hash(tree.record.encode())))
 
     def _events(self) -> list[tuple[int, bytes, bytes]]:
-        """Each tick: its record, up to two statements, and dummies; (index, salt, statement) of what is no dummy."""
+        """Each tick: its record, up to two statements, and dummies; (index, salt, statement) of
+        what is no dummy.
+        """
         rows = [statement for _, statement in self.scene.ledger_statements()]
         found = []
         for tick, at in enumerate(range(0, len(rows), 2)):
@@ -307,7 +378,9 @@ class Built:
                 items.append(item(WHOLE, Opening(salt, statement).encode()))
                 if statement is not None:
                     found.append((index, salt, statement))
-            self.chunks.append(seal_chunk(SEGMENT, self.ledger.origin, tick, build_chunk(items, SEGMENT.batch)))
+            self.chunks.append(
+                seal_chunk(SEGMENT, self.ledger.origin, tick, build_chunk(items, SEGMENT.batch))
+            )
         return found
 
     def windows(self, chosen=None) -> list[WindowFile]:
@@ -317,13 +390,19 @@ class Built:
             proof = tree.prove_window(one.id)
             placed = window_proof(proof, tree)
             label, roster = one.label.encode(), one.roster.encode()
-            files.append(WindowFile(label, roster, one.counterseal, placed, index, tuple(one.frames)))
+            files.append(
+                WindowFile(label, roster, one.counterseal, placed, index, tuple(one.frames))
+            )
         return files
 
     def material(self, **changes) -> Material:
         chains = [
             AccountChain(
-                one.id, tuple(self.place(s, i) for s, i in zip(one.statements, self.links[one.id], strict=True))
+                one.id,
+                tuple(
+                    self.place(s, i)
+                    for s, i in zip(one.statements, self.links[one.id], strict=True)
+                ),
             )
             for one in sorted((self.scene.alice, self.scene.bob), key=lambda one: one.id)
         ]
@@ -331,11 +410,22 @@ class Built:
             warrant=self.scene.warrant.digest(),
             log_note=self.log.note(),
             ledger_note=self.ledger.note(),
-            charters=Charters((PlacedCharter(JUDGE.statement, self.charter, self.log.path(self.charter), 0),)),
+            charters=Charters(
+                (PlacedCharter(JUDGE.statement, self.charter, self.log.path(self.charter), 0),)
+            ),
             keysets=Keysets((self.place(KEYSET.statement, self.keyset),)),
             accounts=Accounts(tuple(chains)),
-            periods=Periods(tuple(self.place(tree.record.encode(), index) for tree, index in self.trees.values())),
-            events=Events(tuple(Event(i, salt, statement, self.ledger.path(i)) for i, salt, statement in self.events)),
+            periods=Periods(
+                tuple(
+                    self.place(tree.record.encode(), index) for tree, index in self.trees.values()
+                )
+            ),
+            events=Events(
+                tuple(
+                    Event(i, salt, statement, self.ledger.path(i))
+                    for i, salt, statement in self.events
+                )
+            ),
             shares=self.scene.shares(),
             names=self.scene.names,
         )
@@ -350,7 +440,9 @@ def stamp(frame: Frame) -> Stamp:
 
 
 def window_proof(proof, tree: PeriodTree) -> WindowProof:
-    return WindowProof(proof.frames.count, proof.frames.root, proof.index, tree.record.windows, proof.path)
+    return WindowProof(
+        proof.frames.count, proof.frames.root, proof.index, tree.record.windows, proof.path
+    )
 
 
 def rewrite_manifests(bag: Path) -> None:
@@ -366,12 +458,18 @@ def rewrite_manifests(bag: Path) -> None:
     kept = [line for line in info if not line.startswith("Payload-Oxum")]
     oxum = f"Payload-Oxum: {sum(path.stat().st_size for path in payload)}.{len(payload)}"
     (bag / "bag-info.txt").write_text("\n".join([*kept, oxum]) + "\n")
-    tags = sorted(path for path in bag.iterdir() if path.is_file() and path.name != "tagmanifest-sha256.txt")
-    (bag / "tagmanifest-sha256.txt").write_text("".join(f"{digest(path)}  {path.name}\n" for path in tags))
+    tags = sorted(
+        path for path in bag.iterdir() if path.is_file() and path.name != "tagmanifest-sha256.txt"
+    )
+    (bag / "tagmanifest-sha256.txt").write_text(
+        "".join(f"{digest(path)}  {path.name}\n" for path in tags)
+    )
 
 
 def edit(bag: Path, name: str, change) -> None:
-    """Replaces a payload record of the bag: `change` takes the decoded array as nested lists and gives the new one."""
+    """Replaces a payload record of the bag: `change` takes the decoded array as nested lists and
+    gives the new one.
+    """
     path = bag / "data" / name
     path.write_bytes(cbor.encode(change(thaw(cbor.decode(path.read_bytes(), 1 << 30)))))
 

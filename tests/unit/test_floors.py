@@ -8,16 +8,25 @@ import pytest
 OUTSIDE = {"counterseal", "cryptography", "msgspec"}
 THEIRS = {"_cffi_backend", "_openssl", "typing_extensions"}  # loaded by cryptography and msgspec
 INSIDE = ("counterseal.access", "counterseal.protocol", "counterseal.tlog")
-LIST_MODULES = "import sys; before = set(sys.modules); import {}; print(*sorted(set(sys.modules) - before))"
+LIST_MODULES = (
+    "import sys; before = set(sys.modules); import {}; print(*sorted(set(sys.modules) - before))"
+)
 
 
 @pytest.mark.parametrize("module", ["counterseal.access.custodian", "counterseal.access.witness"])
 def test_can_be_read_in_an_afternoon(module):
     listed = subprocess.run(
-        [sys.executable, "-c", LIST_MODULES.format(module)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", LIST_MODULES.format(module)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = listed.stdout.split()
-    outside = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names - OUTSIDE - THEIRS
-    inside = [name for name in loaded if name.startswith("counterseal.") and not name.startswith(INSIDE)]
+    outside = (
+        {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names - OUTSIDE - THEIRS
+    )
+    inside = [
+        name for name in loaded if name.startswith("counterseal.") and not name.startswith(INSIDE)
+    ]
     assert not outside
     assert not inside

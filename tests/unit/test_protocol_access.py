@@ -16,7 +16,9 @@ NOW = w.T0 + w.DAY
 
 
 class Play:
-    """A ledger being written: each call appends a statement a minute later and gives the rule that refused it, or None."""
+    """A ledger being written: each call appends a statement a minute later and gives the rule that
+    refused it, or None.
+    """
 
     def __init__(self, rulebook=None, now=NOW):
         self.state = AccessState(rulebook or w.rulebook(CHARTER))
@@ -41,7 +43,9 @@ class Play:
 
     def listed(self, warrant, labels=(LABEL,), **changes):
         windows = tuple(sorted(label.window_id for label in labels))
-        listing = replace(Listing(w.DOMAIN, warrant.digest(), 0, decision.units(labels), windows), **changes)
+        listing = replace(
+            Listing(w.DOMAIN, warrant.digest(), 0, decision.units(labels), windows), **changes
+        )
         assert self.say(listing) is None
         return listing
 
@@ -81,7 +85,10 @@ def test_the_whole_way():
     access = play.state.access(warrant.digest())
     assert access_state.check_released(access, listing.digest(), CHARTER) == listing
     assert play.say(w.make_report(warrant, listing), "Opener") is None
-    assert decision.check_export(play.state, warrant.digest(), play.now) is play.state.accesses[warrant.digest()]
+    assert (
+        decision.check_export(play.state, warrant.digest(), play.now)
+        is play.state.accesses[warrant.digest()]
+    )
     assert play.say(play.about(report.Destruction, warrant), "Opener") is None
     assert play.say(play.about(report.Destruction, warrant), "Opener") == "W15"
     assert play.state.outcomes[-1].kind == "counterseal/v1/destruction"
@@ -160,7 +167,8 @@ def test_w10_w11_cancelled_and_expired():
     play = Play()
     warrant = play.approved()
     refused("W10", decision.decide, play.state, warrant.digest(), warrant.expires)
-    assert play.say(play.about(approval.Cancellation, warrant, ""), "Inspector") is None  # an approver may, of any body
+    # an approver may, of any body
+    assert play.say(play.about(approval.Cancellation, warrant, ""), "Inspector") is None
     refused("W11", decision.decide, play.state, warrant.digest(), play.now)
     assert play.say(play.about(approval.Cancellation, warrant, ""), "Judge") == "W15"
     listing = Listing(w.DOMAIN, warrant.digest(), 0, 1, (LABEL.window_id,))
@@ -194,7 +202,12 @@ def test_w18_w1_who_may_revoke():
     record = approval.Revocation(w.DOMAIN, CHARTER.digest, w.signer("Judge").kid, NOW, NOW)
     refused("W18", verify_revocation, w.statement(record, "Amaro", "Fahim"), CHARTER)
     refused("W18", verify_revocation, w.statement(record, "Amaro", "Chen", "University"), CHARTER)
-    refused("W1", verify_revocation, w.statement(replace(record, charter_digest=bytes(32)), "Amaro"), CHARTER)
+    refused(
+        "W1",
+        verify_revocation,
+        w.statement(replace(record, charter_digest=bytes(32)), "Amaro"),
+        CHARTER,
+    )
 
 
 def test_urgent_ratified():
@@ -209,7 +222,10 @@ def test_urgent_ratified():
     assert play.approve(warrant, "Inspector", approval.Ratification) == "W7"
     assert play.approve(warrant, kind=approval.Ratification) is None
     assert play.approve(warrant, kind=approval.Ratification) == "W15"
-    assert decision.check_export(play.state, warrant.digest(), play.now).approver == w.signer("Judge").kid
+    assert (
+        decision.check_export(play.state, warrant.digest(), play.now).approver
+        == w.signer("Judge").kid
+    )
 
 
 def test_w14_urgent_lapsed_bars_its_requester():
@@ -241,9 +257,14 @@ def test_w16_replacement_inherits_units():
     wider = replace(new, account_ids=tuple(sorted((w.ALICE, w.BOB))))
     for record in (new, wider):
         assert play.say(record, "Prosecutor") is None
-    assert play.say(play.about(approval.Replacement, old, wider.digest()), "Prosecutor", "Judge") == "W16"
+    assert (
+        play.say(play.about(approval.Replacement, old, wider.digest()), "Prosecutor", "Judge")
+        == "W16"
+    )
     assert play.say(play.about(approval.Replacement, old, new.digest()), "Prosecutor") == "W16"
-    assert play.say(play.about(approval.Replacement, old, new.digest()), "Prosecutor", "Judge") is None
+    assert (
+        play.say(play.about(approval.Replacement, old, new.digest()), "Prosecutor", "Judge") is None
+    )
     refused("W11", decision.decide, play.state, old.digest(), play.now)
     access = decision.decide(play.state, new.digest(), play.now).access
     assert (access.inherited, play.state.committed(play.now)) == (1, 60)
@@ -258,17 +279,21 @@ def test_w17_extensions_and_when_notices_are_due():
     play.released(warrant, listing)
     logged = play.state.access(warrant.digest()).releases[-1]
     assert (
-        decision.notice_due(play.state.access(warrant.digest()), logged, 90 * w.DAY, w.DAY) == logged.time + 90 * w.DAY
+        decision.notice_due(play.state.access(warrant.digest()), logged, 90 * w.DAY, w.DAY)
+        == logged.time + 90 * w.DAY
     )
     assert play.say(play.about(approval.Extension, warrant, 2), "Prosecutor", "Judge") == "W17"
     assert play.say(play.about(approval.Extension, warrant, 1), "Prosecutor") == "W17"
     assert play.say(play.about(approval.Extension, warrant, 1), "Prosecutor", "Inspector") == "W7"
     for number in (1, 2):
-        assert play.say(play.about(approval.Extension, warrant, number), "Prosecutor", "Judge") is None
+        assert (
+            play.say(play.about(approval.Extension, warrant, number), "Prosecutor", "Judge") is None
+        )
     assert play.say(play.about(approval.Extension, warrant, 3), "Prosecutor", "Judge") == "W17"
     access = play.state.access(warrant.digest())
     assert decision.notice_due(access, logged, 90 * w.DAY, w.DAY) == logged.time + 92 * w.DAY
-    assert decision.notice_due(access, logged, 10, w.DAY) == logged.time + 10  # extended only after they were due
+    # extended only after they were due
+    assert decision.notice_due(access, logged, 10, w.DAY) == logged.time + 10
     lapsed = replace(access, lapsed_at=1)
     assert decision.notice_due(lapsed, logged, 90 * w.DAY, w.DAY) == logged.time + 90 * w.DAY
 
@@ -294,7 +319,10 @@ def test_r9_r10_r12_n1_releases():
     listing = play.listed(warrant)
     assert play.release(warrant, listing, "University") == "R10"
     assert play.release(warrant, None, "University") == "R10"
-    assert play.release(warrant, Listing(w.DOMAIN, warrant.digest(), 5, 1, (bytes(32),)), "Dede") == "R10"
+    assert (
+        play.release(warrant, Listing(w.DOMAIN, warrant.digest(), 5, 1, (bytes(32),)), "Dede")
+        == "R10"
+    )
     assert play.release(warrant, listing, "Dede", opener_key_hash=bytes(32)) == "R12"
     assert play.release(warrant, listing, "Dede", position=99) == "C18"
     assert play.say(w.make_release(warrant, listing.digest(), "Dede"), "Eriksen") == "X4"
@@ -362,8 +390,16 @@ def test_r8_units_are_counted_over_every_listing():
     assert decision.check_units(verified, [LABEL, again, later], second.digest()) == 2
     refused("R8", decision.check_units, verified, [later], second.digest())
     false = replace(second, units=3)
-    access = replace(verified.access, listings=(verified.access.listings[0], (false.digest(), false)))
-    refused("R8", decision.check_units, replace(verified, access=access), [LABEL, again, later], false.digest())
+    access = replace(
+        verified.access, listings=(verified.access.listings[0], (false.digest(), false))
+    )
+    refused(
+        "R8",
+        decision.check_units,
+        replace(verified, access=access),
+        [LABEL, again, later],
+        false.digest(),
+    )
 
 
 def test_time_does_not_run_backwards():
@@ -374,14 +410,21 @@ def test_time_does_not_run_backwards():
     assert play.state.apply(play.now, b"\x80").rule == "E6"
     assert play.say(w.ALICE_FIRST) == "E5"
     assert (
-        play.state.apply(play.now, w.statement(approval.Revocation(w.DOMAIN, bytes(32), bytes(32), 1, 1), "Amaro")).rule
+        play.state.apply(
+            play.now,
+            w.statement(approval.Revocation(w.DOMAIN, bytes(32), bytes(32), 1, 1), "Amaro"),
+        ).rule
         == "E5"
     )
 
 
 def test_the_charter_in_force_judges_issuers_and_the_warrants_own_its_windows():
     second = replace(
-        w.CHARTER, version=2, previous=CHARTER.digest, issuers=w.CHARTER.issuers[1:], period_length=2 * w.HOUR
+        w.CHARTER,
+        version=2,
+        previous=CHARTER.digest,
+        issuers=w.CHARTER.issuers[1:],
+        period_length=2 * w.HOUR,
     )
     new = w.verified(second, CHARTER)
     play = Play(Rulebook(((0, CHARTER), (NOW, new))))
@@ -391,7 +434,15 @@ def test_the_charter_in_force_judges_issuers_and_the_warrants_own_its_windows():
     assert play.approve(warrant) is None
     assert decision.decide(play.state, warrant.digest(), play.now).charter is CHARTER
     play.state.rulebook = Rulebook(
-        ((0, CHARTER), (NOW, w.verified(replace(second, issuers=(w.CHARTER.issuers[0], *second.issuers[1:])), CHARTER)))
+        (
+            (0, CHARTER),
+            (
+                NOW,
+                w.verified(
+                    replace(second, issuers=(w.CHARTER.issuers[0], *second.issuers[1:])), CHARTER
+                ),
+            ),
+        )
     )
     refused("W1", decision.decide, play.state, warrant.digest(), play.now)
     refused("W1", Rulebook(((NOW, CHARTER),)).in_force, 0)
@@ -401,7 +452,11 @@ def test_shares_are_sealed_to_the_opener_and_signed():
     warrant = w.make_warrant(CHARTER.digest)
     listing = Listing(w.DOMAIN, warrant.digest(), 0, 1, (LABEL.window_id,))
     given = release.Shares(
-        w.DOMAIN, warrant.digest(), listing.digest(), 0, (release.WindowShare(LABEL.window_id, w.seed("share")),)
+        w.DOMAIN,
+        warrant.digest(),
+        listing.digest(),
+        0,
+        (release.WindowShare(LABEL.window_id, w.seed("share")),),
     )
     sealed = release.seal_shares(w.signer("Amaro"), given, warrant.opener_key)
     amaro, bolt = w.signer("Amaro").public, w.signer("Bolt").public
@@ -411,7 +466,15 @@ def test_shares_are_sealed_to_the_opener_and_signed():
     refused("R11", release.open_shares, opener, sealed, amaro, "other.example", listing.windows)
     refused("R11", release.open_shares, opener, sealed, amaro, w.DOMAIN, [bytes(32)])
     refused("X5", release.open_shares, w.sealing("Eve"), sealed, amaro, w.DOMAIN, listing.windows)
-    refused("X5", release.open_shares, opener, replace(sealed, position=1), bolt, w.DOMAIN, listing.windows)
+    refused(
+        "X5",
+        release.open_shares,
+        opener,
+        replace(sealed, position=1),
+        bolt,
+        w.DOMAIN,
+        listing.windows,
+    )
 
 
 def test_notices():

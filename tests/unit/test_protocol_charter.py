@@ -19,12 +19,16 @@ def with_urgent(**changes) -> Charter:
 
 def with_witness(**changes) -> Charter:
     members = C.witnesses.members
-    return replace(C, witnesses=replace(C.witnesses, members=(replace(members[0], **changes), *members[1:])))
+    return replace(
+        C, witnesses=replace(C.witnesses, members=(replace(members[0], **changes), *members[1:]))
+    )
 
 
 def with_body(**changes) -> Charter:
     bodies = C.custodians.bodies
-    return replace(C, custodians=replace(C.custodians, bodies=(replace(bodies[0], **changes), *bodies[1:])))
+    return replace(
+        C, custodians=replace(C.custodians, bodies=(replace(bodies[0], **changes), *bodies[1:]))
+    )
 
 
 def with_calendar(**changes) -> Charter:
@@ -48,7 +52,12 @@ BAD = [
     ("C5", replace(C, witnesses=replace(C.witnesses, c=2))),
     (
         "C6",
-        with_body(members=(*C.custodians.bodies[0].members[:2], replace(C.custodians.bodies[1].members[0], name="D."))),
+        with_body(
+            members=(
+                *C.custodians.bodies[0].members[:2],
+                replace(C.custodians.bodies[1].members[0], name="D."),
+            )
+        ),
     ),
     ("C6", with_witness(key=C.issuers[0].key)),
     ("C6", with_witness(name="Court")),
@@ -86,7 +95,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "record"), BAD, ids=[f"{rule}-{n}" for n, (rule, _) in enumerate(BAD)])
+@pytest.mark.parametrize(
+    ("rule", "record"), BAD, ids=[f"{rule}-{n}" for n, (rule, _) in enumerate(BAD)]
+)
 def test_check_refuses(rule, record):
     with pytest.raises(Refused) as refused:
         Charter.decode(record.encode()).check()
@@ -104,7 +115,11 @@ def test_a_good_charter_passes_and_gives_its_tree():
 
 @pytest.mark.parametrize(
     "names",
-    [("Amaro", "Dede", "University", "Gazette"), ("Dede", "Fahim", "University"), ("University", "Gazette", "Auditor")],
+    [
+        ("Amaro", "Dede", "University", "Gazette"),
+        ("Dede", "Fahim", "University"),
+        ("University", "Gazette", "Auditor"),
+    ],
     ids=["half a body", "one witness", "no custodians"],
 )
 def test_c18_quorums_of_signatures(names):
@@ -128,13 +143,17 @@ def successor(first, **changes) -> Charter:
 
 def test_succession_is_signed_by_the_quorums_before():
     first = w.verified()
-    second = successor(first, witnesses=replace(C.witnesses, members=tuple(reversed(C.witnesses.members))))
+    second = successor(
+        first, witnesses=replace(C.witnesses, members=tuple(reversed(C.witnesses.members)))
+    )
     assert w.verified(second, first).charter.version == 2
     assert active_from(1_000, first) == 1_000 + w.DAY
     assert active_from(1_000, None) == 1_000
 
 
-@pytest.mark.parametrize("change", [{"version": 3}, {"previous": bytes(32)}, {"demonstration": True}])
+@pytest.mark.parametrize(
+    "change", [{"version": 3}, {"previous": bytes(32)}, {"demonstration": True}]
+)
 def test_c19_only_the_next_charter_follows(change):
     first = w.verified()
     with pytest.raises(Refused, match=r"\[C19\]"):
@@ -161,7 +180,8 @@ def test_a_statement_of_another_record_is_no_charter():
 
 def test_deadline_counts_only_days_that_count():
     calendar = Calendar("court days", 60, (5, 6), ("2027-01-18",))
-    # T0 is Friday 09:00 local. 15 h are left of it; Saturday, Sunday and Monday the 18th do not count.
+    # T0 is Friday 09:00 local. 15 h are left of it; Saturday, Sunday and Monday the 18th do not
+    # count.
     assert calendar.deadline(w.T0, 15 * w.HOUR) == w.T0 + 15 * w.HOUR
     tuesday = w.T0 + 15 * w.HOUR + 3 * w.DAY
     assert calendar.deadline(w.T0, 16 * w.HOUR) == tuesday + w.HOUR

@@ -22,7 +22,9 @@ def test_a_mebibyte_decodes_at_once():
     assert time.perf_counter() - began < 0.5
 
 
-@pytest.mark.parametrize("value", [1.5, object(), {"a": 1}, bytearray(b"x"), 1 << 64, -(1 << 64) - 1, "\ud800"])
+@pytest.mark.parametrize(
+    "value", [1.5, object(), {"a": 1}, bytearray(b"x"), 1 << 64, -(1 << 64) - 1, "\ud800"]
+)
 def test_e3_what_has_no_encoding(value):
     refused("E3", cbor.encode, [value])
 
@@ -48,7 +50,8 @@ def test_expand_and_h():
 def test_e4_e6_a_record_that_nobody_could_decode_is_not_encoded():
     refused("E6", w.make_label(b"short").encode)
     refused("E6", w.make_label(bytes(32), domain="d" * 254).encode)
-    wide = msgspec.structs.replace(w.make_label(bytes(32)), domain="\U0001f512" * 253)  # characters count, then bytes
+    # characters count, then bytes
+    wide = msgspec.structs.replace(w.make_label(bytes(32)), domain="\U0001f512" * 253)
     refused("E4", wide.encode)
 
 
@@ -160,11 +163,17 @@ def test_statements_find_their_record():
     ):
         received = statement.ReceivedStatement.decode(data)
         kinds[received.record.tag()] = received
-    assert list(kinds) == ["counterseal/v1/warrant", "counterseal/v1/account", "counterseal/v1/period-root"]
+    assert list(kinds) == [
+        "counterseal/v1/warrant",
+        "counterseal/v1/account",
+        "counterseal/v1/period-root",
+    ]
     refused("X1", lambda: kinds["counterseal/v1/period-root"].signed)
     assert kinds["counterseal/v1/warrant"].signed.kids == (w.signer("Prosecutor").kid,)
     refused("E5", statement.ReceivedStatement.decode, warrant.encode())
-    refused("E5", statement.ReceivedStatement.decode, cose.sign1(w.ed25519("Alice"), warrant.encode()))
+    refused(
+        "E5", statement.ReceivedStatement.decode, cose.sign1(w.ed25519("Alice"), warrant.encode())
+    )
     refused("E6", statement.ReceivedStatement.decode, b"\x01")
     refused("E6", statement.ReceivedStatement.decode, cose.sign([w.signer("Amaro")], b"\x01"))
     assert statement.entry_hash(b"x") == cbor.H(["counterseal/v1/entry", b"x"])

@@ -29,7 +29,8 @@ def test_a_good_keyset(charter):
 def test_absent_keys_with_one_to_spare(charter):
     record = w.make_keyset(charter, absent=("Eriksen",))
     assert keyset.check_keyset(record, charter, None)[4] is None
-    refused("K6", charter, w.make_keyset(charter, absent=("University",)))  # two of three witnesses: none to spare
+    # two of three witnesses: none to spare
+    refused("K6", charter, w.make_keyset(charter, absent=("University",)))
     refused("K6", charter, w.make_keyset(charter, absent=("Fahim",)))
 
 
@@ -53,7 +54,9 @@ def test_k3_holder_keys_are_the_holders_own(charter):
     record = w.make_keyset(charter)
     swapped = (record.holder_keys[1], record.holder_keys[0], *record.holder_keys[2:])
     refused("K3", charter, replace(record, holder_keys=swapped))
-    old = w.statement(keyset.HolderKey(w.DOMAIN, charter.digest, 1, 0, w.sealing("x").public), "Amaro")
+    old = w.statement(
+        keyset.HolderKey(w.DOMAIN, charter.digest, 1, 0, w.sealing("x").public), "Amaro"
+    )
     refused("K3", charter, replace(record, holder_keys=(old, *record.holder_keys[1:])))
     refused("K3", charter, replace(record, holder_keys=(b"\x80", *record.holder_keys[1:])))
 
@@ -78,8 +81,14 @@ def test_k4_a_key_twice(charter):
     verified = w.verified_keyset(charter)
     again = w.make_keyset(charter, quarter=w.QUARTER + 1, previous=verified)
     position = w.ALL_HOLDERS.index("Eriksen")
-    old = keyset.HolderKey(w.DOMAIN, charter.digest, w.QUARTER + 1, position, verified.keys[position] or b"")
-    held = (*again.holder_keys[:position], w.statement(old, "Eriksen"), *again.holder_keys[position + 1 :])
+    old = keyset.HolderKey(
+        w.DOMAIN, charter.digest, w.QUARTER + 1, position, verified.keys[position] or b""
+    )
+    held = (
+        *again.holder_keys[:position],
+        w.statement(old, "Eriksen"),
+        *again.holder_keys[position + 1 :],
+    )
     refused("K4", charter, replace(again, holder_keys=held), verified)
 
 
@@ -101,7 +110,8 @@ def test_k8_the_ledger_key(charter):
     part = record.ledger_key
     refused("K8", charter, replace(record, ledger_key=replace(part, sealed=part.sealed[:1])))
     verified = replace(
-        w.verified_keyset(charter), keyset=replace(record, ledger_key=replace(part, commitment=bytes(32)))
+        w.verified_keyset(charter),
+        keyset=replace(record, ledger_key=replace(part, commitment=bytes(32))),
     )
     with pytest.raises(Refused, match=r"\[K8\]"):
         keyset.open_ledger_key(w.sealing("reader Amaro"), verified, 0)
@@ -114,7 +124,9 @@ def test_k8_the_ledger_key(charter):
 def test_joiners_read_back_and_leavers_do_not_read_on(charter):
     old, new = w.seed("old ledger key"), w.seed("new ledger key")
     part = keyset.make_ledger_key(new, charter, w.QUARTER, 7, old)
-    verified = replace(w.verified_keyset(charter), keyset=replace(w.make_keyset(charter), ledger_key=part))
+    verified = replace(
+        w.verified_keyset(charter), keyset=replace(w.make_keyset(charter), ledger_key=part)
+    )
     assert keyset.open_predecessor(new, verified, keyset.ledger_key_commitment(old)) == old
     with pytest.raises(Refused, match=r"\[K8\]"):
         keyset.open_predecessor(new, verified, keyset.ledger_key_commitment(new))

@@ -1,4 +1,6 @@
-"""Every rule stands in docs/protocol.md, at the code and in a test; none stands in one of them alone."""
+"""Every rule stands in docs/protocol.md, at the code and in a test; none stands in one of them
+alone.
+"""
 
 import re
 from pathlib import Path
@@ -37,16 +39,27 @@ def test_what_the_code_raises_is_documented():
 
 def test_what_is_documented_is_raised():
     raised = quoted("src/counterseal/**/*.py", "crates/*/src/*.rs")
-    assert set(documented()) - raised - {"F11"} == set()  # F11 is a state, "pending", and never an error
+    # F11 is a state, "pending", and never an error
+    assert set(documented()) - raised - {"F11"} == set()
 
 
 def test_what_the_protocol_raises_is_tested():
-    tested = quoted("tests/unit/test_protocol_*.py", "tests/properties/test_protocol_*.py", "tests/vectors/*.json")
+    tested = quoted(
+        "tests/unit/test_protocol_*.py",
+        "tests/properties/test_protocol_*.py",
+        "tests/vectors/*.json",
+    )
     assert quoted("src/counterseal/protocol/*.py") - tested == set()
 
 
 def test_module_tables_agree_with_the_page():
-    page = dict(re.findall(rf"^\| ([{LETTERS}]\d+) \| (.*) \|$", (ROOT / "docs/protocol.md").read_text(), re.MULTILINE))
+    page = dict(
+        re.findall(
+            rf"^\| ([{LETTERS}]\d+) \| (.*) \|$",
+            (ROOT / "docs/protocol.md").read_text(),
+            re.MULTILINE,
+        )
+    )
     for path in (ROOT / "src/counterseal/protocol").glob("*.py"):
         for rule in ROW.findall(path.read_text()):
             assert rule in page, f"{path.name} lists {rule}"

@@ -77,14 +77,21 @@ def test_trees():
     custodian, witness = one.split(PRK)
     assert bytes(a ^ b ^ c for a, b, c in zip(custodian, witness, PRK, strict=True)) != PRK
     assert one.join({0: custodian, 1: witness}) == PRK
-    big = Tree(CustodiansNode(255, tuple(BodyNode(1, 1) for _ in range(255))), WitnessesNode(255, 255)).check()
+    big = Tree(
+        CustodiansNode(255, tuple(BodyNode(1, 1) for _ in range(255))), WitnessesNode(255, 255)
+    ).check()
     assert big.join(dict(enumerate(big.split(PRK)))) == PRK
 
 
 def test_holders_open_their_shares():
     sealed = make_counterseal()
     assert counterseal.check_positions(sealed, [holder.public for holder in HOLDERS]) is sealed
-    refused("S1", counterseal.check_positions, sealed, [None, *(holder.public for holder in HOLDERS[1:])])
+    refused(
+        "S1",
+        counterseal.check_positions,
+        sealed,
+        [None, *(holder.public for holder in HOLDERS[1:])],
+    )
     parts: Any = sealed.sealed
     shares = {i: counterseal.open_share(HOLDERS[i], LABEL, i, parts[i]) for i in (0, 1, 3, 6, 7)}
     assert counterseal.join(TREE, LABEL, shares) == PRK
@@ -95,9 +102,16 @@ def test_holders_open_their_shares():
 
 def make_frame(seq=0, before=None, sent_at=w.T0 * 1000, device="Alice's phone", text="hello"):
     empty = frame.Authenticated(
-        LABEL.window_id, bytes(32), seq, w.seed(f"r{seq}", 16), before.ct_digest if before else None, bytes(20)
+        LABEL.window_id,
+        bytes(32),
+        seq,
+        w.seed(f"r{seq}", 16),
+        before.ct_digest if before else None,
+        bytes(20),
     )
-    content = frame.Content(sent_at, "text", text, (frame.Attachment(bytes(32), 5, bytes(32), "a.png", "image/png"),))
+    content = frame.Content(
+        sent_at, "text", text, (frame.Attachment(bytes(32), 5, bytes(32), "a.png", "image/png"),)
+    )
     return frame.seal_frame(PRK, empty, sign1(w.ed25519(device), content.encode(), empty.external))
 
 

@@ -33,9 +33,9 @@ ORIGIN = "chat.example.org/log"
 
 
 def pair(seed):
-    return Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32), MLDSA44PrivateKey.from_seed_bytes(
+    return Ed25519PrivateKey.from_private_bytes(
         bytes([seed]) * 32
-    )
+    ), MLDSA44PrivateKey.from_seed_bytes(bytes([seed]) * 32)
 
 
 LOG = LogSigner(ORIGIN, *pair(1))
@@ -121,7 +121,9 @@ def test_T4_a_known_key_whose_signature_does_not_verify():
         lines = list(LOG.sign(CHECKPOINT, 5).signatures)
         lines[place] = LOG.sign(other, 5).signatures[place]
         refused("T4", verify_checkpoint, ReceivedNote(CHECKPOINT.text(), tuple(lines)), LOG.keys)
-    bad = ReceivedNote(CHECKPOINT.text(), LOG.sign(CHECKPOINT, 5).signatures + WITNESSES[0].sign(other, 9))
+    bad = ReceivedNote(
+        CHECKPOINT.text(), LOG.sign(CHECKPOINT, 5).signatures + WITNESSES[0].sign(other, 9)
+    )
     refused("T4", verify_cosigned, bad, LOG.keys, KEYS, 1)
 
 
@@ -132,14 +134,25 @@ def test_T5_one_of_the_logs_signatures_is_not_enough():
 
 
 def test_T6_another_log():
-    refused("T6", verify_checkpoint, LOG.sign(msgspec.structs.replace(CHECKPOINT, origin="else"), 5), LOG.keys)
+    refused(
+        "T6",
+        verify_checkpoint,
+        LOG.sign(msgspec.structs.replace(CHECKPOINT, origin="else"), 5),
+        LOG.keys,
+    )
 
 
 def test_T7_a_cosignature_without_a_time_or_of_another_length():
     lines = WITNESSES[0].sign(CHECKPOINT, 0)
-    refused("T7", verify_cosigned, add_signatures(LOG.sign(CHECKPOINT, 5), lines), LOG.keys, KEYS, 1)
-    short = tuple(SignatureLine(s.name, s.key_id, s.signature[:-1]) for s in WITNESSES[0].sign(CHECKPOINT, 9))
-    refused("T7", verify_cosigned, add_signatures(LOG.sign(CHECKPOINT, 5), short), LOG.keys, KEYS, 1)
+    refused(
+        "T7", verify_cosigned, add_signatures(LOG.sign(CHECKPOINT, 5), lines), LOG.keys, KEYS, 1
+    )
+    short = tuple(
+        SignatureLine(s.name, s.key_id, s.signature[:-1]) for s in WITNESSES[0].sign(CHECKPOINT, 9)
+    )
+    refused(
+        "T7", verify_cosigned, add_signatures(LOG.sign(CHECKPOINT, 5), short), LOG.keys, KEYS, 1
+    )
 
 
 def test_T8_a_witness_counts_once_and_with_both_keys():
@@ -152,7 +165,12 @@ def test_T8_a_witness_counts_once_and_with_both_keys():
 
 def test_time_is_the_earliest_of_the_c_latest():
     note = cosigned(400, 100, 300, 200)
-    assert [verify_cosigned(note, LOG.keys, KEYS, c).time for c in (1, 2, 3, 4)] == [400, 300, 200, 100]
+    assert [verify_cosigned(note, LOG.keys, KEYS, c).time for c in (1, 2, 3, 4)] == [
+        400,
+        300,
+        200,
+        100,
+    ]
 
 
 def test_a_witness_has_the_earlier_of_its_two_times():
@@ -201,5 +219,6 @@ def test_what_cosignatures_sign():
     text = "cosignature/v1\ntime 7\nchat.example.org/log\n9\n"
     assert cosignature_message(CHECKPOINT, 7).decode().startswith(text)
     assert subtree_message("w", 7, "log", 0, 9, b"R" * 32) == (
-        b"subtree/v1\n\x00" + b"\x01w" + struct.pack(">Q", 7) + b"\x03log" + struct.pack(">QQ", 0, 9) + b"R" * 32
+        b"subtree/v1\n\x00"
+        b"\x01w" + struct.pack(">Q", 7) + b"\x03log" + struct.pack(">QQ", 0, 9) + b"R" * 32
     )

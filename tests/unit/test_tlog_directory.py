@@ -60,7 +60,9 @@ def test_the_root_does_not_depend_on_order():
 
 
 def test_one_root_gives_a_handle_one_answer_even_if_it_was_made_wrongly():
-    """A map that holds one handle twice: only the leaf that the handle's bits lead to can be proved."""
+    """A map that holds one handle twice: only the leaf that the handle's bits lead to can be
+    proved.
+    """
     leaf = leaf_of(ENTRIES[0])
     other = msgspec.structs.replace(leaf, account_id=bytes(32))
     depth = 0
@@ -85,7 +87,10 @@ def test_D1_no_directory_root():
 
 
 def test_D2_roots_that_go_back():
-    before, after = DirectoryRoot(DOMAIN, 5, 100, bytes(32)), DirectoryRoot(DOMAIN, 5, 200, bytes(32))
+    before, after = (
+        DirectoryRoot(DOMAIN, 5, 100, bytes(32)),
+        DirectoryRoot(DOMAIN, 5, 200, bytes(32)),
+    )
     assert check_next_root(before, after, 6) is after
     assert check_next_root(None, before, 5) is before
     refused("D2", check_next_root, None, before, 4)
@@ -100,8 +105,18 @@ def test_D3_proofs_without_form():
     refused("D3", handle_key, "@" * 321)
     refused("D3", handle_key, "\ud800")
     proof = MAP.prove(ENTRIES[0].handle)
-    refused("D3", msgspec.structs.replace(proof, steps=proof.steps[::-1]).verify, MAP.root, ENTRIES[0].handle)
-    refused("D3", msgspec.structs.replace(proof, steps=proof.steps[:1] * 2).verify, MAP.root, ENTRIES[0].handle)
+    refused(
+        "D3",
+        msgspec.structs.replace(proof, steps=proof.steps[::-1]).verify,
+        MAP.root,
+        ENTRIES[0].handle,
+    )
+    refused(
+        "D3",
+        msgspec.structs.replace(proof, steps=proof.steps[:1] * 2).verify,
+        MAP.root,
+        ENTRIES[0].handle,
+    )
 
 
 def test_D3_absence_shown_with_a_leaf_from_elsewhere():

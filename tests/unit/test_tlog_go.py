@@ -1,4 +1,6 @@
-"""Go's own reader of transparency logs opens our checkpoint and reads our tiles. Its sources come with the Go toolchain: no download."""
+"""Go's own reader of transparency logs opens our checkpoint and reads our tiles. Its sources come
+with the Go toolchain: no download.
+"""
 
 import shutil
 import subprocess
@@ -87,7 +89,9 @@ def reader(tmp_path):
     go = shutil.which("go")
     if go is None:
         pytest.skip("no Go toolchain on this machine")
-    goroot = subprocess.run([go, "env", "GOROOT"], capture_output=True, text=True, check=True).stdout.strip()
+    goroot = subprocess.run(
+        [go, "env", "GOROOT"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     sources = Path(goroot) / "src/cmd/vendor/golang.org/x/mod/sumdb"
     if not (sources / "tlog").is_dir():
         pytest.skip("this Go toolchain is without its sources")
@@ -112,16 +116,24 @@ def reader(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_go_reads_what_we_write(tmp_path, reader):
-    keys = Ed25519PrivateKey.from_private_bytes(bytes(32)), MLDSA44PrivateKey.from_seed_bytes(bytes(32))
+    keys = (
+        Ed25519PrivateKey.from_private_bytes(bytes(32)),
+        MLDSA44PrivateKey.from_seed_bytes(bytes(32)),
+    )
     signer = LogSigner("chat.example.org/log", *keys)
     blobs = DirectoryStore(tmp_path / "log")
-    log = Sequencer.open(signer, FileLogStore(tmp_path / "rows"), blobs, [], 0, lambda: 1000, create=True)
+    log = Sequencer.open(
+        signer, FileLogStore(tmp_path / "rows"), blobs, [], 0, lambda: 1000, create=True
+    )
     size = 0
     for step in (1, 2, 253, 44, 300):
         log.commit([b"entry %d" % i for i in range(size, size + step)])
         size += step
     blobs.write(CHECKPOINT, signer.sign(log.row.checkpoint(), 1000).format())
     told = subprocess.run(
-        [reader, tmp_path / "log", signer.keys.ed25519.text()], capture_output=True, text=True, check=False
+        [reader, tmp_path / "log", signer.keys.ed25519.text()],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert told.stdout == "chat.example.org/log 600 1 1\n"

@@ -231,7 +231,12 @@ RECORD = whole(TickRecord(0, 1000, None).encode())
 
 @pytest.mark.parametrize("count", [0, 1, 6, 8])
 def test_G2_a_tick_with_another_number_of_leaves(count):
-    refused("G2", LedgerReader(ORIGIN, Schedule([ONE])).feed, 0, forged([RECORD] + [whole(None)] * count))
+    refused(
+        "G2",
+        LedgerReader(ORIGIN, Schedule([ONE])).feed,
+        0,
+        forged([RECORD] + [whole(None)] * count),
+    )
 
 
 def test_G2_a_checkpoint_that_is_not_at_the_end_of_a_tick():
@@ -246,7 +251,9 @@ def test_G3_a_smaller_or_forked_checkpoint():
     reader.accept(backlog.checkpoint(1200), 1200, 3600)
     refused("G3", reader.accept, backlog.checkpoint(1300, size=8), 1300, 3600)
     fork = backlog.checkpoint(1300)
-    fork = msgspec.structs.replace(fork, checkpoint=msgspec.structs.replace(fork.checkpoint, root=bytes(32)))
+    fork = msgspec.structs.replace(
+        fork, checkpoint=msgspec.structs.replace(fork.checkpoint, root=bytes(32))
+    )
     refused("G3", reader.accept, fork, 1300, 3600)
 
 
@@ -258,9 +265,9 @@ def test_G4_a_checkpoint_that_is_not_fresh():
 
 
 def pair(seed):
-    return Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32), MLDSA44PrivateKey.from_seed_bytes(
+    return Ed25519PrivateKey.from_private_bytes(
         bytes([seed]) * 32
-    )
+    ), MLDSA44PrivateKey.from_seed_bytes(bytes([seed]) * 32)
 
 
 def test_G5_too_few_cosignatures():
@@ -271,7 +278,9 @@ def test_G5_too_few_cosignatures():
     reader = fed(backlog)
     trust = Trust(log.keys, (witness.keys,), 1)
     refused("G5", reader.read_checkpoint, note.format(), trust)
-    good = reader.read_checkpoint(add_signatures(note, witness.sign(checkpoint, 1250)).format(), trust)
+    good = reader.read_checkpoint(
+        add_signatures(note, witness.sign(checkpoint, 1250)).format(), trust
+    )
     assert good.time == 1250
     assert statements(reader.accept(good, 1250, 3600)) == [b"warrant"]
     with pytest.raises(TlogError) as caught:
@@ -351,11 +360,16 @@ def test_G9_an_opening_that_never_ends():
     segment = Segment(0, b"k" * 32, 2, 1 << 23)
     flood = item(PART, b"x" * 4_200_000)
     refused(
-        "G9", LedgerReader(ORIGIN, Schedule([segment])).feed, 0, forged([RECORD, whole(None), flood], segment=segment)
+        "G9",
+        LedgerReader(ORIGIN, Schedule([segment])).feed,
+        0,
+        forged([RECORD, whole(None), flood], segment=segment),
     )
 
 
-@pytest.mark.parametrize(("leaves", "batch"), [(1, 16_384), (8, 1_000), (129, 16_384), (8, (1 << 23) + 1), (0, 16_384)])
+@pytest.mark.parametrize(
+    ("leaves", "batch"), [(1, 16_384), (8, 1_000), (129, 16_384), (8, (1 << 23) + 1), (0, 16_384)]
+)
 def test_G10_a_cadence_that_cannot_work(leaves, batch):
     refused("G10", Schedule, [Segment(0, b"k" * 32, leaves, batch)])
 
@@ -378,5 +392,8 @@ def test_G12_a_statement_under_way_that_has_gone():
 
 def test_a_leaf_is_the_hash_of_salt_and_statement():
     opening = Opening(b"s" * 32, b"statement")
-    assert opening.leaf() == hashlib.sha256(encode(["counterseal/v1/leaf", b"s" * 32, b"statement"])).digest()
+    assert (
+        opening.leaf()
+        == hashlib.sha256(encode(["counterseal/v1/leaf", b"s" * 32, b"statement"])).digest()
+    )
     assert decode_opening(opening.encode()) == opening

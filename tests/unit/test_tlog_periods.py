@@ -25,7 +25,8 @@ def frames(window, count):
 
 SIZES = {bytes([i]) * 32: i for i in (9, 1, 5, 2)}
 WINDOWS = {
-    w: [Stamp(message_digest(m), 10 + i, OPENS + i) for i, m in enumerate(frames(w, n))] for w, n in SIZES.items()
+    w: [Stamp(message_digest(m), 10 + i, OPENS + i) for i, m in enumerate(frames(w, n))]
+    for w, n in SIZES.items()
 }
 TREE = PeriodTree(DOMAIN, OPENS, CLOSES, WINDOWS, None)
 
@@ -40,7 +41,10 @@ def test_every_frame_is_proved():
     period = decode_period_root(TREE.record.encode()).check(DOMAIN, 3600, None)
     assert period.windows == 4
     for window, count in SIZES.items():
-        assert decode_window_proof(TREE.prove_window(window).encode()).verify(period, window).count == count
+        assert (
+            decode_window_proof(TREE.prove_window(window).encode()).verify(period, window).count
+            == count
+        )
         for seq, message in enumerate(frames(window, count)):
             proof = decode_frame_proof(TREE.prove_frame(window, seq).encode())
             verified = proof.verify(period, window, seq, message)
@@ -49,9 +53,19 @@ def test_every_frame_is_proved():
 
 def test_P1_no_period_root():
     refused("P1", decode_period_root, b"")
-    refused("P1", decode_period_root, encode(["counterseal/v1/period-root", DOMAIN, OPENS, CLOSES, 0, bytes(32), None]))
+    refused(
+        "P1",
+        decode_period_root,
+        encode(["counterseal/v1/period-root", DOMAIN, OPENS, CLOSES, 0, bytes(32), None]),
+    )
     for opens, closes in ((OPENS + 1, CLOSES + 1), (OPENS, CLOSES + 3600)):
-        refused("P1", msgspec.structs.replace(TREE.record, opens=opens, closes=closes).check, DOMAIN, 3600, None)
+        refused(
+            "P1",
+            msgspec.structs.replace(TREE.record, opens=opens, closes=closes).check,
+            DOMAIN,
+            3600,
+            None,
+        )
 
 
 def test_P2_stamps_and_windows():
@@ -64,7 +78,12 @@ def test_P2_stamps_and_windows():
     ):
         refused("P2", PeriodTree, DOMAIN, OPENS, CLOSES, {window: stamps}, None)
     refused("P2", PeriodTree, DOMAIN, OPENS, CLOSES, {}, None)
-    assert PeriodTree(DOMAIN, OPENS, CLOSES, {window: [Stamp(bytes(32), 1, CLOSES + 299)]}, None).record.windows == 1
+    assert (
+        PeriodTree(
+            DOMAIN, OPENS, CLOSES, {window: [Stamp(bytes(32), 1, CLOSES + 299)]}, None
+        ).record.windows
+        == 1
+    )
     proof = msgspec.structs.replace(TREE.prove_frame(bytes([5]) * 32, 0), time=CLOSES + 300)
     refused("P2", proof.verify, TREE.record, bytes([5]) * 32, 0, b"")
 
@@ -75,7 +94,11 @@ def test_P3_a_window_that_is_not_in_the_period():
     refused("P3", decode_window_proof, b"")
     proof = TREE.prove_window(window)
     more = msgspec.structs.replace(proof, frames=msgspec.structs.replace(proof.frames, count=6))
-    for wrong in (more, msgspec.structs.replace(proof, index=0), msgspec.structs.replace(proof, path=())):
+    for wrong in (
+        more,
+        msgspec.structs.replace(proof, index=0),
+        msgspec.structs.replace(proof, path=()),
+    ):
         refused("P3", wrong.verify, TREE.record, window)
     refused("P3", proof.verify, msgspec.structs.replace(TREE.record, root=bytes(32)), window)
 
@@ -85,10 +108,29 @@ def test_P4_a_frame_that_is_not_in_the_window():
     proof = TREE.prove_frame(window, 2)
     refused("P4", proof.verify, TREE.record, window, 2, b"another message")
     refused(
-        "P4", msgspec.structs.replace(proof, time=proof.time + 1).verify, TREE.record, window, 2, frames(window, 5)[2]
+        "P4",
+        msgspec.structs.replace(proof, time=proof.time + 1).verify,
+        TREE.record,
+        window,
+        2,
+        frames(window, 5)[2],
     )
-    refused("P4", msgspec.structs.replace(proof, n=proof.n + 1).verify, TREE.record, window, 2, frames(window, 5)[2])
-    refused("P4", msgspec.structs.replace(proof, seq=3).verify, TREE.record, window, 3, frames(window, 5)[2])
+    refused(
+        "P4",
+        msgspec.structs.replace(proof, n=proof.n + 1).verify,
+        TREE.record,
+        window,
+        2,
+        frames(window, 5)[2],
+    )
+    refused(
+        "P4",
+        msgspec.structs.replace(proof, seq=3).verify,
+        TREE.record,
+        window,
+        3,
+        frames(window, 5)[2],
+    )
     refused("P4", TREE.prove_frame, window, 5)
     refused("P4", decode_frame_proof, b"")
 
@@ -98,7 +140,9 @@ def test_P5_roots_follow_one_another():
     after = PeriodTree(DOMAIN, CLOSES, CLOSES + 3600, window, TREE.record.digest()).record
     assert after.check(DOMAIN, 3600, TREE.record) is after
     refused("P5", after.check, DOMAIN, 3600, None)
-    refused("P5", msgspec.structs.replace(after, previous=bytes(32)).check, DOMAIN, 3600, TREE.record)
+    refused(
+        "P5", msgspec.structs.replace(after, previous=bytes(32)).check, DOMAIN, 3600, TREE.record
+    )
     back = PeriodTree(DOMAIN, OPENS, CLOSES, WINDOWS, TREE.record.digest()).record
     refused("P5", back.check, DOMAIN, 3600, TREE.record)
 
@@ -111,5 +155,8 @@ def test_P6_another_domain_window_or_frame():
 
 
 def test_windows_are_ordered_by_id_whatever_order_they_come_in():
-    assert PeriodTree(DOMAIN, OPENS, CLOSES, dict(reversed(WINDOWS.items())), None).record == TREE.record
+    assert (
+        PeriodTree(DOMAIN, OPENS, CLOSES, dict(reversed(WINDOWS.items())), None).record
+        == TREE.record
+    )
     assert isinstance(TREE.record, PeriodRoot)

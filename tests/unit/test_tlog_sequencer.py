@@ -1,11 +1,19 @@
-"""The sequencer's order, and what stops it (rules T8, T24 to T28, T31). Every durable write is failed both ways."""
+"""The sequencer's order, and what stops it (rules T8, T24 to T28, T31). Every durable write is
+failed both ways.
+"""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from counterseal.tlog.checkpoint import LogSigner, WitnessSigner, verify_cosigned
-from counterseal.tlog.errors import FatalLogError, NotPublished, TlogError, WitnessConflict, WitnessUnavailable
+from counterseal.tlog.errors import (
+    FatalLogError,
+    NotPublished,
+    TlogError,
+    WitnessConflict,
+    WitnessUnavailable,
+)
 from counterseal.tlog.sequencer import FileLogStore, Row, Sequencer
 from counterseal.tlog.tiles import CHECKPOINT, DirectoryStore, TileReader, parse_path
 from counterseal.tlog.tree import MemoryTree, leaf_hash, tree_root
@@ -15,9 +23,9 @@ ORIGIN = "chat.example.org/log"
 
 
 def pair(seed):
-    return Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32), MLDSA44PrivateKey.from_seed_bytes(
+    return Ed25519PrivateKey.from_private_bytes(
         bytes([seed]) * 32
-    )
+    ), MLDSA44PrivateKey.from_seed_bytes(bytes([seed]) * 32)
 
 
 LOG = LogSigner(ORIGIN, *pair(1))
@@ -84,11 +92,15 @@ class World:
             self.witnesses.append(Flaky(LocalWitness(witness, signer.keys)))
 
     def open(self, **options):
-        return Sequencer.open(LOG, self.rows, self.blobs, self.witnesses, 2, lambda: 1500, **options)
+        return Sequencer.open(
+            LOG, self.rows, self.blobs, self.witnesses, 2, lambda: 1500, **options
+        )
 
     def published(self):
         keys = [w.keys for w in self.witnesses]
-        return verify_cosigned((self.directory / "log/checkpoint").read_bytes(), LOG.keys, keys, 2).checkpoint
+        return verify_cosigned(
+            (self.directory / "log/checkpoint").read_bytes(), LOG.keys, keys, 2
+        ).checkpoint
 
 
 @pytest.fixture
@@ -234,7 +246,9 @@ def test_a_mere_claim_does_not_stop_a_running_log_but_has_to_be_overruled_at_a_s
     world.witnesses[0].claims = 99
     assert len(log.append(entries(3, 5)).witnesses) == 2
     fatal("T25", world.open)
-    assert world.open(overruled=frozenset({"w0.example"})).append(entries(5, 6)).checkpoint.size == 6
+    assert (
+        world.open(overruled=frozenset({"w0.example"})).append(entries(5, 6)).checkpoint.size == 6
+    )
 
 
 @pytest.mark.parametrize("persists", [False, True])
@@ -264,7 +278,8 @@ def test_T26_the_row(world, persists):
     fatal("T26", log.append, entries(3, 5))
     world.rows.broken = False
     again = world.open()
-    assert again.row.size == (5 if persists else 3)  # the caller's outbox tells from the row which entries are in
+    # the caller's outbox tells from the row which entries are in
+    assert again.row.size == (5 if persists else 3)
     again.append(entries(again.row.size, 9), again.row.size)
     assert world.published().root == root_of(9)
 
@@ -284,7 +299,9 @@ def test_T26_the_published_checkpoint(world, persists):
 def test_T24_other_bytes_than_were_written(world, monkeypatch):
     log = world.open(create=True)
     honest = Blobs.write
-    monkeypatch.setattr(Blobs, "write", lambda self, path, data: honest(self, path, data[:-1] + b"x"))
+    monkeypatch.setattr(
+        Blobs, "write", lambda self, path, data: honest(self, path, data[:-1] + b"x")
+    )
     fatal("T24", log.append, entries(0, 3))
     assert world.rows.load(ORIGIN).size == 0
 

@@ -53,7 +53,12 @@ def test_T14_no_tile(path):
 def test_the_specifications_example_of_70000_leaves():
     tiles = list(tiles_of(70_000))
     assert sum(t.level == 0 and t.width == 256 for t in tiles) == 273
-    assert {(t.level, t.width) for t in tiles if t.width < 256} == {(-1, 112), (0, 112), (1, 17), (2, 1)}
+    assert {(t.level, t.width) for t in tiles if t.width < 256} == {
+        (-1, 112),
+        (0, 112),
+        (1, 17),
+        (2, 1),
+    }
     assert [t.path for t in tiles_of(256)] == ["tile/entries/000", "tile/0/000", "tile/1/000.p/1"]
 
 
@@ -62,7 +67,14 @@ def test_T13_bundles():
     data = encode_bundle(entries)
     assert decode_bundle(data, 3) == entries
     refused("T13", encode_bundle, [b"x" * 65_536])
-    for wrong, width in [(data, 2), (data, 4), (data[:-1], 3), (data + b"\0", 3), (b"\0", 1), (b"", 1)]:
+    for wrong, width in [
+        (data, 2),
+        (data, 4),
+        (data[:-1], 3),
+        (data + b"\0", 3),
+        (b"\0", 1),
+        (b"", 1),
+    ]:
         refused("T13", decode_bundle, wrong, width)
 
 

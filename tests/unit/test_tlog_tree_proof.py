@@ -5,7 +5,12 @@ import hashlib
 import pytest
 
 from counterseal.tlog.errors import TlogError
-from counterseal.tlog.proof import make_consistency, make_inclusion, verify_consistency, verify_inclusion
+from counterseal.tlog.proof import (
+    make_consistency,
+    make_inclusion,
+    verify_consistency,
+    verify_inclusion,
+)
 from counterseal.tlog.tree import EMPTY_ROOT, Frontier, MemoryTree, leaf_hash
 
 LEAVES = [leaf_hash(b"%d" % i) for i in range(70)]
@@ -26,16 +31,26 @@ def naive_root(leaves):
 def test_every_proof_of_a_size_verifies(size):
     tree = MemoryTree(LEAVES[:size])
     root = naive_root(LEAVES[:size])
-    assert tree.root() == root == Frontier().extend(LEAVES[:size]).root() == Frontier.read(size, tree).root()
+    assert (
+        tree.root()
+        == root
+        == Frontier().extend(LEAVES[:size]).root()
+        == Frontier.read(size, tree).root()
+    )
     for index in range(size):
         assert make_inclusion(index, size, tree).verify(LEAVES[index], root).root == root
     for old in range(size + 1):
-        assert make_consistency(old, size, tree).verify(naive_root(LEAVES[:old]), root).new_root == root
+        assert (
+            make_consistency(old, size, tree).verify(naive_root(LEAVES[:old]), root).new_root
+            == root
+        )
 
 
 def test_rfc_6962_hashes_of_leaf_and_empty_tree():
     assert EMPTY_ROOT.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    assert leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    assert (
+        leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    )
 
 
 def refused(rule, call, *args):

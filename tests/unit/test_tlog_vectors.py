@@ -1,4 +1,6 @@
-"""Frozen vectors of the log, the ledger, period roots and the directory: data with an `expect`, "ok" or the rule that refuses."""
+"""Frozen vectors of the log, the ledger, period roots and the directory: data with an `expect`,
+"ok" or the rule that refuses.
+"""
 
 import base64
 import json
@@ -33,7 +35,10 @@ def load(name):
 
 
 def cases(name):
-    return [pytest.param(case, id=f"{i} {case.get('why', '')}") for i, case in enumerate(load(name)["cases"])]
+    return [
+        pytest.param(case, id=f"{i} {case.get('why', '')}")
+        for i, case in enumerate(load(name)["cases"])
+    ]
 
 
 def outcome(call, *args):
@@ -74,7 +79,13 @@ def test_what_is_signed():
     checkpoint = parse_checkpoint(parse_note(vectors["cases"][0]["note"].encode()).text)
     ed25519, subtree = vectors["cosignature_message"], vectors["subtree_message"]
     assert cosignature_message(checkpoint, ed25519["time"]).decode() == ed25519["expect"]
-    fields = (subtree["cosigner"], subtree["time"], subtree["origin"], subtree["start"], subtree["end"])
+    fields = (
+        subtree["cosigner"],
+        subtree["time"],
+        subtree["origin"],
+        subtree["start"],
+        subtree["end"],
+    )
     assert subtree_message(*fields, checkpoint.root).hex() == subtree["expect"]
 
 
@@ -96,7 +107,8 @@ def test_witness(case):
 def test_ledger(case):
     vectors = load("ledger")
     segments = [
-        Segment(s["first_chunk"], bytes.fromhex(s["key"]), s["leaves"], s["batch"]) for s in vectors["segments"]
+        Segment(s["first_chunk"], bytes.fromhex(s["key"]), s["leaves"], s["batch"])
+        for s in vectors["segments"]
     ]
     for segment, commitment in zip(segments, unhex(vectors["commitments"]), strict=True):
         check_key(segment.key, commitment)
@@ -106,13 +118,19 @@ def test_ledger(case):
     def read():
         for number, chunk in enumerate(case["chunks"]):
             reader.feed(number, base64.b64decode(chunk))
-        return reader.accept(CosignedCheckpoint(checkpoint, case["time"], (), b""), case["now"], case["fresh"])
+        return reader.accept(
+            CosignedCheckpoint(checkpoint, case["time"], (), b""), case["now"], case["fresh"]
+        )
 
     entries, got = outcome(read)
     assert got == case["expect"]
     if entries is not None:
         assert len(entries) == len(vectors["leaves"])
-        found = {(e.index, e.tick, base64.b64encode(e.statement).decode()) for e in entries if e.statement is not None}
+        found = {
+            (e.index, e.tick, base64.b64encode(e.statement).decode())
+            for e in entries
+            if e.statement is not None
+        }
         assert found == {(s["index"], s["tick"], s["statement"]) for s in vectors["statements"]}
 
 
@@ -124,7 +142,9 @@ def test_periods(case):
 
     def verify():
         proof = decode_frame_proof(base64.b64decode(case["proof"]))
-        return proof.verify(period, bytes.fromhex(case["window_id"]), case["seq"], base64.b64decode(case["message"]))
+        return proof.verify(
+            period, bytes.fromhex(case["window_id"]), case["seq"], base64.b64decode(case["message"])
+        )
 
     assert outcome(verify)[1] == case["expect"]
 
@@ -132,7 +152,9 @@ def test_periods(case):
 @pytest.mark.parametrize("case", cases("directory"))
 def test_directory(case):
     def verify():
-        return decode_lookup(base64.b64decode(case["proof"])).verify(bytes.fromhex(case["root"]), case["handle"])
+        return decode_lookup(base64.b64decode(case["proof"])).verify(
+            bytes.fromhex(case["root"]), case["handle"]
+        )
 
     lookup, got = outcome(verify)
     assert got == case["expect"]

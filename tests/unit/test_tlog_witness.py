@@ -28,9 +28,9 @@ TREE = MemoryTree(leaf_hash(b"%d" % i) for i in range(20))
 
 
 def pair(seed):
-    return Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32), MLDSA44PrivateKey.from_seed_bytes(
+    return Ed25519PrivateKey.from_private_bytes(
         bytes([seed]) * 32
-    )
+    ), MLDSA44PrivateKey.from_seed_bytes(bytes([seed]) * 32)
 
 
 LOG = LogSigner(ORIGIN, *pair(1))
@@ -170,8 +170,14 @@ def test_T21_a_fork(witness, body):
 
 def test_T21_from_nothing(witness):
     assert witness.add_checkpoint(request(0, 8, path=(bytes(32),))).status == 422
-    assert witness.add_checkpoint(request(0, 0, checkpoint=Checkpoint(ORIGIN, 0, bytes(32)))).status == 422
-    assert witness.add_checkpoint(request(0, 0, checkpoint=Checkpoint(ORIGIN, 0, EMPTY_ROOT))).status == 200
+    assert (
+        witness.add_checkpoint(request(0, 0, checkpoint=Checkpoint(ORIGIN, 0, bytes(32)))).status
+        == 422
+    )
+    assert (
+        witness.add_checkpoint(request(0, 0, checkpoint=Checkpoint(ORIGIN, 0, EMPTY_ROOT))).status
+        == 200
+    )
 
 
 def test_a_time_never_goes_back(witness, clock):
@@ -227,7 +233,8 @@ def test_T26_no_signature_leaves_before_its_state_is_durable(tmp_path, clock, pe
         with pytest.raises(FatalLogError) as caught:
             witness.add_checkpoint(request(3, 8))
         assert caught.value.rule == "T26"
-        store.broken = False  # even if the disk comes back, this process no longer knows what is on it
+        # even if the disk comes back, this process no longer knows what is on it
+        store.broken = False
     state = Witness(SIGNER, {ORIGIN: LOG.keys}, store, clock).head(ORIGIN)
     assert state is not None
     assert state.size == (8 if persists else 3)
@@ -236,7 +243,9 @@ def test_T26_no_signature_leaves_before_its_state_is_durable(tmp_path, clock, pe
 def test_of_two_requests_at_once_one_wins(witness):
     statuses = []
     threads = [
-        threading.Thread(target=lambda new=new: statuses.append(witness.add_checkpoint(request(0, new)).status))
+        threading.Thread(
+            target=lambda new=new: statuses.append(witness.add_checkpoint(request(0, new)).status)
+        )
         for new in (3, 8)
     ]
     for thread in threads:
@@ -321,7 +330,9 @@ def test_over_http(witness, serve):
 )
 def test_T22_no_usable_answer(serve, answer):
     with pytest.raises(WitnessUnavailable) as caught:
-        WitnessClient(serve(lambda *_: answer), SIGNER.keys).add_checkpoint(parse_request(request(0, 8)))
+        WitnessClient(serve(lambda *_: answer), SIGNER.keys).add_checkpoint(
+            parse_request(request(0, 8))
+        )
     assert caught.value.code == "T22"
 
 
@@ -342,7 +353,9 @@ def test_a_witness_that_is_slow_or_gone(serve):
         return Response(200, "text/plain", b"")
 
     with pytest.raises(WitnessUnavailable):
-        WitnessClient(serve(slow), SIGNER.keys, timeout=0.2).add_checkpoint(parse_request(request(0, 8)))
+        WitnessClient(serve(slow), SIGNER.keys, timeout=0.2).add_checkpoint(
+            parse_request(request(0, 8))
+        )
     event.set()
     with pytest.raises(WitnessUnavailable):
         WitnessClient("http://127.0.0.1:9", SIGNER.keys, timeout=0.2).latest(ORIGIN)

@@ -1,7 +1,8 @@
-"""Writes the frozen vectors of the records in docs/protocol.md: `python -m tests.vectors.make` from the project's root.
+"""Writes the frozen vectors of the records in docs/protocol.md: `python -m tests.vectors.make` from
+the project's root.
 
-Seeds are fixed, but ML-DSA signs with fresh randomness: a file that is there stays as it is. Delete one to have it made anew,
-and only when the specification has changed.
+Seeds are fixed, but ML-DSA signs with fresh randomness: a file that is there stays as it is. Delete
+one to have it made anew, and only when the specification has changed.
 """
 
 import json
@@ -10,7 +11,18 @@ from pathlib import Path
 import msgspec
 from tests.vectors import world as w
 
-from counterseal.protocol import account, approval, charter, cose, keyset, notice, period, release, report, window
+from counterseal.protocol import (
+    account,
+    approval,
+    charter,
+    cose,
+    keyset,
+    notice,
+    period,
+    release,
+    report,
+    window,
+)
 from counterseal.protocol.cbor import encode, tag
 from counterseal.protocol.record import Record
 from counterseal.tlog.ledger import Opening, TickRecord
@@ -29,7 +41,9 @@ def good(name: str, record: Record, data: bytes | None = None) -> dict[str, obje
     return case(name, record.encode() if data is None else data, digest=record.digest().hex())
 
 
-def write(name: str, reader: str, description: str, cases: list[dict[str, object]], **context: object) -> None:
+def write(
+    name: str, reader: str, description: str, cases: list[dict[str, object]], **context: object
+) -> None:
     path = HERE / f"{name}.json"
     if not path.exists():
         vector = {
@@ -179,7 +193,9 @@ def write_windows() -> None:
         "tree",
         "The holders' tree, and the shares of `prk` by position.",
         [
-            case("bodies of 3, 2 and 1, three witnesses", tree.encode(), prk=prk.hex(), shares=shares),
+            case(
+                "bodies of 3, 2 and 1, three witnesses", tree.encode(), prk=prk.hex(), shares=shares
+            ),
             case("more members needed than there are", encode([[1, [[2, 1]]], [1, 1]]), "S4"),
             case("more witnesses needed than there are", encode([[1, [[1, 1]]], [2, 1]]), "S4"),
             case("no threshold", encode([[1, [[0, 1]]], [1, 1]]), "E6"),
@@ -190,7 +206,9 @@ def write_windows() -> None:
 
 def small_charter() -> charter.Charter:
     """One custodian, one witness: a charter whose vector is not too long."""
-    body = replace(w.CHARTER.custodians.bodies[1], members=w.CHARTER.custodians.bodies[1].members[:1])
+    body = replace(
+        w.CHARTER.custodians.bodies[1], members=w.CHARTER.custodians.bodies[1].members[:1]
+    )
     return replace(
         w.CHARTER,
         custodians=charter.Custodians(1, (body,)),
@@ -211,12 +229,18 @@ def write_charter(small: charter.Charter, statement: bytes) -> None:
         [
             good("one custodian, one witness", small, statement),
             case("ends early", statement[:-1], "E1"),
-            case("another record", w.statement(w.make_warrant(bytes(32)), "Dede", "University"), "E5"),
+            case(
+                "another record", w.statement(w.make_warrant(bytes(32)), "Dede", "University"), "E5"
+            ),
             case("the witness has not signed", w.statement(small, "Dede"), "C18"),
             case("somebody else has signed", w.statement(small, "Dede", "Judge"), "X4"),
             changed("a predecessor", "C1", previous=bytes(32)),
             changed("seven-thousand-second periods", "C3", period_length=7_000),
-            changed("one body", "C8", issuers=(small.issuers[0], replace(small.issuers[1], body="Prosecution"))),
+            changed(
+                "one body",
+                "C8",
+                issuers=(small.issuers[0], replace(small.issuers[1], body="Prosecution")),
+            ),
             changed("no units", "C10", caps=replace(small.caps, units_30_days=0)),
             changed("the second of its kind", "C19", version=2, previous=bytes(32)),
         ],
@@ -233,7 +257,9 @@ def write_keyset(judge: charter.VerifiedCharter) -> None:
     made = keyset.Keyset(w.DOMAIN, judge.digest, w.QUARTER, None, held, ledger_key)
 
     def changed(name: str, expect: str, *names: str, **changes: object) -> dict[str, object]:
-        return case(name, w.statement(replace(made, **changes), *(names or ("Dede", "University"))), expect)
+        return case(
+            name, w.statement(replace(made, **changes), *(names or ("Dede", "University"))), expect
+        )
 
     bad = key("University", 1, "x", xwing=b"\xff" * 1216)
     write(
@@ -245,12 +271,20 @@ def write_keyset(judge: charter.VerifiedCharter) -> None:
             changed("another charter", "K1", charter_digest=bytes(32)),
             changed("a position too few... and one too many", "K2", holder_keys=(*held, None)),
             changed("the holders' keys swapped", "K3", holder_keys=held[::-1]),
-            changed("last quarter's key", "K3", holder_keys=(key("Dede", 0, "x", quarter=w.QUARTER - 1), held[1])),
-            changed("a key twice", "K4", holder_keys=(held[0], key("University", 1, "quarter's Dede"))),
+            changed(
+                "last quarter's key",
+                "K3",
+                holder_keys=(key("Dede", 0, "x", quarter=w.QUARTER - 1), held[1]),
+            ),
+            changed(
+                "a key twice", "K4", holder_keys=(held[0], key("University", 1, "quarter's Dede"))
+            ),
             changed("an absent key", "K6", holder_keys=(held[0], None)),
             changed("a bad key, so an absent one", "K6", holder_keys=(held[0], bad)),
             changed("the witness has not signed", "K7", "Dede"),
-            changed("no reader has the ledger key", "K8", ledger_key=replace(ledger_key, sealed=())),
+            changed(
+                "no reader has the ledger key", "K8", ledger_key=replace(ledger_key, sealed=())
+            ),
         ],
         charter=judge.statement.hex(),
     )
@@ -260,9 +294,13 @@ def write_account() -> None:
     first = cose.sign1(w.ed25519("Alice"), w.ALICE_FIRST.encode())
     chain = account.VerifiedChain.start(first, w.DOMAIN)
 
-    def link(kind, name: str, signer: str = "Alice", possession: str | None = None, head=chain, number=1) -> bytes:
+    def link(
+        kind, name: str, signer: str = "Alice", possession: str | None = None, head=chain, number=1
+    ) -> bytes:
         record = kind(chain.account_id, head.head, number, w.public(name), w.T0)
-        return account.sign_link(w.ed25519(signer), record, w.ed25519(possession) if possession else None)
+        return account.sign_link(
+            w.ed25519(signer), record, w.ed25519(possession) if possession else None
+        )
 
     phone = link(account.Device, "phone", possession="phone")
     after = chain.extend(phone)
@@ -275,17 +313,33 @@ def write_account() -> None:
         [
             case("an account", encode([first]), digest=chain.account_id.hex()),
             case("a device", encode([first, phone]), digest=after.head.hex()),
-            case("a device revoked", encode([first, phone, revoked]), digest=after.extend(revoked).head.hex()),
-            case("a new account key", encode([first, phone, new_key]), digest=after.extend(new_key).head.hex()),
+            case(
+                "a device revoked",
+                encode([first, phone, revoked]),
+                digest=after.extend(revoked).head.hex(),
+            ),
+            case(
+                "a new account key",
+                encode([first, phone, new_key]),
+                digest=after.extend(new_key).head.hex(),
+            ),
             case("nothing", encode([]), "A1"),
-            case("signed by another", encode([cose.sign1(w.ed25519("Eve"), w.ALICE_FIRST.encode())]), "A1"),
+            case(
+                "signed by another",
+                encode([cose.sign1(w.ed25519("Eve"), w.ALICE_FIRST.encode())]),
+                "A1",
+            ),
             case("the same device again", encode([first, phone, phone]), "A2"),
             case("added by another", encode([first, link(account.Device, "x", "Eve", "x")]), "A3"),
             case("not possessed", encode([first, link(account.Device, "x", "Alice", "Eve")]), "A4"),
             case(
-                "the account's key as a device", encode([first, link(account.Device, "Alice", "Alice", "Alice")]), "A5"
+                "the account's key as a device",
+                encode([first, link(account.Device, "Alice", "Alice", "Alice")]),
+                "A5",
             ),
-            case("an unknown device revoked", encode([first, link(account.DeviceRevoked, "x")]), "A6"),
+            case(
+                "an unknown device revoked", encode([first, link(account.DeviceRevoked, "x")]), "A6"
+            ),
             case("no possession", encode([first, link(account.Device, "x")]), "E6"),
         ],
     )
@@ -294,7 +348,9 @@ def write_account() -> None:
 def write_statements(judge: charter.VerifiedCharter) -> None:
     digest = judge.digest
     warrant = w.make_warrant(digest)
-    listing = release.Listing(w.DOMAIN, warrant.digest(), 0, 2, tuple(sorted((w.seed("one"), w.seed("two")))))
+    listing = release.Listing(
+        w.DOMAIN, warrant.digest(), 0, 2, tuple(sorted((w.seed("one"), w.seed("two"))))
+    )
     about = (w.DOMAIN, digest, warrant.digest())
     both = ("Prosecutor", "Judge")
     told = notice.make_notice(warrant, w.ALICE, 1, w.T0 + w.DAY, w.CHARTER, both)
@@ -333,17 +389,39 @@ def write_statements(judge: charter.VerifiedCharter) -> None:
     for name, records in signed.items():
         first, names = records[0][1], records[0][2]
         cases = [good(what, record, w.statement(record, *who)) for what, record, who in records]
-        cases += form_cases(first, lambda payload, names=names: cose.sign([w.signer(one) for one in names], payload))
+        cases += form_cases(
+            first, lambda payload, names=names: cose.sign([w.signer(one) for one in names], payload)
+        )
         cases.append(case("not signed", first.encode(), "E5"))
         people = sorted({one for _, _, who in records for one in who})
         keys = [encode(w.signer(one).public.plain()).hex() for one in people]
-        write(name, "statement", f"Statements of the family of `{name}`, signed by `keys`.", cases, keys=keys)
+        write(
+            name,
+            "statement",
+            f"Statements of the family of `{name}`, signed by `keys`.",
+            cases,
+            keys=keys,
+        )
     sealed = notice.seal_notice(w.signer("University"), told, w.sealing("Alice").public)
-    plain: dict[str, Record] = {"listing": listing, "period-root": w.PERIOD, "sealed-notice": sealed}
+    plain: dict[str, Record] = {
+        "listing": listing,
+        "period-root": w.PERIOD,
+        "sealed-notice": sealed,
+    }
     for name, record in plain.items():
-        write(name, "statement", f"A `{name}`, which nobody signs.", [good(name, record), *form_cases(record)], keys=[])
+        write(
+            name,
+            "statement",
+            f"A `{name}`, which nobody signs.",
+            [good(name, record), *form_cases(record)],
+            keys=[],
+        )
     leaf = period.WindowLeaf.decode(w.logged(w.make_label(digest)).window.encode())
-    cases = [good("a window", leaf), *form_cases(leaf), case("no frames", encode(unchecked(leaf, count=0)), "E6")]
+    cases = [
+        good("a window", leaf),
+        *form_cases(leaf),
+        case("no frames", encode(unchecked(leaf, count=0)), "E6"),
+    ]
     write("window-frames", "window-frames", "A leaf of a period root's tree.", cases)
 
 
@@ -363,7 +441,12 @@ def write_ledger() -> None:
         "one element too many": [tag("opening"), salt, None, None],
     }
     cases += [case(name, encode(value), "G1") for name, value in wrong.items()]
-    write("ledger-leaf", "opening", "What a leaf of the ledger opens to; `leaf` is the ledger's entry.", cases)
+    write(
+        "ledger-leaf",
+        "opening",
+        "What a leaf of the ledger opens to; `leaf` is the ledger's entry.",
+        cases,
+    )
 
 
 def main() -> None:
@@ -371,7 +454,8 @@ def main() -> None:
     path = HERE / "charter.json"
     if not path.exists():
         write_charter(small, w.statement(small, "Dede", "University"))
-    statement = bytes.fromhex(json.loads(path.read_text())["cases"][0]["bytes"])  # the keyset is of the frozen charter
+    # the keyset is of the frozen charter
+    statement = bytes.fromhex(json.loads(path.read_text())["cases"][0]["bytes"])
     judge = charter.ReceivedCharter.decode(statement).check(None)
     write_cbor()
     write_cose()

@@ -1,4 +1,6 @@
-"""Runs every frozen vector. A file's `reader` says how its cases are read; files that another room writes have their own shape."""
+"""Runs every frozen vector. A file's `reader` says how its cases are read; files that another room
+writes have their own shape.
+"""
 
 import json
 from pathlib import Path
@@ -20,15 +22,23 @@ from counterseal.tlog.ledger import decode_opening
 
 HERE = Path(__file__).parent
 FILES = {path.stem: json.loads(path.read_text()) for path in sorted(HERE.glob("*.json"))}
-OURS = {name: vector for name, vector in FILES.items() if vector.get("source") == "tests/vectors/make.py"}
+OURS = {
+    name: vector
+    for name, vector in FILES.items()
+    if vector.get("source") == "tests/vectors/make.py"
+}
 PAIRS = [(vector, case) for vector in OURS.values() for case in vector["cases"]]
 CASES = [
-    pytest.param(vector, case, id=f"{name}-{case['name']}") for name, vector in OURS.items() for case in vector["cases"]
+    pytest.param(vector, case, id=f"{name}-{case['name']}")
+    for name, vector in OURS.items()
+    for case in vector["cases"]
 ]
 
 
 def institution_keys(vector):
-    keys = [convert(cbor.decode(bytes.fromhex(text), 4_096), InstitutionKey) for text in vector["keys"]]
+    keys = [
+        convert(cbor.decode(bytes.fromhex(text), 4_096), InstitutionKey) for text in vector["keys"]
+    ]
     return {key.kid: key for key in keys}
 
 
@@ -77,7 +87,9 @@ def test_case(vector, case):
         return
     assert case["expect"] == "valid"
     if "digest" in case:
-        assert (record.head if isinstance(record, VerifiedChain) else record.digest()).hex() == case["digest"]
+        assert (
+            record.head if isinstance(record, VerifiedChain) else record.digest()
+        ).hex() == case["digest"]
     if "leaf" in case:
         assert record.leaf().hex() == case["leaf"]
     if "shares" in case:
@@ -104,7 +116,9 @@ def test_every_encoding_rule_has_a_case():
 
 
 def floor(name):
-    """A file that the compiled floor writes; here the same bytes must give the same digests, shares and rules."""
+    """A file that the compiled floor writes; here the same bytes must give the same digests, shares
+    and rules.
+    """
     if name not in FILES:
         pytest.skip(f"{name}.json is written by the compiled floor")
     return FILES[name]
@@ -116,13 +130,21 @@ def test_the_compiled_floors_counterseals():
     tree = Tree.decode(bytes.fromhex(vector["tree"]))
     prk = bytes.fromhex(vector["prk"])
     assert label.window_id.hex() == vector["window_id"]
-    assert window.derive_prk(label, bytes.fromhex(vector["key"])) == counterseal.check_prk(label, prk) == prk
+    assert (
+        window.derive_prk(label, bytes.fromhex(vector["key"]))
+        == counterseal.check_prk(label, prk)
+        == prk
+    )
     assert [share.hex() for share in tree.split(prk)] == vector["shares"]
     holders = [SealingKey(bytes.fromhex(text)) for text in vector["sealing_seeds"]]
     assert [holder.public.hex() for holder in holders] == vector["sealing_keys"]
     rules = [read_counterseal(case, label, tree, holders) for case in vector["cases"]]
-    # Only the compiled floor remakes a counterseal (S2); holders and openers meet the same fault as X5, S3 or S5.
-    expected = [{"S2": ("X5", "S3", "S5")}.get(case["expect"], (case["expect"],)) for case in vector["cases"]]
+    # Only the compiled floor remakes a counterseal (S2); holders and openers meet the same fault as
+    # X5, S3 or S5.
+    expected = [
+        {"S2": ("X5", "S3", "S5")}.get(case["expect"], (case["expect"],))
+        for case in vector["cases"]
+    ]
     assert all(rule in allowed for rule, allowed in zip(rules, expected, strict=True)), rules
 
 

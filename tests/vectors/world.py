@@ -1,7 +1,9 @@
-"""A small domain with fixed keys: what the vectors are made from and what the unit tests of `protocol` play with.
+"""A small domain with fixed keys: what the vectors are made from and what the unit tests of
+`protocol` play with.
 
-Three custodian bodies (two needed; the court's needs two of its three), three witnesses (two give shares, three cosign), a
-prosecutor and an inspector who request, two judges of another body who approve, one opener. Every key comes from its owner's name.
+Three custodian bodies (two needed; the court's needs two of its three), three witnesses (two give
+shares, three cosign), a prosecutor and an inspector who request, two judges of another body who
+approve, one opener. Every key comes from its owner's name.
 """
 
 import hashlib
@@ -10,7 +12,18 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from counterseal.protocol import account, charter, cose, keys, keyset, release, report, vkey, warrant, window
+from counterseal.protocol import (
+    account,
+    charter,
+    cose,
+    keys,
+    keyset,
+    release,
+    report,
+    vkey,
+    warrant,
+    window,
+)
 from counterseal.protocol.calendars import Calendar
 from counterseal.protocol.period import LoggedWindow, PeriodRecord, PeriodRoot, PeriodWindow
 from counterseal.protocol.rulebook import Rulebook
@@ -21,7 +34,11 @@ DAY = 24 * HOUR
 T0 = 1_800_000_000
 """A Friday in January 2027, 08:00 UTC: the beginning of a period."""
 QUARTER = keyset.quarter_of(T0)
-BODIES = (("Court", 2, ("Amaro", "Bolt", "Chen")), ("Bar", 1, ("Dede", "Eriksen")), ("Ombudsman", 1, ("Fahim",)))
+BODIES = (
+    ("Court", 2, ("Amaro", "Bolt", "Chen")),
+    ("Bar", 1, ("Dede", "Eriksen")),
+    ("Ombudsman", 1, ("Fahim",)),
+)
 WITNESSES = ("University", "Gazette", "Auditor")
 REASON = "public safety act, section 4"
 
@@ -48,9 +65,12 @@ def public(name: str) -> bytes:
 
 
 def vkeys(name: str, kind: int) -> charter.VkeyPair:
-    mldsa44 = MLDSA44PrivateKey.from_seed_bytes(seed("mldsa44 " + name)).public_key().public_bytes_raw()
+    mldsa44 = (
+        MLDSA44PrivateKey.from_seed_bytes(seed("mldsa44 " + name)).public_key().public_bytes_raw()
+    )
     return charter.VkeyPair(
-        vkey.make_vkey(name, kind, public(name)).text(), vkey.make_vkey(name, vkey.MLDSA44, mldsa44).text()
+        vkey.make_vkey(name, kind, public(name)).text(),
+        vkey.make_vkey(name, vkey.MLDSA44, mldsa44).text(),
     )
 
 
@@ -61,11 +81,15 @@ def issuer(name: str, body: str, *roles: str) -> charter.Issuer:
 def make_charter() -> charter.Charter:
     """Charter 1 of the domain, in force from `T0` minus a year on."""
     bodies = tuple(
-        charter.Body(body, threshold, tuple(charter.Member(name, signer(name).public) for name in members))
+        charter.Body(
+            body, threshold, tuple(charter.Member(name, signer(name).public) for name in members)
+        )
         for body, threshold, members in BODIES
     )
     witnesses = tuple(
-        charter.Witness(name, signer(name).public, vkeys(f"{name.lower()}.example", vkey.WITNESS_ED25519), "")
+        charter.Witness(
+            name, signer(name).public, vkeys(f"{name.lower()}.example", vkey.WITNESS_ED25519), ""
+        )
         for name in WITNESSES
     )
     return charter.Charter(
@@ -82,21 +106,36 @@ def make_charter() -> charter.Charter:
             issuer("Second Judge", "High Court", "approver", "requester"),
         ),
         authorisation="double-lock",
-        grounds=(charter.Ground("fraud", False, "fraud act, section 2"), charter.Ground("threat", True, REASON)),
+        grounds=(
+            charter.Ground("fraud", False, "fraud act, section 2"),
+            charter.Ground("threat", True, REASON),
+        ),
         caps=charter.Caps(100, 3, 30),
         urgent=charter.Urgent(6 * HOUR, 48 * HOUR, "court days"),
         calendars=(Calendar("court days", 60, (5, 6), ("2027-01-18",)),),
         notices=charter.Notices(90 * DAY, 90 * DAY, 2, HOUR, 4, None),
         retention=180 * DAY,
         period_length=HOUR,
-        disclosure=(charter.Disclosure("units", "yearly"), charter.Disclosure("ground", "after notice")),
+        disclosure=(
+            charter.Disclosure("units", "yearly"),
+            charter.Disclosure("ground", "after notice"),
+        ),
         log=charter.Log(f"{DOMAIN}/log", vkeys(f"{DOMAIN}/log", vkey.LOG_ED25519)),
         ledger=charter.Ledger(
-            f"{DOMAIN}/ledger", vkeys(f"{DOMAIN}/ledger", vkey.LOG_ED25519), 60, 4, 16_384, HOUR, 24 * HOUR
+            f"{DOMAIN}/ledger",
+            vkeys(f"{DOMAIN}/ledger", vkey.LOG_ED25519),
+            60,
+            4,
+            16_384,
+            HOUR,
+            24 * HOUR,
         ),
         activation_delay=DAY,
         openers=(charter.Opener("Opener", signer("Opener").public, sealing("Opener").public),),
-        readers=tuple(charter.Reader(name, sealing("reader " + name).public) for name in ("Amaro", "University")),
+        readers=tuple(
+            charter.Reader(name, sealing("reader " + name).public)
+            for name in ("Amaro", "University")
+        ),
         valid_from=T0 - 365 * DAY,
         valid_until=T0 + 365 * DAY,
     )
@@ -117,12 +156,17 @@ def verified(record=CHARTER, previous=None, names=QUORUM) -> charter.VerifiedCha
     return charter.ReceivedCharter.decode(statement(record, *names)).check(previous)
 
 
-def make_keyset(judge: charter.VerifiedCharter, absent=(), quarter=QUARTER, previous=None, **changes) -> keyset.Keyset:
+def make_keyset(
+    judge: charter.VerifiedCharter, absent=(), quarter=QUARTER, previous=None, **changes
+) -> keyset.Keyset:
     held = tuple(
         None
         if name in absent
         else statement(
-            keyset.HolderKey(DOMAIN, judge.digest, quarter, position, sealing(f"{name} {quarter}").public), name
+            keyset.HolderKey(
+                DOMAIN, judge.digest, quarter, position, sealing(f"{name} {quarter}").public
+            ),
+            name,
         )
         for position, name in enumerate(ALL_HOLDERS)
     )
@@ -151,7 +195,9 @@ def rulebook(judge: charter.VerifiedCharter, *revocations) -> Rulebook:
 
 # An account, a conversation, a window
 
-ALICE_FIRST = account.Account(DOMAIN, public("Alice"), sealing("Alice").public, seed("nonce")[:16], T0 - DAY)
+ALICE_FIRST = account.Account(
+    DOMAIN, public("Alice"), sealing("Alice").public, seed("nonce")[:16], T0 - DAY
+)
 ALICE, BOB, EVE = ALICE_FIRST.digest(), seed("Bob"), seed("Eve")
 CONVERSATION = seed("conversation", 16)
 ROSTER = window.Roster.of([(ALICE, public("Alice's phone")), (BOB, public("Bob's phone"))])
@@ -159,7 +205,9 @@ WINDOW_KEY = seed("K")
 
 
 def make_label(charter_digest: bytes, keyset_digest: bytes = bytes(32), **changes) -> window.Label:
-    """Alice's window in the hour from T0, its commitment computed from `WINDOW_KEY` unless given."""
+    """Alice's window in the hour from T0, its commitment computed from `WINDOW_KEY` unless
+    given.
+    """
     label = window.Label(
         domain=DOMAIN,
         charter_digest=charter_digest,
@@ -184,7 +232,9 @@ def make_label(charter_digest: bytes, keyset_digest: bytes = bytes(32), **change
 def logged(label: window.Label) -> LoggedWindow:
     """As if its inclusion had been proved."""
     leaf = PeriodWindow(label.window_id, seed("seal digest"), 2, seed("frames root"))
-    return LoggedWindow(leaf, PeriodRoot(label.domain, label.opens, label.closes, None, 1, 2, seed("root")))
+    return LoggedWindow(
+        leaf, PeriodRoot(label.domain, label.opens, label.closes, None, 1, 2, seed("root"))
+    )
 
 
 PERIOD = PeriodRecord(DOMAIN, T0, T0 + HOUR, 1, seed("root"), None)
@@ -213,7 +263,9 @@ def make_warrant(charter_digest: bytes, **changes) -> warrant.Warrant:
     return msgspec.structs.replace(record, **changes)
 
 
-def make_release(record: warrant.Warrant, listing: bytes | None, name: str, **changes) -> release.Release:
+def make_release(
+    record: warrant.Warrant, listing: bytes | None, name: str, **changes
+) -> release.Release:
     position = ALL_HOLDERS.index(name)
     made = release.Release(
         domain=DOMAIN,
@@ -227,7 +279,9 @@ def make_release(record: warrant.Warrant, listing: bytes | None, name: str, **ch
     return msgspec.structs.replace(made, **changes)
 
 
-def make_report(record: warrant.Warrant, listing: release.Listing, **changes) -> report.OpeningReport:
+def make_report(
+    record: warrant.Warrant, listing: release.Listing, **changes
+) -> report.OpeningReport:
     made = report.OpeningReport(
         domain=DOMAIN,
         charter_digest=record.charter_digest,

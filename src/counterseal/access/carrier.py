@@ -1,7 +1,9 @@
-"""Bundles for a machine without a network: every answer of the service that a custodian's check will ask for, as files in a folder.
+"""Bundles for a machine without a network: every answer of the service that a custodian's check
+will ask for, as files in a folder.
 
-An issuer or the opener gathers them, for they may read the whole material of their warrant. Nothing in a bundle is believed: on
-the other machine the same code asks the folder what it would have asked the service, and checks the same signatures and proofs.
+An issuer or the opener gathers them, for they may read the whole material of their warrant. Nothing
+in a bundle is believed: on the other machine the same code asks the folder what it would have asked
+the service, and checks the same signatures and proofs.
 """
 
 from __future__ import annotations
@@ -33,19 +35,26 @@ _FILES = ("log.checkpoint", "ledger.checkpoint", "ledger/reader")
 
 def seen(home: Home) -> bytes:
     """How far a home has read log and ledger, for `fetch` on another machine."""
-    there = [(name, (home.path / name).read_bytes()) for name in _FILES if (home.path / name).exists()]
+    there = [
+        (name, (home.path / name).read_bytes()) for name in _FILES if (home.path / name).exists()
+    ]
     return cbor.encode((cbor.tag("seen"), there))
 
 
-def fetch(home: Home, source: Source, out: Path, positions: Sequence[int], start: bytes | None = None) -> int:
-    """Fills the folder `out` for the holders at `positions`; gives the number of listings. `start` is what `seen` gave."""
+def fetch(
+    home: Home, source: Source, out: Path, positions: Sequence[int], start: bytes | None = None
+) -> int:
+    """Fills the folder `out` for the holders at `positions`; gives the number of listings. `start`
+    is what `seen` gave.
+    """
     with tempfile.TemporaryDirectory() as folder:
         twin = _twin(home, Path(folder), start)
         recording = Recording(source, out)
         rules = Rules(twin)
         rules.sync(recording)
         fresh_rule = rules.in_force().charter.ledger.fresh_offline
-        # What was read before `start` is not in the bundle, so the warrants come from this home's own copy.
+        # What was read before `start` is not in the bundle, so the warrants come from this home's
+        # own copy.
         LedgerCopy(rules, real_clock).sync(recording, fresh_rule)
         own = Rules(home)
         own.sync(source)
@@ -61,7 +70,8 @@ def fetch(home: Home, source: Source, out: Path, positions: Sequence[int], start
 def _listings(source: Recording, rules: Rules, access: Access, positions: Sequence[int]) -> int:
     for _, listing in access.listings:
         rows = _material(source.source, access.digest, listing.number)
-        for root in dict.fromkeys(row[5] for row in rows):  # in the order in which the other machine will ask
+        # in the order in which the other machine will ask
+        for root in dict.fromkeys(row[5] for row in rows):
             rules.log.prove(source, entry_hash(root))
         for position in positions:
             page = cbor.encode((listing.encode(), [_holder_row(row, position) for row in rows]))
@@ -74,7 +84,9 @@ def _material(source: Source, warrant: bytes, number: int) -> list[tuple[Any, ..
     rows: list[tuple[Any, ...]] = []
     while True:
         page = get_array(
-            source, f"/v1/warrants/{warrant.hex()}/listings/{number}/material?after={len(rows)}&limit=100", signed=True
+            source,
+            f"/v1/warrants/{warrant.hex()}/listings/{number}/material?after={len(rows)}&limit=100",
+            signed=True,
         )
         rows += page
         if len(page) < 100:
@@ -88,12 +100,24 @@ def _holder_row(row: tuple[Any, ...], position: int) -> tuple[Any, ...]:
             if position >= len(seal.sealed):
                 raise NotFound(f"There is no holder at position {position}.")
             sealed = seal.sealed[position]
-            return (label, roster, None if sealed is None else sealed.plain(), seal.seal_digest, proof, root, index)
-    raise Refused("E6", "A row of a listing's material is not of the form that docs/reference/api.md states.")
+            return (
+                label,
+                roster,
+                None if sealed is None else sealed.plain(),
+                seal.seal_digest,
+                proof,
+                root,
+                index,
+            )
+    raise Refused(
+        "E6", "A row of a listing's material is not of the form that docs/reference/api.md states."
+    )
 
 
 def _twin(home: Home, folder: Path, start: bytes | None) -> Home:
-    """A stand-in for the other machine: the same charter pinned, and what it has read so far, but this home's keys."""
+    """A stand-in for the other machine: the same charter pinned, and what it has read so far, but
+    this home's keys.
+    """
     twin = Home(folder, home.card, home.keys, None)
     pinned = home.pinned()
     if pinned is None:
@@ -106,7 +130,9 @@ def _twin(home: Home, folder: Path, start: bytes | None) -> Home:
                     case (str(name), bytes(data)) if name in _FILES:
                         store.write(folder / name, data)
                     case _:
-                        raise Refused("E6", "The file of `custodian seen` holds something else as well.")
+                        raise Refused(
+                            "E6", "The file of `custodian seen` holds something else as well."
+                        )
         case None:
             pass
         case _:

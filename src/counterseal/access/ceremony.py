@@ -1,6 +1,8 @@
-"""Charters and keysets from draft to log: gather cards, draft, sign in turn, publish. Each step is a function of files and homes.
+"""Charters and keysets from draft to log: gather cards, draft, sign in turn, publish. Each step is
+a function of files and homes.
 
-Who signs a charter is shown it in words first (`words.charter`); signing version 1 pins it in the signer's home.
+Who signs a charter is shown it in words first (`words.charter`); signing version 1 pins it in the
+signer's home.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ YEAR = 366 * 86_400
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What a service says of itself before there is a charter: its domain, and the two logs' origins and verifier keys."""
+    """What a service says of itself before there is a charter: its domain, and the two logs'
+    origins and verifier keys.
+    """
 
     domain: str
     log: Log
@@ -59,19 +63,35 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def identity(source: Source) -> Identity:
-    """The service's identity. Nothing vouches for it but the address it was asked at: the signers compare it."""
+    """The service's identity. Nothing vouches for it but the address it was asked at: the signers
+    compare it.
+    """
     match get_array(source, "/v1/identity"):
-        case (str(domain), str(log), (str(log_a), str(log_b)), str(ledger), (str(ledger_a), str(ledger_b))):
-            return Identity(domain, Log(log, VkeyPair(log_a, log_b)), ledger, VkeyPair(ledger_a, ledger_b))
+        case (
+            str(domain),
+            str(log),
+            (str(log_a), str(log_b)),
+            str(ledger),
+            (str(ledger_a), str(ledger_b)),
+        ):
+            return Identity(
+                domain, Log(log, VkeyPair(log_a, log_b)), ledger, VkeyPair(ledger_a, ledger_b)
+            )
     raise Refused("E6", "The answer of /v1/identity is not [domain, origin, keys, origin, keys].")
 
 
 def gather(places: Iterable[Path]) -> list[Card]:
-    """The cards in files (`*.card` inside a directory), in homes, and in directories of either. Raises `BadInput` or `Refused`."""
+    """The cards in files (`*.card` inside a directory), in homes, and in directories of either.
+    Raises `BadInput` or `Refused`.
+    """
     cards: dict[bytes, Card] = {}
     for place in places:
         if place.is_dir() and not (place / "card").exists():
-            found = sorted(inner for inner in place.iterdir() if inner.suffix == ".card" or (inner / "card").exists())
+            found = sorted(
+                inner
+                for inner in place.iterdir()
+                if inner.suffix == ".card" or (inner / "card").exists()
+            )
         else:
             found = [place]
         for file in found:
@@ -83,9 +103,11 @@ def gather(places: Iterable[Path]) -> list[Card]:
 
 
 def published(source: Source) -> VerifiedCharter | None:
-    """The newest charter that a service shows, its chain verified (C1 to C19) and its first one taken as shown; None before that.
+    """The newest charter that a service shows, its chain verified (C1 to C19) and its first one
+    taken as shown; None before that.
 
-    For whoever drafts and publishes: a holder or an app compares the first one with its pin instead (`rules.Rules`).
+    For whoever drafts and publishes: a holder or an app compares the first one with its pin instead
+    (`rules.Rules`).
     """
     newest: VerifiedCharter | None = None
     for row in get_array(source, "/v1/charters"):
@@ -104,8 +126,13 @@ def draft(
     now: int | None = None,
     previous: VerifiedCharter | None = None,
 ) -> Charter:
-    """The charter that file, cards and service make together, checked (C1 to C16): the first, or the successor of `previous`."""
-    of = {kind: [card for card in cards if card.kind == kind] for kind in ("custodian", "witness", "issuer", "opener")}
+    """The charter that file, cards and service make together, checked (C1 to C16): the first, or
+    the successor of `previous`.
+    """
+    of = {
+        kind: [card for card in cards if card.kind == kind]
+        for kind in ("custodian", "witness", "issuer", "opener")
+    }
     start = int(time.time()) // 86_400 * 86_400 if now is None else now
     valid_from = start if file.valid_from is None else file.valid_from
     charter = Charter(
@@ -118,9 +145,18 @@ def draft(
         issuers=tuple(_issuer(issuer, of["issuer"]) for issuer in file.issuer),
         authorisation="double-lock",
         grounds=tuple(Ground(ground.name, ground.urgent, ground.words) for ground in file.ground),
-        caps=Caps(file.caps.units_30_days, file.caps.accounts_per_warrant, file.caps.days_per_warrant),
-        urgent=Urgent(seconds(file.urgent.max_period), seconds(file.urgent.ratify_within), file.urgent.calendar),
-        calendars=tuple(Calendar(c.name, c.utc_offset_minutes, c.weekdays_off, c.dates_off) for c in file.calendar),
+        caps=Caps(
+            file.caps.units_30_days, file.caps.accounts_per_warrant, file.caps.days_per_warrant
+        ),
+        urgent=Urgent(
+            seconds(file.urgent.max_period),
+            seconds(file.urgent.ratify_within),
+            file.urgent.calendar,
+        ),
+        calendars=tuple(
+            Calendar(c.name, c.utc_offset_minutes, c.weekdays_off, c.dates_off)
+            for c in file.calendar
+        ),
         notices=_notices(file),
         retention=seconds(file.retention),
         period_length=seconds(file.period),
@@ -143,7 +179,9 @@ def _custodians(file: CharterFile, cards: Sequence[Card]) -> Custodians:
     listed = file.custodians.body or tuple(charter_file.Body(name) for name in members)
     bodies: list[Body] = []
     for body in listed:
-        there = {card.name: Member(card.name, card.institution) for card in members.get(body.name, [])}
+        there = {
+            card.name: Member(card.name, card.institution) for card in members.get(body.name, [])
+        }
         wanted = there if body.members is None else body.members
         missing = [name for name in wanted if name not in there]
         if missing or not there:
@@ -151,7 +189,13 @@ def _custodians(file: CharterFile, cards: Sequence[Card]) -> Custodians:
                 f"There is no card of {', '.join(missing) or 'any member'} of the custodian body {body.name!r}."
             )
         chosen = tuple(there[name] for name in wanted)
-        bodies.append(Body(body.name, len(chosen) // 2 + 1 if body.threshold is None else body.threshold, chosen))
+        bodies.append(
+            Body(
+                body.name,
+                len(chosen) // 2 + 1 if body.threshold is None else body.threshold,
+                chosen,
+            )
+        )
     needed = len(bodies) // 2 + 1 if file.custodians.needed is None else file.custodians.needed
     return Custodians(needed, tuple(bodies))
 
@@ -164,7 +208,9 @@ def _witnesses(file: CharterFile, cards: Sequence[Card]) -> Witnesses:
     members = []
     for card in (there[name] for name in order):
         ed25519, mldsa44 = card.cosigner or ("", "")  # Card.check admits no witness without
-        members.append(Witness(card.name, card.institution, VkeyPair(ed25519, mldsa44), card.url or ""))
+        members.append(
+            Witness(card.name, card.institution, VkeyPair(ed25519, mldsa44), card.url or "")
+        )
     count = len(members)
     w = count // 2 + 1 if file.witnesses.shares is None else file.witnesses.shares
     c = -(-(count + w) // 2) if file.witnesses.cosignatures is None else file.witnesses.cosignatures
@@ -194,7 +240,14 @@ def _notices(file: CharterFile) -> Notices:
 def _ledger(file: CharterFile, service: Identity) -> Ledger:
     rule = file.ledger
     times = (seconds(rule.fresh_online), seconds(rule.fresh_offline))
-    return Ledger(service.ledger_origin, service.ledger_vkeys, seconds(rule.tick), rule.leaves, rule.batch, *times)
+    return Ledger(
+        service.ledger_origin,
+        service.ledger_vkeys,
+        seconds(rule.tick),
+        rule.leaves,
+        rule.batch,
+        *times,
+    )
 
 
 def _readers(cards: Sequence[Card]) -> tuple[Reader, ...]:
@@ -207,29 +260,41 @@ def _readers(cards: Sequence[Card]) -> tuple[Reader, ...]:
 
 
 def charter_in(data: bytes) -> tuple[Charter, bytes]:
-    """The charter in a file, signed or not, right in form and fitting, and its digest. Raises `Refused` C1 to C16."""
+    """The charter in a file, signed or not, right in form and fitting, and its digest. Raises
+    `Refused` C1 to C16.
+    """
     payload = signing.payload_of(data, Charter.limit)
     return Charter.decode(payload).check(), hashlib.sha256(payload).digest()
 
 
 def sign_charter(home: Home, data: bytes, service_url: str | None = None) -> bytes:
-    """The file with this home's signatures. Version 1 is pinned: from now on this home trusts it and its successors alone.
+    """The file with this home's signatures. Version 1 is pinned: from now on this home trusts it
+    and its successors alone.
 
-    A successor is signed by the holders of the charter before it (C18). Raises `BadInput` for a home that is none of those,
-    `Conflict` for a home that pinned another, `NotFound` for one that has not read the charter before.
+    A successor is signed by the holders of the charter before it (C18). Raises `BadInput` for a
+    home that is none of those, `Conflict` for a home that pinned another, `NotFound` for one that
+    has not read the charter before.
     """
     charter, _ = charter_in(data)
-    judge = charter if charter.previous is None else charter_in(home.charter_statement(charter.previous))[0]
+    judge = (
+        charter
+        if charter.previous is None
+        else charter_in(home.charter_statement(charter.previous))[0]
+    )
     if home.signer.kid not in {holder.key.kid for holder in judge.holders}:
         which = "this charter" if charter.previous is None else "the charter before this one"
-        raise BadInput(f"{home.card.name} is no holder of {which}, so its signature would count for nothing.")
+        raise BadInput(
+            f"{home.card.name} is no holder of {which}, so its signature would count for nothing."
+        )
     signed = signing.add(data, home.signer, Charter.limit)
     accept_charter(home, signed, service_url)
     return signed
 
 
 def accept_charter(home: Home, data: bytes, service_url: str | None = None) -> bytes:
-    """Pins version 1 without signing it, for a home whose signature is not needed. Gives the digest."""
+    """Pins version 1 without signing it, for a home whose signature is not needed. Gives the
+    digest.
+    """
     charter, digest = charter_in(data)
     if charter.version == 1:
         home.pin(digest)
@@ -239,18 +304,26 @@ def accept_charter(home: Home, data: bytes, service_url: str | None = None) -> b
     return digest
 
 
-def publish_charter(service: Service, data: bytes, previous: VerifiedCharter | None = None) -> tuple[bytes, int]:
-    """Publishes a fully signed charter: (digest, index in the log). Raises `Refused` C1 to C19 before anything is sent."""
+def publish_charter(
+    service: Service, data: bytes, previous: VerifiedCharter | None = None
+) -> tuple[bytes, int]:
+    """Publishes a fully signed charter: (digest, index in the log). Raises `Refused` C1 to C19
+    before anything is sent.
+    """
     verified = ReceivedCharter.decode(data).check(previous)
     match service.post("/v1/charters", (data,)):
         case (bytes(digest), int(index)) if digest == verified.digest:
             _wait_for_log(service, data)
             return digest, index
-    raise Refused("C19", "The service answered with another charter's digest than the one that was sent.")
+    raise Refused(
+        "C19", "The service answered with another charter's digest than the one that was sent."
+    )
 
 
 def _wait_for_log(service: Service, statement: bytes, patience: float = 60.0) -> None:
-    """Returns when a cosigned checkpoint covers the statement. Raises `NotFound` if that takes too long: the witnesses are down."""
+    """Returns when a cosigned checkpoint covers the statement. Raises `NotFound` if that takes too
+    long: the witnesses are down.
+    """
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -263,16 +336,20 @@ def _wait_for_log(service: Service, statement: bytes, patience: float = 60.0) ->
 
 
 def assemble_keyset(service: Service, rules: Rules, quarter: int, patience: float = 30.0) -> bytes:
-    """The quarter's draft, signed by each witness that admits it. Waits up to `patience` seconds for c of them.
+    """The quarter's draft, signed by each witness that admits it. Waits up to `patience` seconds
+    for c of them.
 
-    Asking a witness also makes it draw and deliver its own key, so the draft is read again until it has settled.
+    Asking a witness also makes it draw and deliver its own key, so the draft is read again until it
+    has settled.
     """
     charter = rules.latest
     deadline = time.monotonic() + patience
     reasons: dict[str, str] = {}
     while True:
         signed = [
-            data for witness in charter.charter.witnesses.members if (data := _ask(witness, charter, quarter, reasons))
+            data
+            for witness in charter.charter.witnesses.members
+            if (data := _ask(witness, charter, quarter, reasons))
         ]
         groups: dict[bytes, list[bytes]] = defaultdict(list)
         for data in signed:
@@ -282,14 +359,20 @@ def assemble_keyset(service: Service, rules: Rules, quarter: int, patience: floa
             return signing.merge(best, Keyset.limit)
         if time.monotonic() > deadline:
             said = "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items()))
-            raise Unavailable(f"{len(best)} of {charter.charter.witnesses.c} witnesses signed the keyset. {said}")
+            raise Unavailable(
+                f"{len(best)} of {charter.charter.witnesses.c} witnesses signed the keyset. {said}"
+            )
         time.sleep(0.2)
 
 
-def _ask(witness: Witness, charter: VerifiedCharter, quarter: int, reasons: dict[str, str]) -> bytes | None:
+def _ask(
+    witness: Witness, charter: VerifiedCharter, quarter: int, reasons: dict[str, str]
+) -> bytes | None:
     reasons.pop(witness.name, None)
     try:
-        match get_array(Service(witness.url, timeout=20.0), f"/keysets/{charter.digest.hex()}/{quarter}"):
+        match get_array(
+            Service(witness.url, timeout=20.0), f"/keysets/{charter.digest.hex()}/{quarter}"
+        ):
             case (bytes(statement),):
                 return statement
     except CountersealError as error:
@@ -298,13 +381,17 @@ def _ask(witness: Witness, charter: VerifiedCharter, quarter: int, reasons: dict
 
 
 def sign_keyset(home: Home, rules: Rules, data: bytes, quarter: int) -> bytes:
-    """The keyset's file with this home's signatures, after the checks that everybody makes. Raises `Refused` K1 to K8."""
+    """The keyset's file with this home's signatures, after the checks that everybody makes. Raises
+    `Refused` K1 to K8.
+    """
     keysets.check_draft(home, rules, signing.payload_of(data, Keyset.limit), quarter)
     return signing.add(data, home.signer, Keyset.limit)
 
 
 def publish_keyset(service: Service, rules: Rules, data: bytes) -> tuple[bytes, int]:
-    """Publishes a fully signed keyset: (digest, index in the log). Raises `Refused` K1 to K8 before anything is sent."""
+    """Publishes a fully signed keyset: (digest, index in the log). Raises `Refused` K1 to K8 before
+    anything is sent.
+    """
     received = ReceivedKeyset.decode(data)
     previous = next(reversed(rules.keysets.values()), None)
     verified = received.check(rules.charter(received.keyset.charter_digest), previous)
@@ -312,4 +399,6 @@ def publish_keyset(service: Service, rules: Rules, data: bytes) -> tuple[bytes, 
         case (bytes(digest), int(index)) if digest == verified.digest:
             _wait_for_log(service, data)
             return digest, index
-    raise Refused("K1", "The service answered with another keyset's digest than the one that was sent.")
+    raise Refused(
+        "K1", "The service answered with another keyset's digest than the one that was sent."
+    )

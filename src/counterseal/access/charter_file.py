@@ -1,7 +1,8 @@
-"""`charter.toml`: the rules of access as people write them. Typed; a wrong key is an error that names the nearest right one.
+"""`charter.toml`: the rules of access as people write them. Typed; a wrong key is an error that
+names the nearest right one.
 
-A length of time is seconds, or a number and a unit: "90 d", "8 h", "30 min", "1 s". What is left out has a default that works, and
-`charter show` says every value in words before anybody signs.
+A length of time is seconds, or a number and a unit: "90 d", "8 h", "30 min", "1 s". What is left
+out has a default that works, and `charter show` says every value in words before anybody signs.
 """
 
 from __future__ import annotations
@@ -31,14 +32,18 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Custodians(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The custodian bodies; by default every body that has a card, in order of name, and a majority of them."""
+    """The custodian bodies; by default every body that has a card, in order of name, and a majority
+    of them.
+    """
 
     needed: int | None = None
     body: tuple[Body, ...] = ()
 
 
 class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`shares`: witnesses whose shares are needed (w). `cosignatures`: the least `c` with `2c >= W + w` unless given."""
+    """`shares`: witnesses whose shares are needed (w). `cosignatures`: the least `c` with `2c >= W
+    + w` unless given.
+    """
 
     shares: int | None = None
     cosignatures: int | None = None
@@ -69,7 +74,9 @@ class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Urgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long a period a requester alone may ask for, and by when an approver must ratify it, by which calendar."""
+    """How long a period a requester alone may ask for, and by when an approver must ratify it, by
+    which calendar.
+    """
 
     max_period: Length = "1 d"
     ratify_within: Length = "2 d"
@@ -86,7 +93,9 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Notices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When the people concerned are told. `substitute` is the account id, in hex, that is told for one that is gone."""
+    """When the people concerned are told. `substitute` is the account id, in hex, that is told for
+    one that is gone.
+    """
 
     delay: Length = "90 d"
     extension: Length = "90 d"
@@ -104,7 +113,9 @@ class Disclosure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The ledger's beat: seconds a tick, leaves and bytes of openings a tick, and how fresh a holder's checkpoint has to be."""
+    """The ledger's beat: seconds a tick, leaves and bytes of openings a tick, and how fresh a
+    holder's checkpoint has to be.
+    """
 
     tick: Length = "1 min"
     leaves: int = 4
@@ -114,7 +125,9 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CharterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file. `valid_from` and `valid_until` are dates or Unix seconds; a year from today unless given."""
+    """The whole file. `valid_from` and `valid_until` are dates or Unix seconds; a year from today
+    unless given.
+    """
 
     domain: str | None = None
     demonstration: bool = False
@@ -136,7 +149,9 @@ class CharterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read(path: Path) -> CharterFile:
-    """The file at `path`. Raises `BadInput` with what is wrong, where, and the nearest right name of a wrong key."""
+    """The file at `path`. Raises `BadInput` with what is wrong, where, and the nearest right name
+    of a wrong key.
+    """
     try:
         value = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -159,18 +174,24 @@ def seconds(length: Length) -> int:
         return length
     match = _LENGTH.fullmatch(length)
     if match is None:
-        raise BadInput(f'{length!r} is no length of time; write seconds, or for instance "90 d", "8 h", "30 min".')
+        raise BadInput(
+            f'{length!r} is no length of time; write seconds, or for instance "90 d", "8 h", "30 min".'
+        )
     return int(match[1]) * _UNITS[match[2]]
 
 
 def _check_names(value: Any, kind: Any, where: str, path: str) -> None:
-    """Walks tables and lists of tables beside their types, to name a wrong key before any other fault."""
+    """Walks tables and lists of tables beside their types, to name a wrong key before any other
+    fault.
+    """
     if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
         for key, inner in value.items():
             if key not in fields:
                 near = difflib.get_close_matches(key, fields, 1, 0.0)[0]
-                raise BadInput(f"{where} has no key {path + key!r}; the nearest is {path + near!r}.")
+                raise BadInput(
+                    f"{where} has no key {path + key!r}; the nearest is {path + near!r}."
+                )
             _check_names(inner, fields[key], where, f"{path}{key}.")
     elif isinstance(value, list):
         inner_kind = next(iter(get_args(kind)), None)

@@ -1,7 +1,9 @@
-"""The custodian's member: a person who reads, in words, what a warrant is about to open, and then says yes or says nothing.
+"""The custodian's member: a person who reads, in words, what a warrant is about to open, and then
+says yes or says nothing.
 
-Everything that is shown has passed every check of `holder`; what has not is not shown as something that could be released. On a
-machine with a network: `review`, `release`. On one without: `fetch` elsewhere, `review` and `release_offline` here, `submit` elsewhere.
+Everything that is shown has passed every check of `holder`; what has not is not shown as something
+that could be released. On a machine with a network: `review`, `release`. On one without: `fetch`
+elsewhere, `review` and `release_offline` here, `submit` elsewhere.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ OUTBOX_MAX = 256 << 20
 
 
 class Reviewed(msgspec.Struct, frozen=True):
-    """A warrant that runs, in words, and the listings that passed every check. `refused` says what did not, and by which rule."""
+    """A warrant that runs, in words, and the listings that passed every check. `refused` says what
+    did not, and by which rule.
+    """
 
     case: Case
     listings: tuple[holder.VerifiedListing, ...]
@@ -34,7 +38,9 @@ class Reviewed(msgspec.Struct, frozen=True):
 
 
 class Released(msgspec.Struct, frozen=True):
-    """What was done for a warrant: listings released, listings handed over, and whether a standing release is in force."""
+    """What was done for a warrant: listings released, listings handed over, and whether a standing
+    release is in force.
+    """
 
     warrant: bytes
     released: int
@@ -48,7 +54,9 @@ def create(path: Path, body: str, member: str, passphrase: bytes | None = None) 
 
 
 def review(desk: Desk) -> list[Reviewed]:
-    """Every warrant that runs and waits for this member, checked and in words. Raises rather than show an incomplete ledger."""
+    """Every warrant that runs and waits for this member, checked and in words. Raises rather than
+    show an incomplete ledger.
+    """
     fresh = desk.sync()
     return [
         review_case(desk, fresh, case)
@@ -67,7 +75,11 @@ def review_case(desk: Desk, fresh: Fresh, case: Case) -> Reviewed:
         except Refused as error:
             number = case.warrant.access.listing(digest).number
             refused.append(f"Listing {number} is refused by rule {error.rule}: {error.message}")
-    lines = words.warrant(case.warrant, fresh.state, fresh.time) + [words.listing(one) for one in listings] + refused
+    lines = (
+        words.warrant(case.warrant, fresh.state, fresh.time)
+        + [words.listing(one) for one in listings]
+        + refused
+    )
     if not case.to_release:
         lines.append(_nothing_listed(case))
     return Reviewed(case, tuple(listings), tuple(refused), tuple(lines))
@@ -81,11 +93,15 @@ def _nothing_listed(case: Case) -> str:
     return "The service has listed no window of this warrant yet; a standing release would cover what it lists later."
 
 
-def release(desk: Desk, service: Service, digest: bytes, *, standing: bool = False, patience: float = 60.0) -> Released:
-    """Releases every listing of the warrant, or gives a standing release, and hands the shares over once the ledger has that.
+def release(
+    desk: Desk, service: Service, digest: bytes, *, standing: bool = False, patience: float = 60.0
+) -> Released:
+    """Releases every listing of the warrant, or gives a standing release, and hands the shares over
+    once the ledger has that.
 
-    Raises `Refused` with the rule if one of the listings fails a check: then nothing at all is released. `Unavailable` if the
-    ledger does not take the release within `patience` seconds; the same call later goes on.
+    Raises `Refused` with the rule if one of the listings fails a check: then nothing at all is
+    released. `Unavailable` if the ledger does not take the release within `patience` seconds; the
+    same call later goes on.
     """
     fresh = desk.sync()
     case = desk.case(fresh, digest)
@@ -97,7 +113,9 @@ def release(desk: Desk, service: Service, digest: bytes, *, standing: bool = Fal
 
 
 def make_releases(desk: Desk, fresh: Fresh, case: Case, standing: bool) -> list[bytes]:
-    """The release statements to sign now; checks of every listing come first, so that it is all or nothing."""
+    """The release statements to sign now; checks of every listing come first, so that it is all or
+    nothing.
+    """
     verified = [desk.verify(fresh, case, digest) for digest in case.to_release]
     if standing and not case.standing:
         return [desk.release(case, None)]
@@ -108,14 +126,19 @@ def make_releases(desk: Desk, fresh: Fresh, case: Case, standing: bool) -> list[
     return [desk.release(case, listing) for listing in verified]
 
 
-def _wait(desk: Desk, case: Case, listings: Sequence[bytes], standing: bool, patience: float) -> tuple[Fresh, Case]:
+def _wait(
+    desk: Desk, case: Case, listings: Sequence[bytes], standing: bool, patience: float
+) -> tuple[Fresh, Case]:
     """Follows the ledger until it has this holder's releases."""
     deadline = time.monotonic() + patience
     while True:
         fresh = desk.sync()
         now = desk.case(fresh, case.warrant.digest)
         wanted = [None] if standing else list(listings)
-        if all(in_ledger(now.warrant.access, case.position, digest) or now.standing for digest in wanted):
+        if all(
+            in_ledger(now.warrant.access, case.position, digest) or now.standing
+            for digest in wanted
+        ):
             return fresh, now
         if time.monotonic() > deadline:
             raise Unavailable(
@@ -125,14 +148,20 @@ def _wait(desk: Desk, case: Case, listings: Sequence[bytes], standing: bool, pat
 
 
 def follow(desk: Desk, service: Service) -> list[Released]:
-    """Hands over what releases in the ledger cover and the opener does not have yet: a standing release's later listings."""
+    """Hands over what releases in the ledger cover and the opener does not have yet: a standing
+    release's later listings.
+    """
     fresh = desk.sync()
     waiting = [case for case in desk.cases(fresh) if case.to_hand_over]
-    return [Released(case.warrant.digest, 0, desk.hand_over(service, fresh, case), case.standing) for case in waiting]
+    return [
+        Released(case.warrant.digest, 0, desk.hand_over(service, fresh, case), case.standing)
+        for case in waiting
+    ]
 
 
 def release_offline(desk: Desk, digest: bytes, *, standing: bool = False) -> bytes:
-    """Releases and shares as one file, to be carried to a machine with a network. The shares are sealed to the opener's key.
+    """Releases and shares as one file, to be carried to a machine with a network. The shares are
+    sealed to the opener's key.
 
     Raises `Refused` with the rule if a listing fails a check.
     """
@@ -148,7 +177,9 @@ def release_offline(desk: Desk, digest: bytes, *, standing: bool = False) -> byt
 
 
 def submit(service: Service, outbox: bytes, patience: float = 60.0) -> int:
-    """Sends what `release_offline` made: releases first, shares once the ledger has those. Gives the number of things sent."""
+    """Sends what `release_offline` made: releases first, shares once the ledger has those. Gives
+    the number of things sent.
+    """
     match cbor.decode(outbox, OUTBOX_MAX):
         case ("counterseal/v1/outbox", tuple(posts)):
             for post in posts:
@@ -161,7 +192,9 @@ def _send(service: Service, post: object, deadline: float) -> None:
     match post:
         case ("/v1/ledger", bytes(statement)):
             post_statement(service, statement)
-        case (str(path), bytes(sealed)) if path.startswith("/v1/warrants/") and path.endswith("/shares"):
+        case (str(path), bytes(sealed)) if path.startswith("/v1/warrants/") and path.endswith(
+            "/shares"
+        ):
             _send_shares(service, bytes.fromhex(path.split("/")[3]), sealed, deadline)
         case _:
             raise Refused("E6", "The outbox holds something that is neither a release nor shares.")

@@ -1,14 +1,17 @@
-"""What every holder checks before it gives a share, custodian and witness alike. No I/O: all that it judges is handed in.
+"""What every holder checks before it gives a share, custodian and witness alike. No I/O: all that
+it judges is handed in.
 
-In order, none skippable; the rules are those of docs/protocol.md, the decisions those of `protocol.decision`:
+In order, none skippable; the rules are those of docs/protocol.md, the decisions those of
+`protocol.decision`:
 
 1. the ledger is whole up to a fresh, cosigned checkpoint (G1 to G11; `ledger.LedgerCopy` gives a `Fresh` or raises);
-2. the warrant runs: signed by a requester and an approver of another body, not expired, cancelled, replaced, lapsed or revoked,
+2. the warrant runs: signed by a requester and an approver of another body, not expired, cancelled,
+replaced, lapsed or revoked,
    within the caps (W1 to W15);
-3. the listing is the ledger's, and the windows given are the listing's, all of them (R7, R10);
-4. each window is in scope: charter, account, span, conversation, closed, and in a logged period root (R1 to R6, L1 to L3);
-5. the units of all listings so far stay within the warrant's (R8);
-6. it is this holder's turn, and the shares go to the warrant's opener (R9, R10, R12, N1).
+3. the listing is the ledger's, and the windows given are the listing's, all of them (R7, R10); 4.
+each window is in scope: charter, account, span, conversation, closed, and in a logged period root
+(R1 to R6, L1 to L3); 5. the units of all listings so far stay within the warrant's (R8); 6. it is
+this holder's turn, and the shares go to the warrant's opener (R9, R10, R12, N1).
 """
 
 from __future__ import annotations
@@ -31,8 +34,9 @@ from .ledger import Fresh
 
 
 class ListedWindow(msgspec.Struct, frozen=True):
-    """A window of a listing as it came: its label and roster, this holder's sealed share (None where the keyset had no key),
-    and its proved place in a logged period root. That it is in the warrant's scope is not yet checked."""
+    """A window of a listing as it came: its label and roster, this holder's sealed share (None
+    where the keyset had no key), and its proved place in a logged period root. That it is in the
+    warrant's scope is not yet checked."""
 
     label: Label
     roster: Roster
@@ -41,7 +45,9 @@ class ListedWindow(msgspec.Struct, frozen=True):
 
 
 class VerifiedListing(msgspec.Struct, frozen=True):
-    """A listing that this holder may release: every check above but the last has passed. `units` are those of all listings so far."""
+    """A listing that this holder may release: every check above but the last has passed. `units`
+    are those of all listings so far.
+    """
 
     warrant: VerifiedWarrant
     listing: Listing
@@ -52,7 +58,9 @@ class VerifiedListing(msgspec.Struct, frozen=True):
 
 
 def check_access(fresh: Fresh, digest: bytes, clock: int) -> VerifiedWarrant:
-    """Check 2: the warrant, if it runs at the later of the checkpoint's time and this holder's own clock. Raises `Refused`."""
+    """Check 2: the warrant, if it runs at the later of the checkpoint's time and this holder's own
+    clock. Raises `Refused`.
+    """
     return decide(fresh.state, digest, max(fresh.time, clock))
 
 
@@ -64,25 +72,38 @@ def check_listing(
     earlier: Sequence[Label],
     keysets: Mapping[bytes, VerifiedKeyset],
 ) -> VerifiedListing:
-    """Checks 3 to 5. `earlier` are the labels of the warrant's listings before this one. Raises `Refused`."""
+    """Checks 3 to 5. `earlier` are the labels of the warrant's listings before this one. Raises
+    `Refused`.
+    """
     listing = warrant.access.listing(listing_digest)
     if [window.label.window_id for window in windows] != list(listing.windows):
-        raise Refused("R7", "The windows shown are not those of the listing in the ledger, in its order.")
+        raise Refused(
+            "R7", "The windows shown are not those of the listing in the ledger, in its order."
+        )
     verified = []
     for window in windows:
         keyset = keysets.get(window.label.keyset_digest)
         if keyset is None or keyset.keyset.charter_digest != window.label.charter_digest:
-            raise Refused("L1", "A window names a keyset that its charter does not have in the log.")
-        verified.append(window_in_scope(warrant, window.label, window.roster, window.logged, fresh.time))
+            raise Refused(
+                "L1", "A window names a keyset that its charter does not have in the log."
+            )
+        verified.append(
+            window_in_scope(warrant, window.label, window.roster, window.logged, fresh.time)
+        )
     units = check_units(warrant, [*earlier, *(window.label for window in windows)], listing_digest)
     sealed = tuple(window.sealed for window in windows)
     return VerifiedListing(warrant, listing, listing_digest, tuple(verified), sealed, units)
 
 
 def make_release(
-    warrant: VerifiedWarrant, listing: VerifiedListing | None, position: int, notices: Sequence[bytes] = ()
+    warrant: VerifiedWarrant,
+    listing: VerifiedListing | None,
+    position: int,
+    notices: Sequence[bytes] = (),
 ) -> Release:
-    """Check 6, and the release record to sign; without a listing it is a custodian's standing release. Raises `Refused`."""
+    """Check 6, and the release record to sign; without a listing it is a custodian's standing
+    release. Raises `Refused`.
+    """
     release = Release(
         domain=warrant.warrant.domain,
         charter_digest=warrant.charter.digest,
@@ -103,8 +124,9 @@ def open_own_shares(
 ) -> Shares:
     """This holder's shares of a listing, opened with the sealing key of each window's quarter.
 
-    A share that does not open, or is not the one its hash names (S3), is null: "mismatch", which the opener settles. Raises
-    `NotFound` for a quarter whose key this home does not have. That its own release stands in the ledger is the caller's to check.
+    A share that does not open, or is not the one its hash names (S3), is null: "mismatch", which
+    the opener settles. Raises `NotFound` for a quarter whose key this home does not have. That its
+    own release stands in the ledger is the caller's to check.
     """
     shares = []
     for window, sealed in zip(listing.windows, listing.sealed, strict=True):
@@ -119,7 +141,9 @@ def open_own_shares(
     return Shares(domain, listing.warrant.digest, listing.digest, position, tuple(shares))
 
 
-def _open(private: SealingKey, label: Label, position: int, sealed: SealedShare | None) -> bytes | None:
+def _open(
+    private: SealingKey, label: Label, position: int, sealed: SealedShare | None
+) -> bytes | None:
     if sealed is None:
         return None
     try:
@@ -129,8 +153,11 @@ def _open(private: SealingKey, label: Label, position: int, sealed: SealedShare 
 
 
 def check_own_release(warrant: VerifiedWarrant, listing_digest: bytes, position: int) -> None:
-    """Returns if this holder's release of the listing is in the ledger: no entry there, no share. Raises `Refused` R10."""
+    """Returns if this holder's release of the listing is in the ledger: no entry there, no share.
+    Raises `Refused` R10.
+    """
     if position not in warrant.access.released_by(listing_digest):
         raise Refused(
-            "R10", "This holder's release is not in the ledger yet; its shares are handed over only after that."
+            "R10",
+            "This holder's release is not in the ledger yet; its shares are handed over only after that.",
         )

@@ -1,14 +1,13 @@
-"""A home: the directory in which one holder, issuer, opener or reader keeps its keys and what it must not forget.
+"""A home: the directory in which one holder, issuer, opener or reader keeps its keys and what it
+must not forget.
 
-```
-HOME/keys                 institution key, reader key, cosigner keys: locked under a passphrase, or 0600
-HOME/card                 the public part, signed: what `charter new` is given
-HOME/pin                  digest of the charter that this home trusts as its first
-HOME/service              address of the domain's service, and the domain
-HOME/charters/DIGEST      charters it signed or followed
-HOME/sealing/DIGEST.Q     one quarter's sealing key under one charter; to destroy it is to remove this file and its back-ups
-HOME/ledger/ ...          the holder's own copy of the ledger, see ledger.py
-```
+``` HOME/keys                 institution key, reader key, cosigner keys: locked under a passphrase,
+or 0600 HOME/card                 the public part, signed: what `charter new` is given HOME/pin
+digest of the charter that this home trusts as its first HOME/service              address of the
+domain's service, and the domain HOME/charters/DIGEST      charters it signed or followed
+HOME/sealing/DIGEST.Q     one quarter's sealing key under one charter; to destroy it is to remove
+this file and its back-ups HOME/ledger/ ...          the holder's own copy of the ledger, see
+ledger.py ```
 """
 
 from __future__ import annotations
@@ -36,7 +35,9 @@ _Text = Annotated[str, Meta(max_length=4096)]
 
 
 class Card(Record, frozen=True, tag=cbor.tag("card")):
-    """What an institution hands to whoever drafts a charter. A witness, opener or reader is its own body."""
+    """What an institution hands to whoever drafts a charter. A witness, opener or reader is its own
+    body.
+    """
 
     limit = 16_384
 
@@ -49,16 +50,26 @@ class Card(Record, frozen=True, tag=cbor.tag("card")):
     url: Annotated[str, Meta(max_length=512)] | None
 
     def check(self) -> Card:
-        """The card again, if a witness has cosigner keys under its own name and an address. Raises `BadInput`, `TlogError` T2."""
+        """The card again, if a witness has cosigner keys under its own name and an address. Raises
+        `BadInput`, `TlogError` T2.
+        """
         if self.kind != "witness":
             return self
-        if self.cosigner is None or self.url is None or witness_keys(self.cosigner).name != self.name:
-            raise BadInput(f"The card of witness {self.name!r} lacks cosigner keys under its name, or an address.")
+        if (
+            self.cosigner is None
+            or self.url is None
+            or witness_keys(self.cosigner).name != self.name
+        ):
+            raise BadInput(
+                f"The card of witness {self.name!r} lacks cosigner keys under its name, or an address."
+            )
         return self
 
 
 class Keys(Part, frozen=True):
-    """The secrets of a home: seeds of the institution key (64 bytes), the reader key (32) and the cosigner keys (64 or none)."""
+    """The secrets of a home: seeds of the institution key (64 bytes), the reader key (32) and the
+    cosigner keys (64 or none).
+    """
 
     institution: Annotated[bytes, Meta(min_length=64, max_length=64)]
     reader: Bytes32
@@ -95,12 +106,24 @@ class Home:
         url: str | None = None,
         passphrase: bytes | None = None,
     ) -> Home:
-        """Draws fresh keys into a new home. Raises `Conflict` if there is one already: keys are never overwritten."""
+        """Draws fresh keys into a new home. Raises `Conflict` if there is one already: keys are
+        never overwritten.
+        """
         if (path / "keys").exists():
-            raise Conflict(f"{path} holds keys already; they are not overwritten. Choose another --home.")
+            raise Conflict(
+                f"{path} holds keys already; they are not overwritten. Choose another --home."
+            )
         keys = Keys(os.urandom(64), os.urandom(32), os.urandom(64) if kind == "witness" else None)
         cosigner = keys.cosigner_of(name).keys.texts() if kind == "witness" else None
-        card = Card(kind, body or name, name, keys.signer.public, SealingKey(keys.reader).public, cosigner, url)
+        card = Card(
+            kind,
+            body or name,
+            name,
+            keys.signer.public,
+            SealingKey(keys.reader).public,
+            cosigner,
+            url,
+        )
         statement = sign([keys.signer], card.check().encode())
         store.write(path / "card", statement, private=False)
         store.write(path / "keys", store.lock_secret(cbor.encode(keys.plain()), passphrase))
@@ -108,14 +131,18 @@ class Home:
 
     @classmethod
     def open(cls, path: Path, passphrase: bytes | None = None) -> Home:
-        """Raises `NotFound` if there is no home, `BadInput` if the passphrase is missing or wrong."""
+        """Raises `NotFound` if there is no home, `BadInput` if the passphrase is missing or
+        wrong.
+        """
         secret = store.open_secret(store.read(path / "keys", "home"), passphrase)
         keys = msgspec.convert(cbor.decode(secret, 1024), Keys, builtin_types=(bytes,))
         return cls(path, read_card(path), keys, passphrase)
 
     # the pinned first charter, and charters known
     def pin(self, digest: bytes) -> None:
-        """Trusts a charter as the first one. A pin is never moved: raises `Conflict` when another is pinned."""
+        """Trusts a charter as the first one. A pin is never moved: raises `Conflict` when another
+        is pinned.
+        """
         held = self.pinned()
         if held is not None and held != digest:
             raise Conflict(
@@ -139,7 +166,11 @@ class Home:
     def known_charters(self) -> tuple[bytes, ...]:
         """The statements of the charters kept, in no particular order."""
         folder = self.path / "charters"
-        return tuple(store.read(place, "charter") for place in sorted(folder.glob("?" * 64))) if folder.is_dir() else ()
+        return (
+            tuple(store.read(place, "charter") for place in sorted(folder.glob("?" * 64)))
+            if folder.is_dir()
+            else ()
+        )
 
     def remember_service(self, url: str, domain: str) -> None:
         """Keeps the address of the domain's service, and the domain."""
@@ -152,18 +183,25 @@ class Home:
     def domain(self) -> str | None:
         """The domain, or None before it is known."""
         place = self.path / "service"
-        return store.read(place, "address of the service").decode().split("\n")[1] if place.exists() else None
+        return (
+            store.read(place, "address of the service").decode().split("\n")[1]
+            if place.exists()
+            else None
+        )
 
     # sealing keys, one a quarter, drawn anew and never derived
     def draw_sealing_key(self, charter_digest: bytes, quarter: int) -> SealingKey:
-        """The quarter's key: drawn and durable before anybody learns its public half; the same one when asked again."""
+        """The quarter's key: drawn and durable before anybody learns its public half; the same one
+        when asked again.
+        """
         fresh = store.lock_secret(SealingKey.generate().seed, self._passphrase)
-        store.write_new(
-            self._sealing(charter_digest, quarter), fresh
-        )  # a second process may have been first: its key counts
+        # a second process may have been first: its key counts
+        store.write_new(self._sealing(charter_digest, quarter), fresh)
         held = self.sealing_key(charter_digest, quarter)
         if held is None:
-            raise FatalError(f"The sealing key of quarter {quarter} vanished from {self.path} as it was drawn.")
+            raise FatalError(
+                f"The sealing key of quarter {quarter} vanished from {self.path} as it was drawn."
+            )
         return held
 
     def sealing_key(self, charter_digest: bytes, quarter: int) -> SealingKey | None:
@@ -175,7 +213,9 @@ class Home:
         return SealingKey(store.open_secret(data, self._passphrase))
 
     def destroy_sealing_key(self, charter_digest: bytes, quarter: int) -> None:
-        """Erases the key: what was sealed to it can never be opened by this holder again. Back-ups are the owner's to destroy."""
+        """Erases the key: what was sealed to it can never be opened by this holder again. Back-ups
+        are the owner's to destroy.
+        """
         store.erase(self._sealing(charter_digest, quarter))
 
     def _sealing(self, charter_digest: bytes, quarter: int) -> Path:
@@ -188,7 +228,9 @@ def is_locked(path: Path) -> bool:
 
 
 def read_card(path: Path) -> Card:
-    """The card at `path` (a file, or a home), its own signature verified. Raises `NotFound` or `Refused`."""
+    """The card at `path` (a file, or a home), its own signature verified. Raises `NotFound` or
+    `Refused`.
+    """
     place = path / "card" if path.is_dir() else path
     received = ReceivedSign.decode(store.read(place, "card"), Card.limit)
     card = Card.decode(received.payload).check()

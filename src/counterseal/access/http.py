@@ -1,6 +1,8 @@
-"""The service as a holder or an issuer sees it: GET and POST of CBOR arrays over plain `http.client` (docs/reference/api.md).
+"""The service as a holder or an issuer sees it: GET and POST of CBOR arrays over plain
+`http.client` (docs/reference/api.md).
 
-Nothing that comes back is believed here; whoever asked verifies. No redirect is followed, no proxy taken from the environment.
+Nothing that comes back is believed here; whoever asked verifies. No redirect is followed, no proxy
+taken from the environment.
 """
 
 from __future__ import annotations
@@ -42,15 +44,21 @@ _STATUS: dict[int, type[CountersealError]] = {
 
 
 class Source(Protocol):
-    """Where a log, a ledger and records are read from: a service, or a folder of files carried to a machine without a network."""
+    """Where a log, a ledger and records are read from: a service, or a folder of files carried to a
+    machine without a network.
+    """
 
     def get(self, path: str, *, signed: bool = False) -> bytes:
-        """The bytes at `path`, which begins with a slash. `signed` asks as the institution. Raises `NotFound` or `Unavailable`."""
+        """The bytes at `path`, which begins with a slash. `signed` asks as the institution. Raises
+        `NotFound` or `Unavailable`.
+        """
         ...
 
 
 def get_array(source: Source, path: str, *, signed: bool = False) -> tuple[Any, ...]:
-    """The CBOR array at `path`, right in encoding and nothing more. Raises `Refused` E1 to E7, `NotFound`, `Unavailable`."""
+    """The CBOR array at `path`, right in encoding and nothing more. Raises `Refused` E1 to E7,
+    `NotFound`, `Unavailable`.
+    """
     value = cbor.decode(source.get(path, signed=signed), ANSWER_MAX)
     if type(value) is not tuple:
         raise Refused("E6", f"The answer to {path} is not an array.")
@@ -61,12 +69,25 @@ class Service:
     """A service (or a witness) at an address such as `https://chat.example.org`."""
 
     def __init__(
-        self, url: str, domain: str = "", signer: InstitutionSigner | None = None, timeout: float = _TIMEOUT
+        self,
+        url: str,
+        domain: str = "",
+        signer: InstitutionSigner | None = None,
+        timeout: float = _TIMEOUT,
     ) -> None:
-        """`domain` and `signer` are for what only an institution may ask. Raises `BadInput` for an address of another form."""
+        """`domain` and `signer` are for what only an institution may ask. Raises `BadInput` for an
+        address of another form.
+        """
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise BadInput(f"{url!r} is not an address of the form https://HOST or http://HOST:PORT.")
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.query
+            or parts.fragment
+        ):
+            raise BadInput(
+                f"{url!r} is not an address of the form https://HOST or http://HOST:PORT."
+            )
         self.url, self._parts = url.rstrip("/"), parts
         self._domain, self._signer, self._timeout = domain, signer, timeout
 
@@ -82,7 +103,9 @@ class Service:
         return answer
 
     def post_raw(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body of a POST whose answer is not CBOR (the tlog-witness interface). Raises `Unavailable`."""
+        """Status and body of a POST whose answer is not CBOR (the tlog-witness interface). Raises
+        `Unavailable`.
+        """
         return self._send("POST", path, body, {"Content-Type": "text/plain"})
 
     def _ask(self, method: str, path: str, body: bytes, signed: bool) -> bytes:
@@ -96,15 +119,27 @@ class Service:
 
     def _authorise(self, method: str, path: str, body: bytes) -> str:
         if self._signer is None:
-            raise BadInput(f"{path} is for institutions; name the --home whose key signs the request.")
+            raise BadInput(
+                f"{path} is for institutions; name the --home whose key signs the request."
+            )
         moment, nonce = int(time.time() * 1000), os.urandom(16)
         message = cbor.encode(
-            (cbor.tag("institution-request"), self._domain, method, path, moment, nonce, hashlib.sha256(body).digest())
+            (
+                cbor.tag("institution-request"),
+                self._domain,
+                method,
+                path,
+                moment,
+                nonce,
+                hashlib.sha256(body).digest(),
+            )
         )
         ed25519, mldsa65 = self._signer.sign(message, message)
         return f"Counterseal-Institution {_text(self._signer.kid)}.{moment}.{_text(nonce)}.{_text(ed25519)}.{_text(mldsa65)}"
 
-    def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _send(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
         connection = self._connect()
         try:
             connection.request(method, self._parts.path.rstrip("/") + path, body or None, headers)
@@ -127,7 +162,9 @@ class Service:
             return http.client.HTTPSConnection(
                 self._parts.hostname, self._parts.port, timeout=self._timeout, context=context
             )
-        return http.client.HTTPConnection(self._parts.hostname, self._parts.port, timeout=self._timeout)
+        return http.client.HTTPConnection(
+            self._parts.hostname, self._parts.port, timeout=self._timeout
+        )
 
 
 def _text(data: bytes) -> str:

@@ -1,6 +1,8 @@
-"""The issuer: drafts, signs and submits a warrant, approves somebody else's, and follows what becomes of it.
+"""The issuer: drafts, signs and submits a warrant, approves somebody else's, and follows what
+becomes of it.
 
-A warrant's period is made whole outward, and what that adds is said. Nothing here opens or releases anything.
+A warrant's period is made whole outward, and what that adds is said. Nothing here opens or releases
+anything.
 """
 
 from __future__ import annotations
@@ -37,14 +39,18 @@ WEEK = 7 * DAY
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A warrant that fits the charter, and sentences about what was rounded or limited on the way."""
+    """A warrant that fits the charter, and sentences about what was rounded or limited on the
+    way.
+    """
 
     warrant: Warrant
     notes: tuple[str, ...]
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What the ledger says of a warrant. Times are Unix seconds, None for what has not happened; counts are `[so far, needed]`."""
+    """What the ledger says of a warrant. Times are Unix seconds, None for what has not happened;
+    counts are `[so far, needed]`.
+    """
 
     digest: bytes
     state: str
@@ -99,10 +105,11 @@ def draft(
     reference: str = "",
     now: int | None = None,
 ) -> Draft:
-    """A warrant for messages of `accounts` (ids, 32 bytes each) in `[start, until)`, seconds. Raises `Refused` W3 to W19.
+    """A warrant for messages of `accounts` (ids, 32 bytes each) in `[start, until)`, seconds.
+    Raises `Refused` W3 to W19.
 
-    Unless given, `units` are one for each account and period, at most the charter's cap; `expires` is 30 days from now, or
-    after the period if that is later.
+    Unless given, `units` are one for each account and period, at most the charter's cap; `expires`
+    is 30 days from now, or after the period if that is later.
     """
     rules, issued = charter.charter, real_clock() if now is None else now
     whole, notes = whole_periods(start, until, rules.period_length)
@@ -124,7 +131,9 @@ def draft(
         urgency="urgent" if urgent else "normal",
         units=declared,
         opener_key=_opener_key(rules, opener),
-        expires=max(issued, whole[1]) + min(30, rules.caps.days_per_warrant) * DAY if expires is None else expires,
+        expires=max(issued, whole[1]) + min(30, rules.caps.days_per_warrant) * DAY
+        if expires is None
+        else expires,
         reference=reference,
         issued=issued,
     )
@@ -132,7 +141,9 @@ def draft(
 
 
 def whole_periods(start: int, until: int, length: int) -> tuple[tuple[int, int], list[str]]:
-    """The whole periods around `[start, until)`, and sentences about what was added. Raises `BadInput` for an empty span."""
+    """The whole periods around `[start, until)`, and sentences about what was added. Raises
+    `BadInput` for an empty span.
+    """
     if until <= start:
         raise BadInput("The period ends before it begins.")
     whole = (start // length * length, -(-until // length) * length)
@@ -142,7 +153,9 @@ def whole_periods(start: int, until: int, length: int) -> tuple[tuple[int, int],
             f"The beginning was moved back from {words.when(start)} to {words.when(whole[0])}: periods are whole."
         )
     if whole[1] != until:
-        notes.append(f"The end was moved on from {words.when(until)} to {words.when(whole[1])}: periods are whole.")
+        notes.append(
+            f"The end was moved on from {words.when(until)} to {words.when(whole[1])}: periods are whole."
+        )
     return whole, notes
 
 
@@ -171,7 +184,8 @@ def warrant_in(data: bytes) -> Warrant:
 
 
 def check_statement(data: bytes, charter: VerifiedCharter) -> Warrant:
-    """The warrant in a signed file, as an approver checks it: signed by a requester of the charter, terms within it.
+    """The warrant in a signed file, as an approver checks it: signed by a requester of the charter,
+    terms within it.
 
     Raises `Refused` W2 to W19.
     """
@@ -180,7 +194,9 @@ def check_statement(data: bytes, charter: VerifiedCharter) -> Warrant:
         raise Refused("W2", "The file holds no signed warrant.")
     kids = received.signed.verify(charter.issuer_keys)
     if len(kids) != 1 or "requester" not in charter.issuers[kids[0]].roles:
-        raise Refused("W2", "The warrant is signed by exactly one issuer in role requester; this one is not.")
+        raise Refused(
+            "W2", "The warrant is signed by exactly one issuer in role requester; this one is not."
+        )
     return check_warrant(received.record, charter.charter.period_length, charter.charter)
 
 
@@ -188,29 +204,42 @@ def approve(home: Home, warrant: Warrant, now: int | None = None) -> bytes:
     """An approver's statement: an approval, or for an urgent warrant a ratification."""
     kind = Ratification if warrant.urgent else Approval
     time = real_clock() if now is None else now
-    return sign([home.signer], kind(warrant.domain, warrant.charter_digest, warrant.digest(), time).encode())
+    return sign(
+        [home.signer], kind(warrant.domain, warrant.charter_digest, warrant.digest(), time).encode()
+    )
 
 
 def cancel(home: Home, warrant: Warrant, reason: str, now: int | None = None) -> bytes:
     """A cancellation by the warrant's requester or an approver."""
     time = real_clock() if now is None else now
     return sign(
-        [home.signer], Cancellation(warrant.domain, warrant.charter_digest, warrant.digest(), reason, time).encode()
+        [home.signer],
+        Cancellation(
+            warrant.domain, warrant.charter_digest, warrant.digest(), reason, time
+        ).encode(),
     )
 
 
 def extend(home: Home, warrant: Warrant, number: int, now: int | None = None) -> bytes:
-    """An extension of the notices' delay with this issuer's signatures; the other one adds theirs with `countersign`."""
+    """An extension of the notices' delay with this issuer's signatures; the other one adds theirs
+    with `countersign`.
+    """
     time = real_clock() if now is None else now
     return sign(
-        [home.signer], Extension(warrant.domain, warrant.charter_digest, warrant.digest(), number, time).encode()
+        [home.signer],
+        Extension(warrant.domain, warrant.charter_digest, warrant.digest(), number, time).encode(),
     )
 
 
-def reinstate(home: Home, charter: VerifiedCharter, requester: bytes, now: int | None = None) -> bytes:
+def reinstate(
+    home: Home, charter: VerifiedCharter, requester: bytes, now: int | None = None
+) -> bytes:
     """An approver lets the requester with this kid start urgent warrants again."""
     time = real_clock() if now is None else now
-    return sign([home.signer], Reinstatement(charter.charter.domain, charter.digest, requester, time).encode())
+    return sign(
+        [home.signer],
+        Reinstatement(charter.charter.domain, charter.digest, requester, time).encode(),
+    )
 
 
 def countersign(home: Home, statement: bytes) -> bytes:
@@ -219,13 +248,17 @@ def countersign(home: Home, statement: bytes) -> bytes:
 
 
 def submit(service: Service, *statements: bytes) -> None:
-    """Puts statements into the ledger's queue, in order. Whether they have an effect the ledger says: `status`."""
+    """Puts statements into the ledger's queue, in order. Whether they have an effect the ledger
+    says: `status`.
+    """
     for statement in statements:
         post_statement(service, statement)
 
 
 def status(fresh: Fresh, digest: bytes) -> Status:
-    """What the ledger says of a warrant. Raises `Refused` W15, with the reason if the ledger has a request that is void."""
+    """What the ledger says of a warrant. Raises `Refused` W15, with the reason if the ledger has a
+    request that is void.
+    """
     access = _access(fresh.state, digest)
     charter = fresh.state.rulebook.charter(access.warrant.charter_digest)
     positions = _positions(access)
@@ -248,7 +281,10 @@ def status(fresh: Fresh, digest: bytes) -> Status:
         units=access.used,
         units_allowed=access.warrant.units,
         bodies=(len(tree.satisfied_bodies(positions)), tree.custodians.needed),
-        witnesses=(len(set(positions).intersection(tree.witness_positions())), tree.witnesses.needed),
+        witnesses=(
+            len(set(positions).intersection(tree.witness_positions())),
+            tree.witnesses.needed,
+        ),
         opened=len(access.reports),
         notice_due=min(dues, default=None),
         destroyed=access.destroyed_at,
@@ -259,12 +295,16 @@ def _access(state: AccessState, digest: bytes) -> Access:
     if digest not in state.accesses:
         for outcome in state.outcomes:
             if outcome.digest == digest and outcome.rule is not None:
-                raise Refused(outcome.rule, f"The ledger has the request, and it is void. {outcome.message}")
+                raise Refused(
+                    outcome.rule, f"The ledger has the request, and it is void. {outcome.message}"
+                )
     return state.access(digest)
 
 
 def why_void(state: AccessState, statement: bytes) -> str | None:
-    """Why a statement that stands in the ledger has no effect, or None if it has, or is not there."""
+    """Why a statement that stands in the ledger has no effect, or None if it has, or is not
+    there.
+    """
     digest = ReceivedStatement.decode(statement).record.digest()
     found = [outcome for outcome in state.outcomes if outcome.digest == digest]
     return f"{found[0].rule}: {found[0].message}" if found and found[0].rule is not None else None
@@ -309,8 +349,14 @@ def record_of(statement: bytes, limit: int = 1 << 20) -> tuple[Record, tuple[byt
 
 
 def find(fresh: Fresh, text: str) -> Access:
-    """The warrant whose digest begins with `text` (hexadecimal). Raises `NotFound` or `BadInput`."""
-    found = [access for digest, access in fresh.state.accesses.items() if digest.hex().startswith(text.lower())]
+    """The warrant whose digest begins with `text` (hexadecimal). Raises `NotFound` or
+    `BadInput`.
+    """
+    found = [
+        access
+        for digest, access in fresh.state.accesses.items()
+        if digest.hex().startswith(text.lower())
+    ]
     if not found:
         raise NotFound(f"The ledger has no warrant {text}.")
     if len(found) > 1:

@@ -1,7 +1,7 @@
 """A quarter's keyset as its signers see it: deliver one's own key, check the draft, sign it.
 
-A holder delivers its key to the service and to every witness. So a service that leaves a delivered key out is found out by each
-witness, and the keyset gets no signature (K6).
+A holder delivers its key to the service and to every witness. So a service that leaves a delivered
+key out is found out by each witness, and the keyset gets no signature (K6).
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from contextlib import suppress
 from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import CountersealError, NotFound, Refused
-from counterseal.protocol.keyset import HolderKey, Keyset, VerifiedKeyset, check_keyset, open_ledger_key
+from counterseal.protocol.keyset import (
+    HolderKey,
+    Keyset,
+    VerifiedKeyset,
+    check_keyset,
+    open_ledger_key,
+)
 
 from . import store
 from .home import Home
@@ -22,26 +28,38 @@ from .rules import Rules
 
 
 def position_of(home: Home, charter: VerifiedCharter) -> int:
-    """The home's position among the charter's holders. Raises `NotFound` for a home that is no holder's."""
+    """The home's position among the charter's holders. Raises `NotFound` for a home that is no
+    holder's.
+    """
     position = charter.positions.get(home.signer.kid)
     if position is None:
-        raise NotFound(f"The charter of {charter.charter.domain} has no holder with the key in {home.path}.")
+        raise NotFound(
+            f"The charter of {charter.charter.domain} has no holder with the key in {home.path}."
+        )
     return position
 
 
 def own_key(home: Home, charter: VerifiedCharter, quarter: int) -> bytes:
-    """The signed statement of this holder's fresh key for the quarter: drawn and made once, the same bytes ever after."""
+    """The signed statement of this holder's fresh key for the quarter: drawn and made once, the
+    same bytes ever after.
+    """
     place = home.path / "sealing" / f"{charter.digest.hex()}.{quarter}.statement"
     with suppress(NotFound):
         return store.read(place, "holder key")
     xwing = home.draw_sealing_key(charter.digest, quarter).public
-    record = HolderKey(charter.charter.domain, charter.digest, quarter, position_of(home, charter), xwing)
+    record = HolderKey(
+        charter.charter.domain, charter.digest, quarter, position_of(home, charter), xwing
+    )
     store.write_new(place, sign([home.signer], record.encode()))
     return store.read(place, "holder key")
 
 
-def deliver(home: Home, charter: VerifiedCharter, quarter: int, service: Service) -> tuple[str, ...]:
-    """Delivers this holder's key to the service and to each witness; gives the names of witnesses that did not answer."""
+def deliver(
+    home: Home, charter: VerifiedCharter, quarter: int, service: Service
+) -> tuple[str, ...]:
+    """Delivers this holder's key to the service and to each witness; gives the names of witnesses
+    that did not answer.
+    """
     statement = own_key(home, charter, quarter)
     service.post("/v1/keysets/holder-keys", (statement,))
     silent: list[str] = []
@@ -51,7 +69,8 @@ def deliver(home: Home, charter: VerifiedCharter, quarter: int, service: Service
         try:
             Service(witness.url, timeout=5.0).post("/holder-keys", (statement,))
         except CountersealError:
-            silent.append(witness.name)  # the others will do: any one of them refuses a keyset without the key
+            # the others will do: any one of them refuses a keyset without the key
+            silent.append(witness.name)
     return tuple(silent)
 
 
@@ -68,7 +87,8 @@ def check_draft(
 ) -> tuple[Keyset, VerifiedCharter]:
     """The keyset in a draft, as everybody checks it before signing, and its charter.
 
-    `delivered` are holder-key statements that this signer knows to have been delivered. Raises `Refused` K1 to K4, K6, K8.
+    `delivered` are holder-key statements that this signer knows to have been delivered. Raises
+    `Refused` K1 to K4, K6, K8.
     """
     keyset = Keyset.decode(payload)
     charter = rules.charter(keyset.charter_digest)
@@ -79,10 +99,13 @@ def check_draft(
     for statement in delivered:
         if statement not in keyset.holder_keys:
             raise Refused(
-                "K6", "A key that was delivered is missing from the draft; it gets no signature until it is there."
+                "K6",
+                "A key that was delivered is missing from the draft; it gets no signature until it is there.",
             )
     _check_own(home, keyset, charter)
-    _check_ledger_key(home, VerifiedKeyset(keyset, hashlib.sha256(payload).digest(), keys, payload), charter)
+    _check_ledger_key(
+        home, VerifiedKeyset(keyset, hashlib.sha256(payload).digest(), keys, payload), charter
+    )
     return keyset, charter
 
 
@@ -91,11 +114,16 @@ def _check_own(home: Home, keyset: Keyset, charter: VerifiedCharter) -> None:
     if position is None or home.sealing_key(charter.digest, keyset.quarter) is None:
         return
     if keyset.holder_keys[position] != own_key(home, charter, keyset.quarter):
-        raise Refused("K3", "The draft does not hold this holder's own key; the service left it out or swapped it.")
+        raise Refused(
+            "K3",
+            "The draft does not hold this holder's own key; the service left it out or swapped it.",
+        )
 
 
 def _check_ledger_key(home: Home, keyset: VerifiedKeyset, charter: VerifiedCharter) -> None:
-    """Each signer that reads the ledger opens its own copy of the ledger key, so that nobody is locked out unseen (K8)."""
+    """Each signer that reads the ledger opens its own copy of the ledger key, so that nobody is
+    locked out unseen (K8).
+    """
     for number, reader in enumerate(charter.charter.readers):
         if reader.xwing == home.reader.public:
             open_ledger_key(home.reader, keyset, number)
@@ -103,4 +131,8 @@ def _check_ledger_key(home: Home, keyset: VerifiedKeyset, charter: VerifiedChart
 
 def absent(keyset: Keyset, charter: VerifiedCharter) -> Sequence[str]:
     """The names of the holders whose keys are not in the draft."""
-    return [charter.holder_name(i) for i, statement in enumerate(keyset.holder_keys) if statement is None]
+    return [
+        charter.holder_name(i)
+        for i, statement in enumerate(keyset.holder_keys)
+        if statement is None
+    ]

@@ -1,7 +1,9 @@
-"""A holder's own copy of the ledger: every leaf opened and proved up to a cosigned checkpoint, or nothing (G1 to G11).
+"""A holder's own copy of the ledger: every leaf opened and proved up to a cosigned checkpoint, or
+nothing (G1 to G11).
 
-What it folds into is an `AccessState`: each warrant's life, from which "not cancelled", "cap not exceeded" and "not released to
-another" follow as facts. The copy is on the holder's disk and only grows; a checkpoint smaller than one seen is refused.
+What it folds into is an `AccessState`: each warrant's life, from which "not cancelled", "cap not
+exceeded" and "not released to another" follow as facts. The copy is on the holder's disk and only
+grows; a checkpoint smaller than one seen is refused.
 
 ```
 HOME/ledger/reader        where the reader stands (protocol record `ledger-reader`)
@@ -35,7 +37,9 @@ _ENTRIES_MAX = 1 << 30
 
 
 class Fresh(msgspec.Struct, frozen=True):
-    """A folded ledger and the checkpoint up to which it is whole. `time` is the checkpoint's, Unix seconds."""
+    """A folded ledger and the checkpoint up to which it is whole. `time` is the checkpoint's, Unix
+    seconds.
+    """
 
     state: AccessState
     time: int
@@ -56,8 +60,9 @@ class LedgerCopy:
     def sync(self, source: Source, fresh: int, at_least: int = 0) -> Fresh:
         """Follows the ledger to the source's checkpoint and folds it.
 
-        `fresh` is how old in seconds the checkpoint may be; `at_least` a size in leaves that this holder has seen elsewhere. Raises
-        `LedgerError` G1 to G11, `TlogError`, `NotFound`, `Unavailable`: then nothing may be done on this ledger.
+        `fresh` is how old in seconds the checkpoint may be; `at_least` a size in leaves that this
+        holder has seen elsewhere. Raises `LedgerError` G1 to G11, `TlogError`, `NotFound`,
+        `Unavailable`: then nothing may be done on this ledger.
         """
         reader = self._open_reader()
         received = reader.read_checkpoint(source.get("/ledger/checkpoint"), self._trust())
@@ -90,10 +95,14 @@ class LedgerCopy:
         return Trust(keys_of_ledger(charter), keys_of_witnesses(charter), charter.witnesses.c)
 
     def _keep(self, start: int, entries: Sequence[LedgerEntry], state: ReaderState) -> None:
-        """Statements first, then the place: a crash between the two takes the same statements in again."""
+        """Statements first, then the place: a crash between the two takes the same statements in
+        again.
+        """
         kept = [(entry.time, entry.statement) for entry in entries if entry.statement is not None]
         if kept:
-            store.write(self._folder / f"{start:020d}", cbor.encode((cbor.tag("ledger-copy"), kept)))
+            store.write(
+                self._folder / f"{start:020d}", cbor.encode((cbor.tag("ledger-copy"), kept))
+            )
         if entries or state.seen is not None:
             store.write(self._folder / "reader", state.encode())
 
@@ -122,13 +131,20 @@ def _read_entries(place: Path) -> Iterator[tuple[int, int, bytes]]:
                     case (int(time), bytes(statement)):
                         yield int(place.name), time, statement
                     case _:
-                        raise Refused("E6", f"The ledger copy {place} is damaged; remove the folder and sync again.")
+                        raise Refused(
+                            "E6",
+                            f"The ledger copy {place} is damaged; remove the folder and sync again.",
+                        )
         case _:
-            raise Refused("E6", f"The ledger copy {place} is damaged; remove the folder and sync again.")
+            raise Refused(
+                "E6", f"The ledger copy {place} is damaged; remove the folder and sync again."
+            )
 
 
 def segments(rules: Rules, private: SealingKey) -> tuple[Segment, ...]:
-    """The ledger's keys in order, one a keyset: opened where sealed to this reader, else from the key after it (G7, K8)."""
+    """The ledger's keys in order, one a keyset: opened where sealed to this reader, else from the
+    key after it (G7, K8).
+    """
     keysets = list(rules.keysets.values())
     if not keysets:
         raise NotFound("No keyset is logged yet, so the ledger has not begun.")
@@ -137,14 +153,25 @@ def segments(rules: Rules, private: SealingKey) -> tuple[Segment, ...]:
     for keyset in reversed(keysets):
         charter = rules.charter(keyset.keyset.charter_digest)
         commitment = keyset.keyset.ledger_key.commitment
-        number = next((i for i, reader in enumerate(charter.charter.readers) if reader.xwing == private.public), None)
+        number = next(
+            (
+                i
+                for i, reader in enumerate(charter.charter.readers)
+                if reader.xwing == private.public
+            ),
+            None,
+        )
         if number is not None:
             key = open_ledger_key(private, keyset, number)
         elif after is not None:
             key = open_predecessor(after[0], after[1], commitment)
         else:
-            raise LedgerError("G6", "The charter in force does not name this home among the ledger's readers.")
+            raise LedgerError(
+                "G6", "The charter in force does not name this home among the ledger's readers."
+            )
         ledger = charter.charter.ledger
-        found.append(Segment(keyset.keyset.ledger_key.first_chunk, key, ledger.leaves, ledger.batch))
+        found.append(
+            Segment(keyset.keyset.ledger_key.first_chunk, key, ledger.leaves, ledger.batch)
+        )
         after = (key, keyset)
     return tuple(reversed(found))

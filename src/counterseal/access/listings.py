@@ -1,7 +1,8 @@
-"""What a holder fetches about a listing: labels, rosters, its own sealed shares, and the windows' places in logged period roots.
+"""What a holder fetches about a listing: labels, rosters, its own sealed shares, and the windows'
+places in logged period roots.
 
-Whatever comes back is decoded strictly and proved: a label by the window id that the ledger names, a window by its path to a period
-root, a period root by its place in the cosigned log.
+Whatever comes back is decoded strictly and proved: a label by the window id that the ledger names,
+a window by its path to a period root, a period root by its place in the cosigned log.
 """
 
 from __future__ import annotations
@@ -25,9 +26,15 @@ from .log import LogView
 from .periods import logged_window
 
 
-def fetch(source: Source, log: LogView, warrant: bytes, number: int, position: int) -> list[ListedWindow]:
-    """The windows of a warrant's listing `number` as the holder at `position` needs them. Raises `Refused`, `TlogError`, `NotFound`."""
-    match get_array(source, f"/v1/warrants/{warrant.hex()}/listings/{number}/holder/{position}", signed=True):
+def fetch(
+    source: Source, log: LogView, warrant: bytes, number: int, position: int
+) -> list[ListedWindow]:
+    """The windows of a warrant's listing `number` as the holder at `position` needs them. Raises
+    `Refused`, `TlogError`, `NotFound`.
+    """
+    match get_array(
+        source, f"/v1/warrants/{warrant.hex()}/listings/{number}/holder/{position}", signed=True
+    ):
         case (bytes(), tuple(rows)):
             roots: dict[bytes, int] = {}
             return [_window(source, log, row, roots) for row in rows]
@@ -36,20 +43,34 @@ def fetch(source: Source, log: LogView, warrant: bytes, number: int, position: i
 
 def _window(source: Source, log: LogView, row: Any, roots: dict[bytes, int]) -> ListedWindow:
     match row:
-        case (bytes(label), bytes(roster), sealed, bytes(seal_digest), tuple(proof), bytes(root), int(index)):
+        case (
+            bytes(label),
+            bytes(roster),
+            sealed,
+            bytes(seal_digest),
+            tuple(proof),
+            bytes(root),
+            int(index),
+        ):
             if root not in roots:
                 roots[root] = log.prove(source, entry_hash(root))
             if roots[root] != index:
-                raise Refused("R6", "A period root does not stand in the log where the service says.")
+                raise Refused(
+                    "R6", "A period root does not stand in the log where the service says."
+                )
             decoded = Label.decode(label)
             logged = logged_window(decoded, seal_digest, proof, root)
             share = None if sealed is None else convert(sealed, SealedShare)
             return ListedWindow(decoded, Roster.decode(roster), share, logged)
-    raise Refused("E6", "A row of a listing's page is not of the form that docs/reference/api.md states.")
+    raise Refused(
+        "E6", "A row of a listing's page is not of the form that docs/reference/api.md states."
+    )
 
 
 class Labels:
-    """The labels of listings seen before, kept in the home: units are counted over all of a warrant's listings (R8)."""
+    """The labels of listings seen before, kept in the home: units are counted over all of a
+    warrant's listings (R8).
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -58,16 +79,26 @@ class Labels:
         """Keeps a listing's labels."""
         store.write(self._place(listing_digest), cbor.encode([label.encode() for label in labels]))
 
-    def before(self, access: Access, number: int, source: Source, log: LogView, position: int) -> list[Label]:
-        """The labels of all listings before `number`: kept ones, else fetched and compared with the ledger's window ids."""
+    def before(
+        self, access: Access, number: int, source: Source, log: LogView, position: int
+    ) -> list[Label]:
+        """The labels of all listings before `number`: kept ones, else fetched and compared with the
+        ledger's window ids.
+        """
         labels: list[Label] = []
         for digest, listing in access.listings[:number]:
             there = self._read(digest)
             if there is None:
-                there = [window.label for window in fetch(source, log, access.digest, listing.number, position)]
+                there = [
+                    window.label
+                    for window in fetch(source, log, access.digest, listing.number, position)
+                ]
                 self.keep(digest, there)
             if [label.window_id for label in there] != list(listing.windows):
-                raise Refused("R7", "The windows shown are not those of the listing in the ledger, in its order.")
+                raise Refused(
+                    "R7",
+                    "The windows shown are not those of the listing in the ledger, in its order.",
+                )
             labels += there
         return labels
 
@@ -78,7 +109,9 @@ class Labels:
             return None
         value = cbor.decode(data, ANSWER_MAX)
         return (
-            [Label.decode(label) for label in value if isinstance(label, bytes)] if isinstance(value, tuple) else None
+            [Label.decode(label) for label in value if isinstance(label, bytes)]
+            if isinstance(value, tuple)
+            else None
         )
 
     def _place(self, digest: bytes) -> Path:

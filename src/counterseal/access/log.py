@@ -1,7 +1,9 @@
-"""The log as a holder has seen it: the largest cosigned checkpoint, kept durably, and entries proved to stand under it.
+"""The log as a holder has seen it: the largest cosigned checkpoint, kept durably, and entries
+proved to stand under it.
 
-A checkpoint is taken only with its log's two signatures and the charter's number of witnesses, and only if it goes on from the
-largest one seen before (T6, T8, T10, T29). Rules of the tlog are in docs/tlog.md.
+A checkpoint is taken only with its log's two signatures and the charter's number of witnesses, and
+only if it goes on from the largest one seen before (T6, T8, T10, T29). Rules of the tlog are in
+docs/tlog.md.
 """
 
 from __future__ import annotations
@@ -30,9 +32,13 @@ from .http import Source, get_array
 
 
 class LogView:
-    """One holder's view of one of the domain's two logs. `name` is `log` or `ledger`, as in the service's addresses."""
+    """One holder's view of one of the domain's two logs. `name` is `log` or `ledger`, as in the
+    service's addresses.
+    """
 
-    def __init__(self, place: Path, name: str, keys: KeyPair, witnesses: Sequence[KeyPair], needed: int) -> None:
+    def __init__(
+        self, place: Path, name: str, keys: KeyPair, witnesses: Sequence[KeyPair], needed: int
+    ) -> None:
         self._place, self.name, self._keys = place, name, keys
         self._witnesses, self._needed = tuple(witnesses), needed
         self._verified: CosignedCheckpoint | None = None
@@ -54,11 +60,15 @@ class LogView:
             return None
 
     def update(self, source: Source) -> CosignedCheckpoint:
-        """Takes the newest checkpoint of the source. Raises as `take`, and `NotFound` or `Unavailable`."""
+        """Takes the newest checkpoint of the source. Raises as `take`, and `NotFound` or
+        `Unavailable`.
+        """
         return self.take(source, source.get(f"/{self.name}/checkpoint"))
 
     def take(self, source: Source, note: bytes) -> CosignedCheckpoint:
-        """The checkpoint in `note`, verified, going on from the largest seen, and remembered. Raises `TlogError`."""
+        """The checkpoint in `note`, verified, going on from the largest seen, and remembered.
+        Raises `TlogError`.
+        """
         received = self.verify(note)
         seen, new = self.seen(), received.checkpoint
         path: tuple[bytes, ...] = ()
@@ -70,25 +80,35 @@ class LogView:
         return received
 
     def verify(self, note: bytes) -> CosignedCheckpoint:
-        """The checkpoint with its signatures verified and its time (T1 to T8), not compared with what was seen."""
-        if self._verified is None or self._verified.note != note:  # the same note comes with many proofs
+        """The checkpoint with its signatures verified and its time (T1 to T8), not compared with
+        what was seen.
+        """
+        # the same note comes with many proofs
+        if self._verified is None or self._verified.note != note:
             self._verified = verify_cosigned(note, self._keys, self._witnesses, self._needed)
         return self._verified
 
     def prove(self, source: Source, entry: bytes) -> int:
-        """The index at which an entry (32 bytes) stands in the log. Raises `NotFound`, `TlogError` T9, or as `take`."""
+        """The index at which an entry (32 bytes) stands in the log. Raises `NotFound`, `TlogError`
+        T9, or as `take`.
+        """
         match get_array(source, f"/v1/log/proof/{entry.hex()}"):
             case (int(index), int(size), tuple(path), str(note)):
                 checkpoint = self._proved_under(source, note.encode())
                 if checkpoint.size != size:
                     raise Refused(
-                        "T9", f"A proof for a tree of {size} leaves came with a checkpoint of {checkpoint.size}."
+                        "T9",
+                        f"A proof for a tree of {size} leaves came with a checkpoint of {checkpoint.size}.",
                     )
-                return verify_inclusion(leaf_hash(entry), index, size, checkpoint.root, hashes(path)).index
+                return verify_inclusion(
+                    leaf_hash(entry), index, size, checkpoint.root, hashes(path)
+                ).index
         raise Refused("E6", "An answer of /v1/log/proof is not [index, size, path, checkpoint].")
 
     def _proved_under(self, source: Source, note: bytes) -> Checkpoint:
-        """The cosigned checkpoint of a proof. An older one proves as well as the newest: what is in the log stays in it."""
+        """The cosigned checkpoint of a proof. An older one proves as well as the newest: what is in
+        the log stays in it.
+        """
         received, seen = self.verify(note).checkpoint, self.seen()
         if seen is not None and (received.size < seen.size or received == seen):
             return received
@@ -118,7 +138,9 @@ def hashes(path: tuple[object, ...]) -> tuple[bytes, ...]:
 
 
 def log_entries(source: Source, start: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """`(index, entry)` of the log's entries from `start` to `size`, as the source's bundles have them (T12, T13). Not proved."""
+    """`(index, entry)` of the log's entries from `start` to `size`, as the source's bundles have
+    them (T12, T13). Not proved.
+    """
     for bundle in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
         width = min(TILE_WIDTH, size - bundle * TILE_WIDTH)
         entries = decode_bundle(source.get(f"/log/{Tile(-1, bundle, width).path}"), width)
@@ -128,7 +150,9 @@ def log_entries(source: Source, start: int, size: int) -> Iterator[tuple[int, by
 
 
 class Folder:
-    """A `Source` in a directory of files, carried to a machine without a network. Each file is one answer of the service."""
+    """A `Source` in a directory of files, carried to a machine without a network. Each file is one
+    answer of the service.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -145,9 +169,11 @@ class Folder:
 
 
 class Recording:
-    """A `Source` that keeps every answer in a directory, so that a `Folder` can give the same answers again, in the same order.
+    """A `Source` that keeps every answer in a directory, so that a `Folder` can give the same
+    answers again, in the same order.
 
-    What was asked once is answered from the directory: the other machine will ask the same twice and must not see two states.
+    What was asked once is answered from the directory: the other machine will ask the same twice
+    and must not see two states.
     """
 
     def __init__(self, source: Source, root: Path) -> None:
@@ -165,5 +191,7 @@ class Recording:
 
 
 def file_name(path: str) -> str:
-    """The file in a folder that holds the answer to `path`: its own characters where they are harmless, else `_`."""
+    """The file in a folder that holds the answer to `path`: its own characters where they are
+    harmless, else `_`.
+    """
     return re.sub(r"[^A-Za-z0-9.-]", "_", path.strip("/"))[:200]

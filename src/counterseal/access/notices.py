@@ -1,10 +1,9 @@
-"""A witness's notices: sealed with its release, committed to in it, published when due, among dummies, at a fixed cadence.
+"""A witness's notices: sealed with its release, committed to in it, published when due, among
+dummies, at a fixed cadence.
 
-```
-HOME/notices/kept/DIGEST        a sealed notice that waits: its warrant, its listing, its bytes
-HOME/notices/published/NUMBER   what was published, dummies too, for apps that ask the witness itself
-HOME/notices/next               when the next batch goes out
-```
+``` HOME/notices/kept/DIGEST        a sealed notice that waits: its warrant, its listing, its bytes
+HOME/notices/published/NUMBER   what was published, dummies too, for apps that ask the witness
+itself HOME/notices/next               when the next batch goes out ```
 """
 
 from __future__ import annotations
@@ -41,7 +40,9 @@ class Kept(Record, frozen=True, tag=cbor.tag("kept-notice")):
 
 
 def accounts(listing: VerifiedListing) -> tuple[bytes, ...]:
-    """Whose messages a listing opens: each window's sender, and accounts of the warrant that were in the conversation."""
+    """Whose messages a listing opens: each window's sender, and accounts of the warrant that were
+    in the conversation.
+    """
     senders = {window.label.account_id for window in listing.windows}
     named = set(listing.warrant.warrant.account_ids)
     present = {account for window in listing.windows for account in window.roster.accounts & named}
@@ -58,7 +59,9 @@ class NoticeBox:
     def seal(
         self, source: Source, listing: VerifiedListing, position: int, now: int, in_force: Charter
     ) -> tuple[bytes, ...]:
-        """Seals and keeps one notice for every account concerned; gives their digests, for the release to commit to."""
+        """Seals and keeps one notice for every account concerned; gives their digests, for the
+        release to commit to.
+        """
         warrant = listing.warrant
         issuers = (warrant.requester.name, warrant.approver.name if warrant.approver else "")
         digests = []
@@ -71,13 +74,19 @@ class NoticeBox:
         return tuple(digests)
 
     def due(self, state: AccessState, position: int, now: int) -> list[tuple[int, bytes, bytes]]:
-        """`(due, digest, sealed notice)` of what is due at `now`, the longest due first. Only what a logged release commits to."""
+        """`(due, digest, sealed notice)` of what is due at `now`, the longest due first. Only what
+        a logged release commits to.
+        """
         found = []
         for place in (self._folder / "kept").glob("?" * 64):
             kept, digest = Kept.decode(store.read(place, "notice")), bytes.fromhex(place.name)
             access = state.accesses.get(kept.warrant_digest)
             for logged in access.releases if access else ():
-                if access is not None and logged.release.position == position and digest in logged.release.notices:
+                if (
+                    access is not None
+                    and logged.release.position == position
+                    and digest in logged.release.notices
+                ):
                     rule = state.rulebook.in_force(logged.time).charter.notices
                     due = notice_due(access, logged, rule.delay, rule.extension)
                     if due <= now:
@@ -96,7 +105,11 @@ class NoticeBox:
     def published(self, sealed: bytes, digest: bytes | None) -> None:
         """Keeps a published notice to show, and forgets that it waits."""
         numbers = self._numbers()
-        store.write(self._folder / "published" / f"{(numbers[-1] if numbers else -1) + 1:020d}", sealed, private=False)
+        store.write(
+            self._folder / "published" / f"{(numbers[-1] if numbers else -1) + 1:020d}",
+            sealed,
+            private=False,
+        )
         if digest is not None:
             (self._folder / "kept" / digest.hex()).unlink(missing_ok=True)
         for number in numbers[: max(len(numbers) - HELD_MAX, 0)]:
@@ -105,15 +118,24 @@ class NoticeBox:
     def after(self, index: int) -> list[tuple[int, bytes]]:
         """Published notices with a number over `index`, at most 500."""
         wanted = [number for number in self._numbers() if number > index][:500]
-        return [(number, store.read(self._folder / "published" / f"{number:020d}", "notice")) for number in wanted]
+        return [
+            (number, store.read(self._folder / "published" / f"{number:020d}", "notice"))
+            for number in wanted
+        ]
 
     def _numbers(self) -> list[int]:
         folder = self._folder / "published"
-        return sorted(int(place.name) for place in folder.glob("[0-9]" * 20)) if folder.is_dir() else []
+        return (
+            sorted(int(place.name) for place in folder.glob("[0-9]" * 20))
+            if folder.is_dir()
+            else []
+        )
 
 
 def dummy(domain: str) -> bytes:
-    """A notice to nobody: sealed to a key that was thrown away, so that no one can tell it from a real one."""
+    """A notice to nobody: sealed to a key that was thrown away, so that no one can tell it from a
+    real one.
+    """
     sealed = seal_to(SealingKey.generate().public, [cbor.tag("notice-seal"), domain], bytes(PADDED))
     if len(sealed) != PADDED + HPKE_OVERHEAD:
         raise Refused("N2", "A dummy has another size than a notice.")
@@ -121,7 +143,8 @@ def dummy(domain: str) -> bytes:
 
 
 def _key_for(source: Source, account_id: bytes, charter: Charter) -> bytes:
-    """The account's notice key; the substitute's if the account is gone or its key is bad; else a key that nobody has.
+    """The account's notice key; the substitute's if the account is gone or its key is bad; else a
+    key that nobody has.
 
     A bad notice key never blocks a release. Raises `Unavailable`.
     """
@@ -143,6 +166,8 @@ def _notice_key(source: Source, account_id: bytes, domain: str) -> bytes:
         case (bytes(statement),):
             chain = VerifiedChain.start(statement, domain)
             if chain.account_id != account_id:
-                raise Refused("A1", "The service gave another account's statement than the one asked for.")
+                raise Refused(
+                    "A1", "The service gave another account's statement than the one asked for."
+                )
             return chain.check_notice_key()
     raise NotFound("The service gave no account statement.")

@@ -1,9 +1,11 @@
-"""The opener: fetches what was released under a warrant, opens it, and writes the evidence bag. It decides nothing and signs a report.
+"""The opener: fetches what was released under a warrant, opens it, and writes the evidence bag. It
+decides nothing and signs a report.
 
-Everything that comes from the service is checked here before it counts: the log and the ledger by their cosigned checkpoints, the
-warrant by the ledger, each share by its hash in the counterseal (S3), each window by the warrant's scope and its period root, each key by
-the label's commitment (S5), each seal by being made again (S2). A holder whose signed share is false is named, also when no quorum
-is left. The bag is written only if the check that its receivers run finds nothing wrong.
+Everything that comes from the service is checked here before it counts: the log and the ledger by
+their cosigned checkpoints, the warrant by the ledger, each share by its hash in the counterseal
+(S3), each window by the warrant's scope and its period root, each key by the label's commitment
+(S5), each seal by being made again (S2). A holder whose signed share is false is named, also when
+no quorum is left. The bag is written only if the check that its receivers run finds nothing wrong.
 
 | rule | refuses |
 | --- | --- |
@@ -42,7 +44,13 @@ from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.decision import check_export
-from counterseal.protocol.errors import CountersealError, NotAuthorised, NotFound, Refused, Unavailable
+from counterseal.protocol.errors import (
+    CountersealError,
+    NotAuthorised,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 from counterseal.protocol.record import convert
 from counterseal.protocol.release import Listing, SealedShares, open_shares
 from counterseal.protocol.report import Destruction, OpeningReport
@@ -70,13 +78,17 @@ class SharesMissing(Unavailable):
 
 
 class FalseShares(CountersealError):
-    """Holders signed shares that are not the sealed ones, and those left are no quorum. The message names them."""
+    """Holders signed shares that are not the sealed ones, and those left are no quorum. The message
+    names them.
+    """
 
     default_code = "S3"
 
 
 class Held(msgspec.Struct):
-    """What holders handed over for one listing, by position: shares by window, and the signed statement. `refused` says what was no statement."""
+    """What holders handed over for one listing, by position: shares by window, and the signed
+    statement. `refused` says what was no statement.
+    """
 
     digest: bytes
     listing: Listing
@@ -86,7 +98,9 @@ class Held(msgspec.Struct):
 
 
 def warrant_digest(given: str) -> bytes:
-    """A warrant's digest (32 bytes) from 64 hexadecimal digits or from a file that holds the warrant. Raises `NotFound`, `Refused`."""
+    """A warrant's digest (32 bytes) from 64 hexadecimal digits or from a file that holds the
+    warrant. Raises `NotFound`, `Refused`.
+    """
     if len(given) == 64 and all(digit in "0123456789abcdef" for digit in given.lower()):
         return bytes.fromhex(given)
     try:
@@ -102,7 +116,11 @@ class Opener:
     """One opener's work on one service. `tell` gets a sentence at each step."""
 
     def __init__(
-        self, home: Home, service: Service, clock: Clock = lambda: int(time.time()), tell: Teller = lambda _: None
+        self,
+        home: Home,
+        service: Service,
+        clock: Clock = lambda: int(time.time()),
+        tell: Teller = lambda _: None,
     ) -> None:
         self.home, self.service, self._clock, self._tell = home, service, clock, tell
         self.rules = Rules(home, clock)
@@ -120,10 +138,12 @@ class Opener:
         return self._ledger.sync(self.service)
 
     def open(self, warrant: bytes, place: Path, *, wait: bool = False) -> Written:
-        """Opens what was released under the warrant (by digest) into a new bag at `place`, and posts the opening report.
+        """Opens what was released under the warrant (by digest) into a new bag at `place`, and
+        posts the opening report.
 
-        With `wait` it waits for shares that are still to come. Raises `SharesMissing`, `FalseShares`, `Unsound`, `NotAuthorised` O1,
-        `Refused` O4, `Conflict` for a place that is taken.
+        With `wait` it waits for shares that are still to come. Raises `SharesMissing`,
+        `FalseShares`, `Unsound`, `NotAuthorised` O1, `Refused` O4, `Conflict` for a place that is
+        taken.
         """
         told, access, held = self._await(warrant, wait=wait)
         with Package(place) as package:
@@ -153,7 +173,9 @@ class Opener:
         self.service.post("/v1/ledger", (report,))
 
     def post_again(self, warrant: bytes, place: Path) -> bool:
-        """Whether the warrant's bag is at `place` already; if so its report is logged, in case the first try was cut off."""
+        """Whether the warrant's bag is at `place` already; if so its report is logged, in case the
+        first try was cut off.
+        """
         file = place / REPORT
         if not file.is_file():
             return False
@@ -166,13 +188,19 @@ class Opener:
         return True
 
     def log_destruction(self, warrant: bytes) -> None:
-        """Logs that everything opened under the warrant has been destroyed. Whoever calls has destroyed it before."""
+        """Logs that everything opened under the warrant has been destroyed. Whoever calls has
+        destroyed it before.
+        """
         access = self._access(self.sync(), warrant, export=False)
-        record = Destruction(access.warrant.domain, access.warrant.charter_digest, warrant, self._clock())
+        record = Destruction(
+            access.warrant.domain, access.warrant.charter_digest, warrant, self._clock()
+        )
         self.service.post("/v1/ledger", (sign([self.home.signer], record.encode()),))
 
     def collect(self, access: Access) -> list[Held]:
-        """The shares handed over so far, for every listing. Raises `SharesMissing`, which says how many of which are missing."""
+        """The shares handed over so far, for every listing. Raises `SharesMissing`, which says how
+        many of which are missing.
+        """
         charter = self.rules.charter(access.warrant.charter_digest)
         if not access.listings:
             raise SharesMissing("The ledger has no listing of this warrant's windows yet.")
@@ -181,25 +209,42 @@ class Opener:
             one = held.get(sealed.listing_digest)
             if one is not None:
                 self._open_sealed(charter, one, sealed)
-        missing = [sentence for one in held.values() if (sentence := _missing(charter, one, access))]
+        missing = [
+            sentence for one in held.values() if (sentence := _missing(charter, one, access))
+        ]
         if missing:
             raise SharesMissing(" ".join(missing))
         for one in held.values():
             names = who(charter, sorted(one.shares))
-            self._tell(f"Listing {one.listing.number}: shares of {len(one.listing.windows)} windows from {names}.")
-            self._note("opened shares", listing=one.digest.hex(), holders=sorted(one.shares), refused=one.refused)
+            self._tell(
+                f"Listing {one.listing.number}: shares of {len(one.listing.windows)} windows from {names}."
+            )
+            self._note(
+                "opened shares",
+                listing=one.digest.hex(),
+                holders=sorted(one.shares),
+                refused=one.refused,
+            )
         return list(held.values())
 
     def _access(self, told: Told, warrant: bytes, *, export: bool = True) -> Access:
         access = told.state.access(warrant)
         if access.warrant.opener_key != self.home.reader.public:
-            raise NotAuthorised("The warrant names another opener's key than this home's.", code="O1")
+            raise NotAuthorised(
+                "The warrant names another opener's key than this home's.", code="O1"
+            )
         if export:
             try:
                 check_export(told.state, warrant, self._clock())
             except Refused as error:
-                after = f"`counterseal opener destroyed {warrant.hex()[:16]}...` logs it." if access.lapsed_at else ""
-                raise Refused(error.rule, f"{error.message} Nothing is exported. {after}".strip()) from error
+                after = (
+                    f"`counterseal opener destroyed {warrant.hex()[:16]}...` logs it."
+                    if access.lapsed_at
+                    else ""
+                )
+                raise Refused(
+                    error.rule, f"{error.message} Nothing is exported. {after}".strip()
+                ) from error
         return access
 
     def _sealed_shares(self, warrant: bytes) -> Iterator[SealedShares]:
@@ -212,7 +257,9 @@ class Opener:
         raise Refused("E6", "The answer with the shares is not [[sealed-shares, ...]].")
 
     def _open_sealed(self, charter: VerifiedCharter, held: Held, sealed: SealedShares) -> None:
-        """Takes shares that their holder signed; others are noted and count as missing (R11, X5)."""
+        """Takes shares that their holder signed; others are noted and count as missing (R11,
+        X5).
+        """
         try:
             holder = charter.check_holder(sealed.position)
             domain = charter.charter.domain
@@ -224,7 +271,9 @@ class Opener:
         held.statements[sealed.position] = verified.statement
 
     def _take_windows(self, package: Package, access: Access, held: Sequence[Held]) -> None:
-        """Fetches every listed window and finds false shares; raises `FalseShares` if any window is left without a quorum."""
+        """Fetches every listed window and finds false shares; raises `FalseShares` if any window is
+        left without a quorum.
+        """
         charter = self.rules.charter(access.warrant.charter_digest)
         false: dict[int, int] = {}
         short = 0
@@ -234,8 +283,15 @@ class Opener:
                 window_id = Label.decode(window.label).window_id
                 package.add_window(window)
                 self._roots[window.period] = root
-                seal = check_seal(Counterseal.decode(window.counterseal), [frame.message for frame in window.frames])
-                given = {p: shares.get(window_id) for p, shares in one.shares.items() if window_id in shares}
+                seal = check_seal(
+                    Counterseal.decode(window.counterseal),
+                    [frame.message for frame in window.frames],
+                )
+                given = {
+                    p: shares.get(window_id)
+                    for p, shares in one.shares.items()
+                    if window_id in shares
+                }
                 sifted = sift(window_id, seal, given)
                 for position in sifted.false:
                     false[position] = false.get(position, 0) + 1
@@ -261,13 +317,18 @@ class Opener:
             for row in rows:
                 if type(row) is not tuple or len(row) != 7:
                     raise Refused(
-                        "E6", "A row of a listing's material is not of the form that docs/reference/api.md states."
+                        "E6",
+                        "A row of a listing's material is not of the form that docs/reference/api.md states.",
                     )
                 yield row
             after += len(rows)
-            self._tell(f"Listing {listing.number}: {after} of {len(listing.windows)} windows fetched.")
+            self._tell(
+                f"Listing {listing.number}: {after} of {len(listing.windows)} windows fetched."
+            )
 
-    def _material(self, package: Package, told: Told, access: Access, held: Sequence[Held]) -> tuple[Material, Keys]:
+    def _material(
+        self, package: Package, told: Told, access: Access, held: Sequence[Held]
+    ) -> tuple[Material, Keys]:
         """Everything beside the windows, with proofs under the newest cosigned checkpoints."""
         charter = self.rules.latest.charter
         view: LogView = self.rules.log
@@ -283,20 +344,32 @@ class Opener:
             keysets=self._keysets(prover),
             accounts=chains,
             periods=Periods(
-                tuple(Placed(root, index, prover.path(index)) for index, root in sorted(self._roots.items()))
+                tuple(
+                    Placed(root, index, prover.path(index))
+                    for index, root in sorted(self._roots.items())
+                )
             ),
             events=events_about(told, access.digest, ledger),
-            shares={(one.listing.number, p): statement for one in held for p, statement in one.statements.items()},
+            shares={
+                (one.listing.number, p): statement
+                for one in held
+                for p, statement in one.statements.items()
+            },
             names=names,
         )
-        return material, Keys(keys_of_log(charter), keys_of_ledger(charter), keys_of_witnesses(charter))
+        return material, Keys(
+            keys_of_log(charter), keys_of_ledger(charter), keys_of_witnesses(charter)
+        )
 
     def _charters(self, prover: Prover) -> Charters:
         indices = {row[0]: _index(row) for row in get_array(self.service, "/v1/charters")}
         placed: list[PlacedCharter] = []
         for known in self.rules.charters:
-            index = indices[known.charter.statement]  # `sync` has seen it there, and found it in the log
-            placed.append(PlacedCharter(known.charter.statement, index, prover.path(index), known.active))
+            # `sync` has seen it there, and found it in the log
+            index = indices[known.charter.statement]
+            placed.append(
+                PlacedCharter(known.charter.statement, index, prover.path(index), known.active)
+            )
         return Charters(tuple(placed))
 
     def _keysets(self, prover: Prover) -> Keysets:
@@ -312,7 +385,9 @@ class Opener:
         return Keysets(tuple(placed))
 
     def _accounts(self, accounts: set[bytes], prover: Prover) -> tuple[Accounts, dict[bytes, str]]:
-        """The chains, each statement with its proof, and the names that the service gives: display name, else handle."""
+        """The chains, each statement with its proof, and the names that the service gives: display
+        name, else handle.
+        """
         chains: list[AccountChain] = []
         names: dict[bytes, str] = {}
         for account in sorted(accounts):
@@ -321,7 +396,9 @@ class Opener:
                     names[account] = display if isinstance(display, str) and display else handle
                     chains.append(AccountChain(account, tuple(_link(row, prover) for row in rows)))
                 case _:
-                    raise Refused("E6", "An account is not of the form that docs/reference/api.md states.")
+                    raise Refused(
+                        "E6", "An account is not of the form that docs/reference/api.md states."
+                    )
         return Accounts(tuple(chains)), names
 
     def _note(self, what: str, **more: Any) -> None:
@@ -329,14 +406,18 @@ class Opener:
 
 
 def _missing(charter: VerifiedCharter, held: Held, access: Access) -> str | None:
-    """In words: how many shares of which holders a listing still lacks; None if there is a quorum."""
+    """In words: how many shares of which holders a listing still lacks; None if there is a
+    quorum.
+    """
     tree, there = charter.tree, set(held.shares)
     bodies = len(tree.satisfied_bodies(there))
     witnesses = len(there.intersection(tree.witness_positions()))
     if bodies >= tree.custodians.needed and witnesses >= tree.witnesses.needed:
         return None
     released = set(access.released_by(held.digest)) - there
-    promised = f" Released and not handed over yet: {who(charter, sorted(released))}." if released else ""
+    promised = (
+        f" Released and not handed over yet: {who(charter, sorted(released))}." if released else ""
+    )
     refused = f" Refused: {'; '.join(held.refused)}." if held.refused else ""
     return (
         f"Listing {held.listing.number} has shares of {bodies} of the {tree.custodians.needed} custodian bodies needed and of "
@@ -355,17 +436,26 @@ def _window_file(row: tuple[Any, ...]) -> WindowFile:
     """A row of the material, right in form. Raises `Refused` E6."""
     label, roster, counterseal, proof, frames, _, index = row
     record = WindowFile(
-        label, roster, counterseal, convert(proof, WindowProof), index, tuple(convert(frame, Frame) for frame in frames)
+        label,
+        roster,
+        counterseal,
+        convert(proof, WindowProof),
+        index,
+        tuple(convert(frame, Frame) for frame in frames),
     )
     return convert(record.plain(), WindowFile)
 
 
 def _link(row: Any, prover: Prover) -> Placed:
     match row:
-        case (str(), bytes(cose), possession, int(index)) if possession is None or isinstance(possession, bytes):
+        case (str(), bytes(cose), possession, int(index)) if possession is None or isinstance(
+            possession, bytes
+        ):
             statement = cose if possession is None else cbor.encode([cose, possession])
             return Placed(statement, index, prover.path(index))
-    raise Refused("E6", "A statement of an account is not [kind, COSE, possession or null, log index].")
+    raise Refused(
+        "E6", "A statement of an account is not [kind, COSE, possession or null, log index]."
+    )
 
 
 def _index(row: Any) -> int:

@@ -1,9 +1,9 @@
-"""The opener's copy of the ledger. It keeps each statement's leaf as well, salt and place, since evidence has to prove them.
+"""The opener's copy of the ledger. It keeps each statement's leaf as well, salt and place, since
+evidence has to prove them.
 
-```
-HOME/opener/reader      where the reader stands (protocol record `ledger-reader`)
-HOME/opener/START       the leaves with a statement from leaf START on, and the records of their ticks
-```
+``` HOME/opener/reader      where the reader stands (protocol record `ledger-reader`)
+HOME/opener/START       the leaves with a statement from leaf START on, and the records of their
+ticks ```
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ _KEPT_MAX = 1 << 30
 
 
 class Leaf(Part, frozen=True):
-    """A leaf that opened to a statement. `time` is its tick's, Unix seconds; a tick's own record is marked."""
+    """A leaf that opened to a statement. `time` is its tick's, Unix seconds; a tick's own record is
+    marked.
+    """
 
     index: Uint
     time: Uint
@@ -55,7 +57,9 @@ class Leaf(Part, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The ledger folded up to a fresh checkpoint, and the leaves that had an effect, their ticks' records among them."""
+    """The ledger folded up to a fresh checkpoint, and the leaves that had an effect, their ticks'
+    records among them.
+    """
 
     state: AccessState
     checkpoint: CosignedCheckpoint
@@ -63,7 +67,9 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class RemoteTiles:
-    """A log's tiles as its service shows them; what they say is worth nothing until it leads to a cosigned root."""
+    """A log's tiles as its service shows them; what they say is worth nothing until it leads to a
+    cosigned root.
+    """
 
     def __init__(self, source: Source, log: str) -> None:
         self._source, self._log = source, log
@@ -103,11 +109,15 @@ class OpenerLedger:
         self._folder = rules.home.path / "opener"
 
     def sync(self, source: Source) -> Told:
-        """Follows the ledger to the source's checkpoint. Raises `LedgerError` G1 to G11, `TlogError`, `NotFound`, `Unavailable`."""
+        """Follows the ledger to the source's checkpoint. Raises `LedgerError` G1 to G11,
+        `TlogError`, `NotFound`, `Unavailable`.
+        """
         charter = self._rules.latest.charter
         place = self._folder / "reader"
         state = ReaderState.decode(place.read_bytes()) if place.exists() else ReaderState()
-        reader = LedgerReader(charter.ledger.origin, Schedule(segments(self._rules, self._rules.home.reader)), state)
+        reader = LedgerReader(
+            charter.ledger.origin, Schedule(segments(self._rules, self._rules.home.reader)), state
+        )
         trust = Trust(keys_of_ledger(charter), keys_of_witnesses(charter), charter.witnesses.c)
         received = reader.read_checkpoint(source.get("/ledger/checkpoint"), trust)
         leaves: list[Leaf] = []
@@ -116,7 +126,9 @@ class OpenerLedger:
             number = reader.next_chunk
             chunk = source.get(f"/ledger/chunk/{number}")
             reader.feed(number, chunk)
-            openings, part = _openings(reader.schedule.segment(number), charter.ledger.origin, number, chunk, part)
+            openings, part = _openings(
+                reader.schedule.segment(number), charter.ledger.origin, number, chunk, part
+            )
             leaves += _leaves(openings, reader.schedule.first_leaf(number))
         reader.accept(received, self._clock(), charter.ledger.fresh_online)
         self._keep(state.size, leaves, reader.state)
@@ -125,7 +137,9 @@ class OpenerLedger:
     def _keep(self, start: int, leaves: Sequence[Leaf], state: ReaderState) -> None:
         """Leaves first, then the place: a crash between the two takes the same leaves in again."""
         if leaves:
-            store.write(self._folder / f"{start:020d}", cbor.encode([leaf.plain() for leaf in leaves]))
+            store.write(
+                self._folder / f"{start:020d}", cbor.encode([leaf.plain() for leaf in leaves])
+            )
         store.write(self._folder / "reader", state.encode())
 
     def _fold(self, received: CosignedCheckpoint, reader: ReaderState) -> Told:
@@ -150,9 +164,13 @@ class OpenerLedger:
 
 
 def events_about(told: Told, warrant: bytes, prover: Prover) -> Events:
-    """What the ledger holds about a warrant and those it replaced, with the ticks' records, each leaf with its proof."""
+    """What the ledger holds about a warrant and those it replaced, with the ticks' records, each
+    leaf with its proof.
+    """
     records: dict[int, Record] = {
-        leaf.index: ReceivedStatement.decode(leaf.statement).record for leaf in told.leaves if not leaf.is_tick
+        leaf.index: ReceivedStatement.decode(leaf.statement).record
+        for leaf in told.leaves
+        if not leaf.is_tick
     }
     family = with_predecessors(list(records.values()), warrant)
     chosen: list[Leaf] = []
@@ -165,11 +183,19 @@ def events_about(told: Told, warrant: bytes, prover: Prover) -> Events:
                 chosen.append(tick)
                 tick = None
             chosen.append(leaf)
-    return Events(tuple(Event(leaf.index, leaf.salt, leaf.statement, prover.path(leaf.index)) for leaf in chosen))
+    return Events(
+        tuple(
+            Event(leaf.index, leaf.salt, leaf.statement, prover.path(leaf.index)) for leaf in chosen
+        )
+    )
 
 
-def _openings(segment: Segment, origin: str, number: int, chunk: bytes, part: bytes) -> tuple[list[Opening], bytes]:
-    """The openings that end in a chunk, and what is left of one that does not. The reader has checked the chunk's form."""
+def _openings(
+    segment: Segment, origin: str, number: int, chunk: bytes, part: bytes
+) -> tuple[list[Opening], bytes]:
+    """The openings that end in a chunk, and what is left of one that does not. The reader has
+    checked the chunk's form.
+    """
     found: list[Opening] = []
     for kind, data in parse_chunk(open_chunk(segment, origin, number, chunk)):
         if kind == WHOLE:

@@ -1,7 +1,9 @@
-"""The rules that a holder or an issuer goes by: the domain's charters and keysets, each verified and proved to stand in the log.
+"""The rules that a holder or an issuer goes by: the domain's charters and keysets, each verified
+and proved to stand in the log.
 
-The first charter is the one that this home pinned when its owner signed or accepted it; each later one follows by C18 and C19. A
-service that shows another charter, or another custodian's key, is refused here and nowhere later.
+The first charter is the one that this home pinned when its owner signed or accepted it; each later
+one follows by C18 and C19. A service that shows another charter, or another custodian's key, is
+refused here and nowhere later.
 """
 
 from __future__ import annotations
@@ -40,20 +42,27 @@ def keys_of_ledger(charter: Charter) -> KeyPair:
 
 def keys_of_witnesses(charter: Charter) -> tuple[KeyPair, ...]:
     """Each witness's pair of cosigning keys, in charter order."""
-    return tuple(witness_keys((w.vkeys.ed25519, w.vkeys.mldsa44)) for w in charter.witnesses.members)
+    return tuple(
+        witness_keys((w.vkeys.ed25519, w.vkeys.mldsa44)) for w in charter.witnesses.members
+    )
 
 
 def pinned_charter(home: Home) -> Charter:
-    """The charter that the home pinned: its owner signed or accepted it, so it stands without the others' signatures.
+    """The charter that the home pinned: its owner signed or accepted it, so it stands without the
+    others' signatures.
 
     Raises `NotFound` before there is one.
     """
     digest = home.pinned()
     if digest is None:
-        raise NotFound(f"{home.path} trusts no charter yet; sign one with `charter sign FILE --home {home.path}`.")
+        raise NotFound(
+            f"{home.path} trusts no charter yet; sign one with `charter sign FILE --home {home.path}`."
+        )
     payload = signing.payload_of(home.charter_statement(digest), Charter.limit)
     if hashlib.sha256(payload).digest() != digest:
-        raise Refused("C19", f"The charter kept in {home.path} is not the one that it pins; restore the file.")
+        raise Refused(
+            "C19", f"The charter kept in {home.path} is not the one that it pins; restore the file."
+        )
     return Charter.decode(payload).check()
 
 
@@ -61,7 +70,9 @@ NEVER = 1 << 62
 
 
 class Known(msgspec.Struct, frozen=True):
-    """A charter, its index in the log, and since when it is in force (Unix seconds; None while the log does not say)."""
+    """A charter, its index in the log, and since when it is in force (Unix seconds; None while the
+    log does not say).
+    """
 
     charter: VerifiedCharter
     index: int
@@ -74,7 +85,9 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Rules:
-    """A domain's charters and keysets as far as this home has verified them. `sync` goes on from what is held."""
+    """A domain's charters and keysets as far as this home has verified them. `sync` goes on from
+    what is held.
+    """
 
     def __init__(self, home: Home, clock: Callable[[], int] = lambda: int(time.time())) -> None:
         self.home, self._clock = home, clock
@@ -85,7 +98,9 @@ class Rules:
         self._views: dict[tuple[str, KeyPair], LogView] = {}
 
     def sync(self, source: Source) -> None:
-        """Takes charters and keysets that are new. Raises `Refused` C1 to C19, K1 to K8, `TlogError`, `Unavailable`."""
+        """Takes charters and keysets that are new. Raises `Refused` C1 to C19, K1 to K8,
+        `TlogError`, `Unavailable`.
+        """
         rows = get_array(source, "/v1/charters")
         for place, row in enumerate(rows):
             match row:
@@ -94,7 +109,9 @@ class Rules:
                 case _:
                     raise Refused("E6", "An answer of /v1/charters is not [[charter, index], ...].")
         if len(rows) < len(self.charters):
-            raise Conflict("The service shows fewer charters than before; keep both answers, one of them is false.")
+            raise Conflict(
+                "The service shows fewer charters than before; keep both answers, one of them is false."
+            )
         self._date_charters(source)
         for known in self.charters:
             self._take_keysets(source, known.charter)
@@ -111,21 +128,25 @@ class Rules:
         verified = ReceivedCharter.decode(statement).check(previous)
         if previous is None and verified.digest != self.home.pinned():
             raise Refused(
-                "C19", "The service shows another first charter than the one that this home pinned; trust neither."
+                "C19",
+                "The service shows another first charter than the one that this home pinned; trust neither.",
             )
         judge = previous or verified
         if self._log_of(judge.charter).prove(source, entry_hash(statement)) != index:
             raise Refused(
-                "C19", f"Charter {verified.charter.version} does not stand in the log where the service says."
+                "C19",
+                f"Charter {verified.charter.version} does not stand in the log where the service says.",
             )
         self.home.keep_charter(verified.digest, statement)
         self.charters.append(Known(verified, index, 0 if previous is None else None))
 
     def _date_charters(self, source: Source) -> None:
-        """Gives each successor the time from which it is in force: a delay after the log's own next statement of the time.
+        """Gives each successor the time from which it is in force: a delay after the log's own next
+        statement of the time.
 
-        That statement, a directory root, is the same for whoever asks and whenever: else two holders would judge one ledger by
-        two charters. Roots are logged hourly and after changes; until there is one, the successor is not in force.
+        That statement, a directory root, is the same for whoever asks and whenever: else two
+        holders would judge one ledger by two charters. Roots are logged hourly and after changes;
+        until there is one, the successor is not in force.
         """
         for place, known in enumerate(self.charters):
             if known.dated is None:
@@ -135,7 +156,9 @@ class Rules:
                     self.charters[place] = Known(known.charter, known.index, active)
 
     def _time_after(self, source: Source, index: int) -> int | None:
-        """The time of the first directory root over the entry at `index`; None if none is logged yet."""
+        """The time of the first directory root over the entry at `index`; None if none is logged
+        yet.
+        """
         seen = self.log.update(source).checkpoint
         for place, entry in log_entries(source, index + 1, seen.size):
             try:
@@ -154,7 +177,9 @@ class Rules:
                 case (int(quarter), bytes(statement), int(index)):
                     self._take_keyset(source, charter, quarter, statement, index)
                 case _:
-                    raise Refused("E6", "An answer of /v1/keysets is not [[quarter, keyset, index], ...].")
+                    raise Refused(
+                        "E6", "An answer of /v1/keysets is not [[quarter, keyset, index], ...]."
+                    )
 
     def _take_keyset(
         self, source: Source, charter: VerifiedCharter, quarter: int, statement: bytes, index: int
@@ -167,33 +192,48 @@ class Rules:
         if keyset.keyset.quarter != quarter:
             raise Refused("K1", f"The keyset shown for quarter {quarter} is for another.")
         if self.log.prove(source, entry) != index:
-            raise Refused("K1", f"The keyset of quarter {quarter} does not stand in the log where the service says.")
+            raise Refused(
+                "K1",
+                f"The keyset of quarter {quarter} does not stand in the log where the service says.",
+            )
         self.keysets[keyset.digest] = keyset
         self._taken.add(entry)
 
     def _take_revocations(self, source: Source) -> None:
-        """Revocations that the service shows, and those that this home keeps: a custodian who signed one need not ask for it.
+        """Revocations that the service shows, and those that this home keeps: a custodian who
+        signed one need not ask for it.
 
-        Each is verified by its custodians' quorum (W18); one that is shown stands in the log as well.
+        Each is verified by its custodians' quorum (W18); one that is shown stands in the log as
+        well.
         """
         shown: list[bytes] = []
         for row in get_array(source, "/v1/revocations"):
             match row:
                 case (bytes(statement), int(index)):
                     if self.log.prove(source, entry_hash(statement)) != index:
-                        raise Refused("W18", "A revocation does not stand in the log where the service says.")
+                        raise Refused(
+                            "W18", "A revocation does not stand in the log where the service says."
+                        )
                     shown.append(statement)
                 case _:
-                    raise Refused("E6", "An answer of /v1/revocations is not [[statement, index], ...].")
+                    raise Refused(
+                        "E6", "An answer of /v1/revocations is not [[statement, index], ...]."
+                    )
         folder = self.home.path / "revocations"
-        kept = [store.read(place, "revocation") for place in sorted(folder.glob("*"))] if folder.is_dir() else []
+        kept = (
+            [store.read(place, "revocation") for place in sorted(folder.glob("*"))]
+            if folder.is_dir()
+            else []
+        )
         for statement in (*shown, *kept):
             received = ReceivedSign.decode(statement, Revocation.limit)
             charter = self.charter(Revocation.decode(received.payload).charter_digest)
             verified = verify_revocation(statement, charter)
             if verified not in self.revocations:
                 self.revocations.append(verified)
-                store.write(folder / hashlib.sha256(received.payload).hexdigest(), statement, private=False)
+                store.write(
+                    folder / hashlib.sha256(received.payload).hexdigest(), statement, private=False
+                )
 
     @property
     def latest(self) -> VerifiedCharter:
@@ -203,7 +243,9 @@ class Rules:
         return self.charters[-1].charter
 
     def in_force(self, at: int | None = None) -> VerifiedCharter:
-        """The newest charter whose activation delay has passed at `at` (this home's clock unless given)."""
+        """The newest charter whose activation delay has passed at `at` (this home's clock unless
+        given).
+        """
         now = self._clock() if at is None else at
         active = [known.charter for known in self.charters if known.active <= now]
         if not active:
@@ -212,7 +254,9 @@ class Rules:
 
     @property
     def rulebook(self) -> Rulebook:
-        """Charters with the times from which they are in force, and revocations: what the ledger is folded by."""
+        """Charters with the times from which they are in force, and revocations: what the ledger is
+        folded by.
+        """
         dated = [(known.dated, known.charter) for known in self.charters if known.dated is not None]
         return Rulebook(tuple(dated), tuple(self.revocations))
 
@@ -250,5 +294,7 @@ class Rules:
         witnesses = keys_of_witnesses(charter)
         if view is None or not view.judged_by(witnesses, charter.witnesses.c):
             place = self.home.path / f"{name}.checkpoint"
-            view = self._views[name, keys] = LogView(place, name, keys, witnesses, charter.witnesses.c)
+            view = self._views[name, keys] = LogView(
+                place, name, keys, witnesses, charter.witnesses.c
+            )
         return view

@@ -1,6 +1,8 @@
-"""Signing in turn: a charter or a keyset goes from hand to hand as a file, and each signer adds a pair of signatures.
+"""Signing in turn: a charter or a keyset goes from hand to hand as a file, and each signer adds a
+pair of signatures.
 
-The file is the bare payload before the first signature and a COSE_Sign after it; the payload never changes.
+The file is the bare payload before the first signature and a COSE_Sign after it; the payload never
+changes.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from counterseal.protocol.keys import InstitutionSigner
 
 
 def payload_of(data: bytes, limit: int) -> bytes:
-    """The payload in a file that is either the bare payload or a statement over it. Raises `Refused` E1 to E7, X1 to X4."""
+    """The payload in a file that is either the bare payload or a statement over it. Raises
+    `Refused` E1 to E7, X1 to X4.
+    """
     return data if _is_bare(data, limit) else ReceivedSign.decode(data, limit).payload
 
 
@@ -33,11 +37,14 @@ def add(data: bytes, signer: InstitutionSigner, limit: int) -> bytes:
 
 
 def merge(files: Sequence[bytes], limit: int) -> bytes:
-    """One statement with every file's signatures. Raises `Refused` X4 if the files are not over the same payload."""
+    """One statement with every file's signatures. Raises `Refused` X4 if the files are not over the
+    same payload.
+    """
     payload = payload_of(files[0], limit)
     if any(payload_of(data, limit) != payload for data in files):
         raise Refused(
-            "X4", "The files to be joined are signatures over different records; take the same draft for all."
+            "X4",
+            "The files to be joined are signatures over different records; take the same draft for all.",
         )
     signed = [ReceivedSign.decode(data, limit) for data in files if not _is_bare(data, limit)]
     pairs = {pair.kid: pair for statement in signed for pair in statement.pairs}

@@ -1,7 +1,8 @@
 """Small durable files, and secrets at rest.
 
-A write here is durable when it returns: the bytes are in a new file, synced, renamed over the old one, and the directory is synced.
-A crash at any point leaves the old file or the new one, whole. Everything a witness must not forget goes through `write`.
+A write here is durable when it returns: the bytes are in a new file, synced, renamed over the old
+one, and the directory is synced. A crash at any point leaves the old file or the new one, whole.
+Everything a witness must not forget goes through `write`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ _LIMIT = 1 << 20
 
 
 def write(path: Path, data: bytes, *, private: bool = True) -> None:
-    """Replaces `path` by `data`, durably. Private files are 0600. Raises `FatalError` when the disk fails."""
+    """Replaces `path` by `data`, durably. Private files are 0600. Raises `FatalError` when the disk
+    fails.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o644)
+        handle = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o644
+        )
         try:
             _write_all(handle, data)
             os.fsync(handle)
@@ -36,12 +41,15 @@ def write(path: Path, data: bytes, *, private: bool = True) -> None:
     except OSError as error:
         # After a failed sync nobody knows what the disk holds: going on could show two histories.
         raise FatalError(
-            f"{path} could not be written durably ({error.strerror}); the program stops.", code="disk"
+            f"{path} could not be written durably ({error.strerror}); the program stops.",
+            code="disk",
         ) from error
 
 
 def write_new(path: Path, data: bytes) -> bool:
-    """Writes a private file that must not be there yet, durably. False, and nothing changed, if it is there: who came first counts."""
+    """Writes a private file that must not be there yet, durably. False, and nothing changed, if it
+    is there: who came first counts.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.first")
     write(temporary, data)
     try:
@@ -70,7 +78,9 @@ def sync_directory(path: Path) -> None:
 
 
 def read(path: Path, what: str) -> bytes:
-    """A file's bytes, at most 1 MiB. Raises `NotFound`, which names `what` was looked for, or `BadInput`."""
+    """A file's bytes, at most 1 MiB. Raises `NotFound`, which names `what` was looked for, or
+    `BadInput`.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(_LIMIT + 1)
@@ -84,7 +94,9 @@ def read(path: Path, what: str) -> bytes:
 
 
 def erase(path: Path) -> None:
-    """Overwrites and removes a secret. On disks that copy on write the old bytes may live on: use an encrypted disk as well."""
+    """Overwrites and removes a secret. On disks that copy on write the old bytes may live on: use
+    an encrypted disk as well.
+    """
     with suppress(FileNotFoundError):
         with path.open("r+b") as file:
             file.write(bytes(path.stat().st_size))
@@ -94,15 +106,21 @@ def erase(path: Path) -> None:
 
 
 def lock_secret(secret: bytes, passphrase: bytes | None) -> bytes:
-    """A secret as it lies on disk: locked, if there is a passphrase, under a key that Argon2id (64 MiB, 3 passes) draws from it."""
+    """A secret as it lies on disk: locked, if there is a passphrase, under a key that Argon2id (64
+    MiB, 3 passes) draws from it.
+    """
     if passphrase is None:
         return encode((tag("secret"), secret))
     salt, nonce = os.urandom(16), os.urandom(12)
-    return encode((tag("locked-secret"), salt, nonce, _box(passphrase, salt).encrypt(nonce, secret, salt)))
+    return encode(
+        (tag("locked-secret"), salt, nonce, _box(passphrase, salt).encrypt(nonce, secret, salt))
+    )
 
 
 def open_secret(data: bytes, passphrase: bytes | None) -> bytes:
-    """The secret inside a file made by `lock_secret`. Raises `BadInput` when the passphrase is missing or wrong."""
+    """The secret inside a file made by `lock_secret`. Raises `BadInput` when the passphrase is
+    missing or wrong.
+    """
     match decode(data, _LIMIT):
         case ("counterseal/v1/secret", bytes(secret)):
             return secret
@@ -114,7 +132,9 @@ def open_secret(data: bytes, passphrase: bytes | None) -> bytes:
             try:
                 return _box(passphrase, salt).decrypt(nonce, box, salt)
             except InvalidTag:
-                raise BadInput("The passphrase is not the one these keys were locked with.") from None
+                raise BadInput(
+                    "The passphrase is not the one these keys were locked with."
+                ) from None
     raise Refused("E5", "The file holds no secret of this program.")
 
 
@@ -127,5 +147,7 @@ def is_locked(data: bytes) -> bool:
 
 
 def _box(passphrase: bytes, salt: bytes) -> ChaCha20Poly1305:
-    key = Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=64 * 1024).derive(passphrase)
+    key = Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=64 * 1024).derive(
+        passphrase
+    )
     return ChaCha20Poly1305(key)

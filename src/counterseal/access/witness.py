@@ -1,7 +1,9 @@
-"""The witness: a daemon that weighs nothing. It cosigns one history, keeps keys from being left out, and gives shares for what is logged.
+"""The witness: a daemon that weighs nothing. It cosigns one history, keeps keys from being left
+out, and gives shares for what is logged.
 
-It signs nothing that it has not first written down: the head it cosigned, the key it drew, the release it made. Stopped at any
-point and started again, it goes on from what is on its disk and never tells two stories.
+It signs nothing that it has not first written down: the head it cosigned, the key it drew, the
+release it made. Stopped at any point and started again, it goes on from what is on its disk and
+never tells two stories.
 """
 
 from __future__ import annotations
@@ -13,7 +15,15 @@ from pathlib import Path
 
 from counterseal.protocol.charter import Charter, VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign
-from counterseal.protocol.errors import BadInput, Conflict, CountersealError, FatalError, NotFound, Refused, Unavailable
+from counterseal.protocol.errors import (
+    BadInput,
+    Conflict,
+    CountersealError,
+    FatalError,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 from counterseal.protocol.keyset import HolderKey, Keyset, check_holder_key
 from counterseal.tlog.checkpoint import Checkpoint, KeyPair
 from counterseal.tlog.errors import LedgerError, TlogError
@@ -32,11 +42,19 @@ DEFAULT_LISTEN = "127.0.0.1:8460"
 
 
 def create(
-    path: Path, name: str, listen: str = DEFAULT_LISTEN, url: str | None = None, passphrase: bytes | None = None
+    path: Path,
+    name: str,
+    listen: str = DEFAULT_LISTEN,
+    url: str | None = None,
+    passphrase: bytes | None = None,
 ) -> Home:
-    """A new witness's home: institution, cosigning and reader keys, and its card. `url` is where others reach it."""
+    """A new witness's home: institution, cosigning and reader keys, and its card. `url` is where
+    others reach it.
+    """
     host, port = address(listen)
-    home = Home.create(path, "witness", name, url=url or f"http://{host}:{port}", passphrase=passphrase)
+    home = Home.create(
+        path, "witness", name, url=url or f"http://{host}:{port}", passphrase=passphrase
+    )
     store.write(path / "listen", listen.encode(), private=False)
     return home
 
@@ -50,29 +68,38 @@ def address(listen: str) -> tuple[str, int]:
 
 
 class Daemon:
-    """One witness at work: what its HTTP server answers, and its own rounds. Safe to call from several threads."""
+    """One witness at work: what its HTTP server answers, and its own rounds. Safe to call from
+    several threads.
+    """
 
     def __init__(
-        self, home: Home, service_url: str | None = None, clock: Callable[[], int] = lambda: int(time.time())
+        self,
+        home: Home,
+        service_url: str | None = None,
+        clock: Callable[[], int] = lambda: int(time.time()),
     ) -> None:
         self.home, self.clock = home, clock
         self._service_url = service_url
         self._logs: dict[str, KeyPair] = {}
         self.heads = FileWitnessStore(home.path / "heads")
-        self._cosigner = Witness(home.keys.cosigner_of(home.card.name), self._logs, self.heads, clock, self._gate)
+        self._cosigner = Witness(
+            home.keys.cosigner_of(home.card.name), self._logs, self.heads, clock, self._gate
+        )
         self.rules = Rules(home, clock)
-        self.lock = (
-            threading.RLock()
-        )  # rules, keysets and rounds; cosigning has its own lock and never waits for this one
+        # rules, keysets and rounds; cosigning has its own lock and never waits for this one
+        self.lock = threading.RLock()
         self.trouble: str | None = None
         place = home.path / "holding"
         self.holding: str | None = place.read_text(encoding="utf-8") if place.exists() else None
         self.box = NoticeBox(home)
-        self._desk = Desk(home, Service("http://127.0.0.1"), clock, self.rules)  # its source is set each round
+        # its source is set each round
+        self._desk = Desk(home, Service("http://127.0.0.1"), clock, self.rules)
 
     # cosigning
     def cosign(self, method: str, path: str, body: bytes) -> Response:
-        """The tlog-witness interface. A witness whose owner has signed no charter yet knows no log (404)."""
+        """The tlog-witness interface. A witness whose owner has signed no charter yet knows no log
+        (404).
+        """
         if not self._logs:
             self._learn_logs()
         return self._cosigner.handle(method, path, body)
@@ -89,13 +116,17 @@ class Daemon:
         self._logs[charter.ledger.origin] = keys_of_ledger(charter)
 
     def _gate(self, checkpoint: Checkpoint) -> None:
-        """A log that refuses a notice that is due gets no more cosignatures: nobody can silence it and go on."""
+        """A log that refuses a notice that is due gets no more cosignatures: nobody can silence it
+        and go on.
+        """
         if self.holding is not None:
             raise TlogError("T19", f"{checkpoint.origin}: {self.holding}")
 
     # keysets
     def take_holder_key(self, statement: bytes) -> int:
-        """Keeps a holder's delivered key for good; gives its position. Raises `Conflict` for a second, other key."""
+        """Keeps a holder's delivered key for good; gives its position. Raises `Conflict` for a
+        second, other key.
+        """
         record = HolderKey.decode(ReceivedSign.decode(statement, HolderKey.limit).payload)
         charter = self._charter(record.charter_digest)
         check_holder_key(statement, charter, record.quarter, record.position)
@@ -107,7 +138,8 @@ class Daemon:
         return record.position
 
     def signed_keyset(self, charter_digest: bytes, quarter: int) -> bytes:
-        """The keyset's draft with this witness's signature, made when no key that was delivered is missing from it.
+        """The keyset's draft with this witness's signature, made when no key that was delivered is
+        missing from it.
 
         Raises `Refused` K1 to K8, `NotFound`, `Unavailable`.
         """
@@ -137,9 +169,9 @@ class Daemon:
 
     def _charter(self, digest: bytes) -> VerifiedCharter:
         try:
-            return self.rules.charter(
-                digest
-            )  # without the lock: two witnesses that deliver to each other must not wait for each other
+            # without the lock: two witnesses that deliver to each other must not wait for each
+            # other
+            return self.rules.charter(digest)
         except NotFound:
             with self.lock:
                 self.rules.sync(self.service)
@@ -162,7 +194,9 @@ class Daemon:
 
     # the witness's rounds
     def round(self) -> None:
-        """One round of this witness's own work. Raises `CountersealError` when something is refused or does not answer."""
+        """One round of this witness's own work. Raises `CountersealError` when something is refused
+        or does not answer.
+        """
         with self.lock:
             self.rules.sync(self.service)
             self._know(self.rules.in_force().charter)
@@ -179,13 +213,17 @@ class Daemon:
                     self._release(fresh, case)
                     self._desk.hand_over(self.service, fresh, case)
                 except CountersealError as error:
-                    refused = error  # one warrant that fails a check holds up neither the others nor anybody's notice
+                    # one warrant that fails a check holds up neither the others nor anybody's
+                    # notice
+                    refused = error
             self._publish(fresh)
             if refused is not None:
                 raise refused
 
     def _at_own_head(self) -> Fresh:
-        """The ledger at this witness's own latest head: the log must have published what this witness cosigned."""
+        """The ledger at this witness's own latest head: the log must have published what this
+        witness cosigned.
+        """
         ledger = self.rules.in_force().charter.ledger
         for attempt in range(20):
             head = self.heads.load(ledger.origin)
@@ -198,7 +236,9 @@ class Daemon:
         raise Unavailable("The ledger's checkpoint stays behind this witness's own head.")
 
     def _release(self, fresh: Fresh, case: Case) -> None:
-        """Releases each listing that the custodians' quorum has released in the ledger: no weighing, every check (R10)."""
+        """Releases each listing that the custodians' quorum has released in the ledger: no
+        weighing, every check (R10).
+        """
         for digest in case.to_release:
             try:
                 case.warrant.charter.tree.custodian_quorum(case.warrant.access.released_by(digest))
@@ -208,12 +248,16 @@ class Daemon:
             held = self._desk.held_release(case, digest)
             if held is None:
                 in_force = self.rules.in_force().charter
-                notices = self.box.seal(self.service, listing, case.position, self.clock(), in_force)
+                notices = self.box.seal(
+                    self.service, listing, case.position, self.clock(), in_force
+                )
                 held = self._desk.release(case, listing, notices)
             post_statement(self.service, held)
 
     def _publish(self, fresh: Fresh) -> None:
-        """A batch at each beat of the cadence: due notices first, dummies for the rest. A refused one stops the cosigning."""
+        """A batch at each beat of the cadence: due notices first, dummies for the rest. A refused
+        one stops the cosigning.
+        """
         now, rule = self.clock(), self.rules.in_force().charter.notices
         if now < self.box.next_batch():
             return
@@ -221,13 +265,20 @@ class Daemon:
         due = [] if position is None else self.box.due(fresh.state, position, now)
         batch = [(sealed, digest, moment) for moment, digest, sealed in due[: rule.per_cadence]]
         for sealed, digest, moment in batch:
-            # Silence is a refusal too, once it has lasted: a service that is down does not go on getting its log cosigned.
-            self._publish_one(sealed, digest, position or 0, patient=now < moment + max(60, 3 * rule.cadence))
+            # Silence is a refusal too, once it has lasted: a service that is down does not go on
+            # getting its log cosigned.
+            self._publish_one(
+                sealed, digest, position or 0, patient=now < moment + max(60, 3 * rule.cadence)
+            )
         for _ in range(rule.per_cadence - len(batch)):
-            self._publish_one(dummy(self.rules.latest.charter.domain), None, position or 0, patient=True)
+            self._publish_one(
+                dummy(self.rules.latest.charter.domain), None, position or 0, patient=True
+            )
         self.box.set_next(max(self.box.next_batch(), now - now % rule.cadence) + rule.cadence)
 
-    def _publish_one(self, sealed: bytes, digest: bytes | None, position: int, *, patient: bool) -> None:
+    def _publish_one(
+        self, sealed: bytes, digest: bytes | None, position: int, *, patient: bool
+    ) -> None:
         try:
             self.service.post("/v1/notices", (sealed, position), signed=True)
         except CountersealError as error:
@@ -250,7 +301,9 @@ class Daemon:
         self.holding = reason
 
     def rounds(self, stop: threading.Event, fatal: Callable[[FatalError], None]) -> None:
-        """Rounds at the ledger's tick until `stop` is set; what goes wrong is said in `health` and tried again."""
+        """Rounds at the ledger's tick until `stop` is set; what goes wrong is said in `health` and
+        tried again.
+        """
         while not stop.wait(self._interval()):
             try:
                 self.round()
@@ -270,9 +323,14 @@ class Daemon:
 
 
 def run(
-    home: Home, listen: str | None = None, service_url: str | None = None, ready: Callable[[str], None] | None = None
+    home: Home,
+    listen: str | None = None,
+    service_url: str | None = None,
+    ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Runs a witness until it is stopped. `ready` is told the address as soon as it answers. Raises `FatalError`."""
+    """Runs a witness until it is stopped. `ready` is told the address as soon as it answers. Raises
+    `FatalError`.
+    """
     host, port = address(listen or store.read(home.path / "listen", "witness's address").decode())
     daemon = Daemon(home, service_url)
     server = WitnessServer((host, port), daemon)

@@ -1,13 +1,11 @@
 """The witness's HTTP side: cosigning for the log, and what anybody may fetch from it.
 
-```
-POST /add-checkpoint          tlog-witness v1.0.0; the state is durable before the answer
-GET  /HASH/checkpoint         the checkpoint last cosigned, HASH = SHA-256 of the origin
-GET  /notices?after=N         [[n, sealed-notice], ...] that this witness has published, at most 500
-POST /holder-keys             [COSE]: a holder's key for a quarter, so that the service cannot keep it from the keyset
-GET  /keysets/CHARTER/QUARTER [COSE]: the keyset as this witness signed it; 404 until it has
-GET  /health                  200 "ok", or 503 and a sentence
-```
+``` POST /add-checkpoint          tlog-witness v1.0.0; the state is durable before the answer GET
+/HASH/checkpoint         the checkpoint last cosigned, HASH = SHA-256 of the origin GET
+/notices?after=N         [[n, sealed-notice], ...] that this witness has published, at most 500 POST
+/holder-keys             [COSE]: a holder's key for a quarter, so that the service cannot keep it
+from the keyset GET  /keysets/CHARTER/QUARTER [COSE]: the keyset as this witness signed it; 404
+until it has GET  /health                  200 "ok", or 503 and a sentence ```
 """
 
 from __future__ import annotations
@@ -28,7 +26,9 @@ CBOR = "application/cbor"
 
 
 class Answers(Protocol):
-    """What the daemon behind the server answers. A `CountersealError` becomes a status; a `FatalError` stops the program."""
+    """What the daemon behind the server answers. A `CountersealError` becomes a status; a
+    `FatalError` stops the program.
+    """
 
     def cosign(self, method: str, path: str, body: bytes) -> Response:
         """The tlog-witness interface."""
@@ -63,7 +63,9 @@ class WitnessServer(http.server.ThreadingHTTPServer):
         self.fatal: FatalError | None = None
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no news; anything else is a bug of ours, and the daemon's `health` would not show it."""
+        """A client that went away is no news; anything else is a bug of ours, and the daemon's
+        `health` would not show it.
+        """
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]  # the base class names no public type
 
@@ -83,9 +85,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if not length.isascii() or not length.isdigit() or len(length) > 6 or int(length) > MAX_REQUEST:
+        if (
+            not length.isascii()
+            or not length.isdigit()
+            or len(length) > 6
+            or int(length) > MAX_REQUEST
+        ):
             self.close_connection = True
-            self._send(_error(413, "E4", f"A request states its length, at most {MAX_REQUEST} bytes."))
+            self._send(
+                _error(413, "E4", f"A request states its length, at most {MAX_REQUEST} bytes.")
+            )
             return
         self._answer(self.rfile.read(int(length)))
 
@@ -115,7 +124,9 @@ def _route(answers: Answers, method: str, target: str, body: bytes) -> Response:
     parts = urlsplit(target)
     if (method, parts.path) == ("GET", "/health"):
         wrong = answers.health()
-        return Response(503 if wrong else 200, "text/plain; charset=utf-8", f"{wrong or 'ok'}\n".encode())
+        return Response(
+            503 if wrong else 200, "text/plain; charset=utf-8", f"{wrong or 'ok'}\n".encode()
+        )
     if (method, parts.path) == ("GET", "/notices"):
         return _array(answers.notices_after(_number(parse_qs(parts.query).get("after", ["-1"])[0])))
     if (method, parts.path) == ("POST", "/holder-keys"):
@@ -134,7 +145,9 @@ def _array(value: object) -> Response:
 
 
 def _error(status: int, code: str, message: str) -> Response:
-    return Response(status, "application/json", json.dumps({"code": code, "message": message}).encode())
+    return Response(
+        status, "application/json", json.dumps({"code": code, "message": message}).encode()
+    )
 
 
 def _number(text: str) -> int:
@@ -155,7 +168,9 @@ def _hex(text: str) -> bytes:
 
 
 def serve(server: WitnessServer, loop: Callable[[], None]) -> None:
-    """Runs the server and, in a second thread, the witness's own work, until either meets a fatal error or Ctrl-C."""
+    """Runs the server and, in a second thread, the witness's own work, until either meets a fatal
+    error or Ctrl-C.
+    """
     worker = threading.Thread(target=loop, daemon=True)
     worker.start()
     try:

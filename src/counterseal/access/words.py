@@ -1,4 +1,6 @@
-"""Charters, warrants and times in words, for the people who decide. Nothing here decides anything."""
+"""Charters, warrants and times in words, for the people who decide. Nothing here decides
+anything.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 def when(seconds: int) -> str:
     """A moment in UTC, to the minute where that is exact."""
     then = datetime.fromtimestamp(seconds, UTC)
-    return then.strftime("%Y-%m-%d %H:%M UTC") if seconds % 60 == 0 else then.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        then.strftime("%Y-%m-%d %H:%M UTC")
+        if seconds % 60 == 0
+        else then.strftime("%Y-%m-%d %H:%M:%S UTC")
+    )
 
 
 def span(seconds: int) -> str:
@@ -43,7 +49,13 @@ def count(number: int, noun: str) -> str:
 
 def names(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "nobody"
+    return (
+        items[0]
+        if len(items) == 1
+        else f"{', '.join(items[:-1])} and {items[-1]}"
+        if items
+        else "nobody"
+    )
 
 
 def quarter_name(quarter: int) -> str:
@@ -59,7 +71,9 @@ def charter(record: Charter, digest: bytes) -> list[str]:
     ]
     if record.demonstration:
         lines.append("It is marked as a DEMONSTRATION: ordinary apps refuse to join it.")
-    lines += _quorums(record) + _issuers(record) + _limits(record) + _notices(record) + _logs(record)
+    lines += (
+        _quorums(record) + _issuers(record) + _limits(record) + _notices(record) + _logs(record)
+    )
     lines.append(silent(record))
     return lines
 
@@ -75,10 +89,14 @@ def silent(record: Charter) -> str:
 
 
 def _quorums(record: Charter) -> list[str]:
-    lines = [f"{record.custodians.needed} of {count(len(record.custodians.bodies), 'custodian body')} must release:"]
+    lines = [
+        f"{record.custodians.needed} of {count(len(record.custodians.bodies), 'custodian body')} must release:"
+    ]
     for body in record.custodians.bodies:
         people = names([member.name for member in body.members])
-        lines.append(f"  {body.name}: {body.threshold} of its {len(body.members)} members ({people});")
+        lines.append(
+            f"  {body.name}: {body.threshold} of its {len(body.members)} members ({people});"
+        )
     witnesses = record.witnesses
     lines.append(
         f"and {witnesses.w} of {count(len(witnesses.members), 'witness').replace('witnesss', 'witnesses')} "
@@ -89,7 +107,9 @@ def _quorums(record: Charter) -> list[str]:
 
 def _issuers(record: Charter) -> list[str]:
     lines = ["A warrant needs a requester and an approver of another body:"]
-    lines += [f"  {issuer.name} of {issuer.body}: {names(issuer.roles)};" for issuer in record.issuers]
+    lines += [
+        f"  {issuer.name} of {issuer.body}: {names(issuer.roles)};" for issuer in record.issuers
+    ]
     lines.append("on one of these grounds:")
     for ground in record.grounds:
         urgent = " (urgent: a requester may start alone)" if ground.urgent else ""
@@ -140,13 +160,19 @@ def _logs(record: Charter) -> list[str]:
 
 def signatures(verified: VerifiedCharter) -> str:
     """Who signed a charter."""
-    positions = sorted(verified.positions[kid] for kid in verified.signers if kid in verified.positions)
+    positions = sorted(
+        verified.positions[kid] for kid in verified.signers if kid in verified.positions
+    )
     return f"Signed by {names([verified.holder_name(position) for position in positions])}."
 
 
 def keyset(record: Keyset, verified: VerifiedCharter) -> list[str]:
     """What a keyset's signer signs."""
-    missing = [verified.holder_name(i) for i, statement in enumerate(record.holder_keys) if statement is None]
+    missing = [
+        verified.holder_name(i)
+        for i, statement in enumerate(record.holder_keys)
+        if statement is None
+    ]
     return [
         f"Keyset of {quarter_name(record.quarter)} for {record.domain} under charter {verified.charter.version}.",
         f"It has sealing keys of {len(record.holder_keys) - len(missing)} of {len(record.holder_keys)} holders.",
@@ -156,7 +182,9 @@ def keyset(record: Keyset, verified: VerifiedCharter) -> list[str]:
 
 
 def warrant(verified: VerifiedWarrant, state: AccessState, checkpoint_time: int) -> list[str]:
-    """What a holder is asked to open: who asks, on what ground, whose messages, which period, how much, until when, who is told."""
+    """What a holder is asked to open: who asks, on what ground, whose messages, which period, how
+    much, until when, who is told.
+    """
     order, access, rules = verified.warrant, verified.access, verified.charter.charter
     in_force = state.rulebook.in_force(state.time).charter
     lines = [
@@ -174,16 +202,26 @@ def warrant(verified: VerifiedWarrant, state: AccessState, checkpoint_time: int)
     ]
     released = sorted({one.release.position for one in access.releases})
     if released:
-        lines.append(f"Releases so far: {names([verified.charter.holder_name(position) for position in released])}.")
+        lines.append(
+            f"Releases so far: {names([verified.charter.holder_name(position) for position in released])}."
+        )
     return lines
 
 
 def order_lines(order: Warrant, rules: Charter) -> list[str]:
     """The terms of a warrant, before anybody has judged it."""
     accounts = names([account.hex() for account in order.account_ids])
-    kind = "messages sent by" if order.direction == "sent" else "all messages of the conversations in which there is"
+    kind = (
+        "messages sent by"
+        if order.direction == "sent"
+        else "all messages of the conversations in which there is"
+    )
     periods = (order.until - order.start) // rules.period_length
-    where = "all their conversations" if order.conversations is None else names([c.hex() for c in order.conversations])
+    where = (
+        "all their conversations"
+        if order.conversations is None
+        else names([c.hex() for c in order.conversations])
+    )
     return [
         f"It asks for {kind} {count(len(order.account_ids), 'account')}: {accounts}; in {where}.",
         f"Period: from {when(order.start)} until {when(order.until)}, {count(periods, 'period')} of {span(rules.period_length)}.",
@@ -208,9 +246,7 @@ def _asked(verified: VerifiedWarrant) -> str:
     access, requester = verified.access, verified.requester
     asked = f"Requested by {requester.name} of {requester.body} on {when(access.requested_at)}"
     if verified.approver is not None and access.approved_at is not None:
-        return (
-            f"{asked}, approved by {verified.approver.name} of {verified.approver.body} on {when(access.approved_at)}."
-        )
+        return f"{asked}, approved by {verified.approver.name} of {verified.approver.body} on {when(access.approved_at)}."
     by = when(access.ratify_by) if access.ratify_by is not None else "no time"
     return f"{asked} as URGENT: nobody has approved it; it lapses unless it is ratified by {by}."
 
@@ -223,14 +259,17 @@ def _ground_words(rules: Charter, ground: str) -> str:
 def _opener(verified: VerifiedWarrant) -> str:
     key = verified.warrant.opener_key
     found = next(
-        (one.name for one in verified.charter.charter.openers if one.xwing == key), "an opener of the charter in force"
+        (one.name for one in verified.charter.charter.openers if one.xwing == key),
+        "an opener of the charter in force",
     )
     return f"{found} (key {opener_key_hash(key).hex()[:16]})"
 
 
 def status(one: Status) -> list[str]:
     """What has become of a warrant."""
-    lines = [f"Warrant {one.digest.hex()}: {one.state}. Requested {when(one.requested)}, expires {when(one.expires)}."]
+    lines = [
+        f"Warrant {one.digest.hex()}: {one.state}. Requested {when(one.requested)}, expires {when(one.expires)}."
+    ]
     if one.approved is not None:
         lines.append(f"Approved {when(one.approved)}.")
     elif one.ratify_by is not None:

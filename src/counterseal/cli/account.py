@@ -31,24 +31,44 @@ def account() -> None:
 @click.argument("handle")
 @click.option("--service", required=True, help="The service's address.")
 @click.option("--name", default="", help="The name that others are shown.")
-@click.option("--genesis", help="Digest of the domain's first charter, as you were told it by other means.")
+@click.option(
+    "--genesis", help="Digest of the domain's first charter, as you were told it by other means."
+)
 @demonstration_option
 @passphrase_option
 @home_option
 def create(
-    handle: str, service: str, name: str, genesis: str | None, demonstration: bool, locked: bool, home: Path
+    handle: str,
+    service: str,
+    name: str,
+    genesis: str | None,
+    demonstration: bool,
+    locked: bool,
+    home: Path,
 ) -> None:
     """Make an account with its first device."""
     made = asyncio.run(
         accounts.create(
-            home, service, handle, name, demonstration=demonstration, genesis=genesis, passphrase=new_passphrase(locked)
+            home,
+            service,
+            handle,
+            name,
+            demonstration=demonstration,
+            genesis=genesis,
+            passphrase=new_passphrase(locked),
         )
     )
     pins = made.pins
-    click.echo(f"You are @{accounts.local_handle(handle, pins.domain)}:{pins.domain}. Your device is {home}.")
-    click.echo(f"Pinned: the first charter, {pins.genesis}, and the keys of {len(pins.witnesses)} witnesses.")
+    click.echo(
+        f"You are @{accounts.local_handle(handle, pins.domain)}:{pins.domain}. Your device is {home}."
+    )
+    click.echo(
+        f"Pinned: the first charter, {pins.genesis}, and the keys of {len(pins.witnesses)} witnesses."
+    )
     if genesis is None:
-        click.echo("Nobody vouched for that digest but the service; compare it with the published one.")
+        click.echo(
+            "Nobody vouched for that digest but the service; compare it with the published one."
+        )
     if pins.demonstration:
         click.echo("This is a demonstration: nothing in it is for real messages.")
 

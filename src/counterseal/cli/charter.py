@@ -15,7 +15,17 @@ from counterseal.protocol.charter import Charter
 from counterseal.protocol.errors import BadInput, NotFound
 from counterseal.protocol.keyset import Keyset, quarter_of
 
-from .homes import FILE, agree, home_option, json_option, open_home, read_file, service_option, show, show_json
+from .homes import (
+    FILE,
+    agree,
+    home_option,
+    json_option,
+    open_home,
+    read_file,
+    service_option,
+    show,
+    show_json,
+)
 
 
 @click.group()
@@ -35,10 +45,14 @@ def charter() -> None:
 @click.option("--service", "service_url", required=True, help="The service's address.")
 @click.option("--out", required=True, type=FILE, help="Where the draft goes.")
 def new(source: Path, cards: tuple[Path, ...], service_url: str, out: Path) -> None:
-    """Draft a domain's first charter, or its next one, from charter.toml, the institutions' cards and the service's identity."""
+    """Draft a domain's first charter, or its next one, from charter.toml, the institutions' cards
+    and the service's identity.
+    """
     service = Service(service_url)
     file, gathered = charter_file.read(source), ceremony.gather(cards)
-    record = ceremony.draft(file, gathered, ceremony.identity(service), previous=ceremony.published(service))
+    record = ceremony.draft(
+        file, gathered, ceremony.identity(service), previous=ceremony.published(service)
+    )
     out.write_bytes(record.encode())
     show(words.charter(record, record.digest()))
     click.echo(
@@ -51,11 +65,20 @@ def new(source: Path, cards: tuple[Path, ...], service_url: str, out: Path) -> N
 @home_option
 @service_option
 @click.option("--yes", is_flag=True, help="Sign without being asked.")
-@click.option("--accept-only", is_flag=True, help="Trust it as the first charter without signing it.")
+@click.option(
+    "--accept-only", is_flag=True, help="Trust it as the first charter without signing it."
+)
 def sign(
-    file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, yes: bool, accept_only: bool
+    file: Path,
+    home: Path,
+    passphrase_file: Path | None,
+    service_url: str | None,
+    yes: bool,
+    accept_only: bool,
 ) -> None:
-    """Sign a charter, after it was shown in words. Signing the first one makes this home trust it."""
+    """Sign a charter, after it was shown in words. Signing the first one makes this home trust
+    it.
+    """
     data = read_file(file, "charter")
     record, digest = ceremony.charter_in(data)
     show(words.charter(record, digest))
@@ -66,7 +89,9 @@ def sign(
         click.echo(f"{opened.card.name} trusts charter {digest.hex()[:16]}.")
         return
     file.write_bytes(ceremony.sign_charter(opened, data, service_url))
-    click.echo(f"{opened.card.name} signed; {len(signing.signers_of(file.read_bytes(), Charter.limit))} have so far.")
+    click.echo(
+        f"{opened.card.name} signed; {len(signing.signers_of(file.read_bytes(), Charter.limit))} have so far."
+    )
 
 
 @charter.command()
@@ -77,7 +102,9 @@ def publish(file: Path, service_url: str, as_json: bool) -> None:
     """Put a fully signed charter into the domain's log."""
     service, data = Service(service_url), read_file(file, "charter")
     first = ceremony.charter_in(data)[0].version == 1
-    digest, index = ceremony.publish_charter(service, data, None if first else ceremony.published(service))
+    digest, index = ceremony.publish_charter(
+        service, data, None if first else ceremony.published(service)
+    )
     if as_json:
         show_json({"digest": digest, "index": index})
     else:
@@ -102,7 +129,10 @@ def show_command(file: Path | None, service_url: str | None) -> None:
     record, digest = ceremony.charter_in(data)
     show(words.charter(record, digest))
     people = {holder.key.kid: holder.name for holder in record.holders}
-    signed = [people.get(kid, "somebody who is no holder") for kid in signing.signers_of(data, Charter.limit)]
+    signed = [
+        people.get(kid, "somebody who is no holder")
+        for kid in signing.signers_of(data, Charter.limit)
+    ]
     click.echo(f"It bears signatures of {words.names(signed)}.")
 
 
@@ -120,7 +150,9 @@ def quarter_number(text: str | None) -> int:
     return 4 * int(year) + int(number) - 1
 
 
-quarter_option = click.option("--quarter", "quarter_text", help="Such as 2026Q4; by default the current one.")
+quarter_option = click.option(
+    "--quarter", "quarter_text", help="Such as 2026Q4; by default the current one."
+)
 
 
 def _rules(home: Home, service_url: str | None) -> tuple[Rules, Service]:
@@ -136,7 +168,11 @@ def _rules(home: Home, service_url: str | None) -> tuple[Rules, Service]:
 @quarter_option
 @json_option
 def keyset_status(
-    home: Path, passphrase_file: Path | None, service_url: str | None, quarter_text: str | None, as_json: bool
+    home: Path,
+    passphrase_file: Path | None,
+    service_url: str | None,
+    quarter_text: str | None,
+    as_json: bool,
 ) -> None:
     """Say whose keys for a quarter are delivered, and whether the keyset is logged."""
     quarter = quarter_number(quarter_text)
@@ -145,19 +181,33 @@ def keyset_status(
     record = logged.keyset if logged else Keyset.decode(keysets.draft(service, quarter))
     absent = keysets.absent(record, rules.latest)
     if as_json:
-        show_json({"quarter": words.quarter_name(quarter), "logged": logged is not None, "absent": list(absent)})
+        show_json(
+            {
+                "quarter": words.quarter_name(quarter),
+                "logged": logged is not None,
+                "absent": list(absent),
+            }
+        )
         return
     state = "is logged" if logged else "is a draft"
-    click.echo(f"The keyset of {words.quarter_name(quarter)} {state}; missing are the keys of {words.names(absent)}.")
+    click.echo(
+        f"The keyset of {words.quarter_name(quarter)} {state}; missing are the keys of {words.names(absent)}."
+    )
 
 
 @keyset.command()
 @home_option
 @service_option
 @quarter_option
-@click.option("--out", required=True, type=FILE, help="Where the keyset with the witnesses' signatures goes.")
+@click.option(
+    "--out", required=True, type=FILE, help="Where the keyset with the witnesses' signatures goes."
+)
 def assemble(
-    home: Path, passphrase_file: Path | None, service_url: str | None, quarter_text: str | None, out: Path
+    home: Path,
+    passphrase_file: Path | None,
+    service_url: str | None,
+    quarter_text: str | None,
+    out: Path,
 ) -> None:
     """Gather the draft and the witnesses' signatures into a file for the custodians to sign."""
     rules, service = _rules(open_home(home, passphrase_file), service_url)
@@ -172,7 +222,9 @@ def assemble(
 @home_option
 @service_option
 @click.option("--yes", is_flag=True, help="Sign without being asked.")
-def keyset_sign(file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, yes: bool) -> None:
+def keyset_sign(
+    file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, yes: bool
+) -> None:
     """Sign a keyset after the checks that every signer makes."""
     opened = open_home(home, passphrase_file)
     rules, _ = _rules(opened, service_url)

@@ -40,7 +40,9 @@ def new(handles: tuple[str, ...], name: str, home: Path, as_json: bool) -> None:
     if as_json:
         show_json({"conversation": made})
     else:
-        click.echo(f"The conversation {made.hex()[:8]} is there{', with ' + ', '.join(handles) if handles else ''}.")
+        click.echo(
+            f"The conversation {made.hex()[:8]} is there{', with ' + ', '.join(handles) if handles else ''}."
+        )
 
 
 @conversation.command()
@@ -69,7 +71,9 @@ def remove(conversation: str, handle: str, home: Path) -> None:
     async def work(session: Session) -> None:
         await member.bring_up(session)
         found = _resolve(session, conversation)
-        await conversations.remove(session, found, await session.directory.find(local(session, handle)))
+        await conversations.remove(
+            session, found, await session.directory.find(local(session, handle))
+        )
 
     with_session(home, work)
     click.echo(f"Removed {handle}.")
@@ -89,7 +93,11 @@ def leave(conversation: str, home: Path) -> None:
             return vault.state(found)
 
     left = with_session(home, work) == "left"
-    click.echo("You have left." if left else "You have asked to be taken out; the next active member's device does it.")
+    click.echo(
+        "You have left."
+        if left
+        else "You have asked to be taken out; the next active member's device does it."
+    )
 
 
 @conversation.command("list")
@@ -101,7 +109,9 @@ def list_conversations(home: Path, as_json: bool) -> None:
     async def work(session: Session) -> list[dict[str, Any]]:
         await sync.inbox(session)
         with session.vault() as vault:
-            rows = vault.execute("SELECT id, name, state, sentence FROM client_conversation ORDER BY created, id")
+            rows = vault.execute(
+                "SELECT id, name, state, sentence FROM client_conversation ORDER BY created, id"
+            )
             return [
                 {
                     "conversation": cid,
@@ -159,7 +169,9 @@ def show(conversation: str, home: Path, as_json: bool) -> None:
     if as_json:
         show_json(facts)
         return
-    click.echo(f"{facts['conversation'].hex()}  {facts['state']}, epoch {facts['epoch']}, suite 0x{facts['suite']:04X}")
+    click.echo(
+        f"{facts['conversation'].hex()}  {facts['state']}, epoch {facts['epoch']}, suite 0x{facts['suite']:04X}"
+    )
     for reader in facts["readers"]:
         mine = "  (this device)" if reader["me"] else ""
         click.echo(
@@ -182,5 +194,12 @@ def _others(session: Session, vault: Vault, conversation: bytes) -> str:
     """What a conversation is called that nobody has named: who else is in it."""
     if conversation not in vault.device.groups():
         return ""
-    accounts = {account for account, _ in vault.device.group_view(conversation).roster if account != session.me[0]}
-    return ", ".join(sorted(_handle(vault, account) or account.hex()[:8] for account in accounts)) or "you alone"
+    accounts = {
+        account
+        for account, _ in vault.device.group_view(conversation).roster
+        if account != session.me[0]
+    }
+    return (
+        ", ".join(sorted(_handle(vault, account) or account.hex()[:8] for account in accounts))
+        or "you alone"
+    )

@@ -39,17 +39,25 @@ def custodian() -> None:
 
 
 @custodian.command()
-@click.option("--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there.")
+@click.option(
+    "--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there."
+)
 @click.option("--body", required=True, help="The custodian body.")
 @click.option("--member", required=True, help="The member's name.")
-@click.option("--lock/--no-lock", default=True, show_default=True, help="Lock the keys under a passphrase.")
 @click.option(
-    "--passphrase-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Instead of asking."
+    "--lock/--no-lock", default=True, show_default=True, help="Lock the keys under a passphrase."
+)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Instead of asking.",
 )
 def keygen(home: Path, body: str, member: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw a member's keys and print where its card is: `charter new` is given that file."""
     made = work.create(home, body, member, passphrase(passphrase_file, new=True) if lock else None)
-    click.echo(f"{member} of {body} has keys in {home}. Give {home / 'card'} to whoever drafts the charter.")
+    click.echo(
+        f"{member} of {body} has keys in {home}. Give {home / 'card'} to whoever drafts the charter."
+    )
     click.echo(f"The key is {made.signer.kid.hex()}; read it out to them over another channel.")
 
 
@@ -57,8 +65,12 @@ def keygen(home: Path, body: str, member: str, lock: bool, passphrase_file: Path
 @home_option
 @service_option
 @quarter_option
-def sealing_key(home: Path, passphrase_file: Path | None, service_url: str | None, quarter_text: str | None) -> None:
-    """Draw this member's fresh sealing key for a quarter and deliver it to the service and to each witness."""
+def sealing_key(
+    home: Path, passphrase_file: Path | None, service_url: str | None, quarter_text: str | None
+) -> None:
+    """Draw this member's fresh sealing key for a quarter and deliver it to the service and to each
+    witness.
+    """
     opened, service, rules = _online(home, passphrase_file, service_url)
     quarter = quarter_number(quarter_text)
     silent = keysets.deliver(opened, rules.latest, quarter, service)
@@ -72,7 +84,9 @@ def sealing_key(home: Path, passphrase_file: Path | None, service_url: str | Non
 @home_option
 @service_option
 @click.option("--yes", is_flag=True, help="Sign without being asked.")
-def sign(file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, yes: bool) -> None:
+def sign(
+    file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, yes: bool
+) -> None:
     """Sign a charter's or a keyset's file, after it was shown in words."""
     data, opened = read_file(file, "file"), open_home(home, passphrase_file)
     if b"counterseal/v1/keyset" in data[:64]:
@@ -98,9 +112,15 @@ def sign(file: Path, home: Path, passphrase_file: Path | None, service_url: str 
 @service_option
 @json_option
 def review(
-    bundle: Path | None, home: Path, passphrase_file: Path | None, service_url: str | None, as_json: bool
+    bundle: Path | None,
+    home: Path,
+    passphrase_file: Path | None,
+    service_url: str | None,
+    as_json: bool,
 ) -> None:
-    """Say in words what waits for this member: from the service, or from a BUNDLE carried to this machine."""
+    """Say in words what waits for this member: from the service, or from a BUNDLE carried to this
+    machine.
+    """
     desk = _desk(open_home(home, passphrase_file), service_url, bundle)
     reviewed = work.review(desk)
     if as_json:
@@ -117,8 +137,14 @@ def review(
 @click.argument("bundle", type=FOLDER, required=False)
 @home_option
 @service_option
-@click.option("--warrant", "beginning", help="The warrant's digest or its beginning; needed if more than one waits.")
-@click.option("--standing", is_flag=True, help="Release also what is listed later, until the warrant expires.")
+@click.option(
+    "--warrant",
+    "beginning",
+    help="The warrant's digest or its beginning; needed if more than one waits.",
+)
+@click.option(
+    "--standing", is_flag=True, help="Release also what is listed later, until the warrant expires."
+)
 @click.option("--out", type=FILE, help="With a BUNDLE: the file for `custodian submit`.")
 @click.option("--yes", is_flag=True, help="Release without being asked.")
 @json_option
@@ -135,7 +161,9 @@ def release(
 ) -> None:
     """Release a warrant's listings, after they were shown in words and you said yes."""
     if (bundle is None) != (out is None):
-        raise BadInput("A BUNDLE and --out go together: on a machine without a network the release goes into a file.")
+        raise BadInput(
+            "A BUNDLE and --out go together: on a machine without a network the release goes into a file."
+        )
     opened = open_home(home, passphrase_file)
     desk = _desk(opened, service_url, bundle)
     chosen = _choose(work.review(desk), beginning)
@@ -145,25 +173,38 @@ def release(
     agree("Give a standing release?" if standing else "Release these windows?", yes)
     if out is not None:
         out.write_bytes(work.release_offline(desk, digest, standing=standing))
-        click.echo(f"{out} holds the release; carry it to a machine with a network and run `custodian submit {out}`.")
+        click.echo(
+            f"{out} holds the release; carry it to a machine with a network and run `custodian submit {out}`."
+        )
         return
     done = work.release(desk, _service(opened, service_url), digest, standing=standing)
     if as_json:
         show_json(
-            {"warrant": digest, "released": done.released, "handed_over": done.handed_over, "standing": done.standing}
+            {
+                "warrant": digest,
+                "released": done.released,
+                "handed_over": done.handed_over,
+                "standing": done.standing,
+            }
         )
     else:
-        click.echo(f"Released; the shares of {words.count(done.handed_over, 'listing')} are with the opener.")
+        click.echo(
+            f"Released; the shares of {words.count(done.handed_over, 'listing')} are with the opener."
+        )
 
 
 @custodian.command()
 @home_option
 @service_option
 def follow(home: Path, passphrase_file: Path | None, service_url: str | None) -> None:
-    """Hand over the shares that earlier releases cover, such as later listings under a standing release."""
+    """Hand over the shares that earlier releases cover, such as later listings under a standing
+    release.
+    """
     opened = open_home(home, passphrase_file)
     done = work.follow(_desk(opened, service_url, None), _service(opened, service_url))
-    click.echo(f"The shares of {words.count(sum(one.handed_over for one in done), 'listing')} were handed over.")
+    click.echo(
+        f"The shares of {words.count(sum(one.handed_over for one in done), 'listing')} were handed over."
+    )
 
 
 @custodian.command()
@@ -177,7 +218,9 @@ def follow(home: Path, passphrase_file: Path | None, service_url: str | None) ->
     required=True,
     help="The holder the bundle is for; may be repeated.",
 )
-@click.option("--seen", type=FILE, help="What `custodian seen` wrote on the machine without a network.")
+@click.option(
+    "--seen", type=FILE, help="What `custodian seen` wrote on the machine without a network."
+)
 @click.option("--out", required=True, type=FOLDER, help="The folder to carry there.")
 def fetch(
     home: Path,
@@ -200,7 +243,9 @@ def fetch(
 @home_option
 @click.option("--out", required=True, type=FILE, help="The file for `custodian fetch --seen`.")
 def seen(home: Path, passphrase_file: Path | None, out: Path) -> None:
-    """Write how far this machine has read log and ledger, so that the next bundle holds only what is new."""
+    """Write how far this machine has read log and ledger, so that the next bundle holds only what
+    is new.
+    """
     opened = open_home(home, passphrase_file)
     out.write_bytes(carrier.seen(opened))
     kids = [holder.key.kid for holder in pinned_charter(opened).holders]
@@ -225,7 +270,9 @@ def submit(file: Path, home: Path, passphrase_file: Path | None, service_url: st
 
 @custodian.command(name="destroy-key")
 @home_option
-@click.option("--charter", "charter_text", required=True, help="Digest of the charter the key is under.")
+@click.option(
+    "--charter", "charter_text", required=True, help="Digest of the charter the key is under."
+)
 @quarter_option
 @click.option("--yes", is_flag=True, help="Destroy without being asked.")
 def destroy_key(
@@ -235,17 +282,23 @@ def destroy_key(
     opened, quarter = open_home(home, passphrase_file), quarter_number(quarter_text)
     digest = bytes.fromhex(charter_text)
     if opened.sealing_key(digest, quarter) is None:
-        raise NotFound(f"This home has no sealing key of {words.quarter_name(quarter)} under that charter.")
+        raise NotFound(
+            f"This home has no sealing key of {words.quarter_name(quarter)} under that charter."
+        )
     agree(f"Destroy the key of {words.quarter_name(quarter)} for ever?", yes)
     opened.destroy_sealing_key(digest, quarter)
-    click.echo("The key is destroyed here. What was sealed to it is closed for this holder, for good.")
+    click.echo(
+        "The key is destroyed here. What was sealed to it is closed for this holder, for good."
+    )
 
 
 def _service(home: Home, service_url: str | None) -> Service:
     return Service(service_url or home.service_url(), home.domain() or "", home.signer)
 
 
-def _online(home: Path, passphrase_file: Path | None, service_url: str | None) -> tuple[Home, Service, Rules]:
+def _online(
+    home: Path, passphrase_file: Path | None, service_url: str | None
+) -> tuple[Home, Service, Rules]:
     opened = open_home(home, passphrase_file)
     service, rules = _service(opened, service_url), Rules(opened)
     rules.sync(service)
@@ -253,12 +306,18 @@ def _online(home: Path, passphrase_file: Path | None, service_url: str | None) -
 
 
 def _desk(home: Home, service_url: str | None, bundle: Path | None) -> Desk:
-    return Desk(home, _service(home, service_url)) if bundle is None else Desk(home, Folder(bundle), offline=True)
+    return (
+        Desk(home, _service(home, service_url))
+        if bundle is None
+        else Desk(home, Folder(bundle), offline=True)
+    )
 
 
 def _choose(reviewed: list[work.Reviewed], beginning: str | None) -> work.Reviewed:
     found = [
-        one for one in reviewed if beginning is None or one.case.warrant.digest.hex().startswith(beginning.lower())
+        one
+        for one in reviewed
+        if beginning is None or one.case.warrant.digest.hex().startswith(beginning.lower())
     ]
     if not found:
         raise NotFound("No such warrant waits for you.")

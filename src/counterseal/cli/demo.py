@@ -1,4 +1,6 @@
-"""`counterseal demo`: a whole domain on this machine, from the first message to a verified opening."""
+"""`counterseal demo`: a whole domain on this machine, from the first message to a verified
+opening.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,48 @@ from counterseal.protocol.errors import BadInput
 
 
 @click.command()
-@click.option("--chat", type=click.Path(path_type=Path), help="JSON Lines or a WhatsApp text export; a sample ships.")
-@click.option("--members", type=int, help="How many take part, the most active first.  [default: all, at most 10]")
-@click.option("--target", help="Whose messages are asked for, spelt as in the file.  [default: the second most active]")
-@click.option("--from", "first", metavar="DAY", help="First day of the warrant, UTC.  [default: the file's first]")
-@click.option("--until", "last", metavar="DAY", help="Last day of the warrant, UTC.  [default: the file's last]")
-@click.option("--direction", type=click.Choice(["sent", "conversation"]), default="sent", show_default=True)
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="New or empty folder for everything.  [default: a temporary one]"
+    "--chat",
+    type=click.Path(path_type=Path),
+    help="JSON Lines or a WhatsApp text export; a sample ships.",
 )
-@click.option("--headless", is_flag=True, help="End when all is done, instead of leaving everything running.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object on standard output, the story on standard error."
+    "--members",
+    type=int,
+    help="How many take part, the most active first.  [default: all, at most 10]",
+)
+@click.option(
+    "--target",
+    help="Whose messages are asked for, spelt as in the file.  [default: the second most active]",
+)
+@click.option(
+    "--from",
+    "first",
+    metavar="DAY",
+    help="First day of the warrant, UTC.  [default: the file's first]",
+)
+@click.option(
+    "--until",
+    "last",
+    metavar="DAY",
+    help="Last day of the warrant, UTC.  [default: the file's last]",
+)
+@click.option(
+    "--direction", type=click.Choice(["sent", "conversation"]), default="sent", show_default=True
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="New or empty folder for everything.  [default: a temporary one]",
+)
+@click.option(
+    "--headless", is_flag=True, help="End when all is done, instead of leaving everything running."
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object on standard output, the story on standard error.",
 )
 def demo(
     chat: Path | None,
@@ -39,9 +71,11 @@ def demo(
     headless: bool,
     as_json: bool,
 ) -> None:
-    """Replay a conversation, write a warrant, have it approved, logged, released and opened, and show it all.
+    """Replay a conversation, write a warrant, have it approved, logged, released and opened, and
+    show it all.
 
-    Starts a service, 4 witnesses, 5 custodian bodies, 2 issuers and the members, each with its own key and folder.
+    Starts a service, 4 witnesses, 5 custodian bodies, 2 issuers and the members, each with its own
+    key and folder.
     """
     if headless and out is None:
         raise BadInput("Say with --out where a headless demonstration leaves its folders.")

@@ -44,13 +44,27 @@ def invite(home: Path) -> None:
 @device.command()
 @click.option("--service", help="The service's address.")
 @click.option("--account", "code", help="The code that `device invite` printed.")
-@click.option("--out", type=_FILE, default=Path("device.request"), show_default=True, help="Where the request goes.")
-@click.option("--finish", "reply", type=_FILE, help="The reply that `device approve` wrote: the last step.")
+@click.option(
+    "--out",
+    type=_FILE,
+    default=Path("device.request"),
+    show_default=True,
+    help="Where the request goes.",
+)
+@click.option(
+    "--finish", "reply", type=_FILE, help="The reply that `device approve` wrote: the last step."
+)
 @demonstration_option
 @passphrase_option
 @home_option
 def link(
-    service: str | None, code: str | None, out: Path, reply: Path | None, demonstration: bool, locked: bool, home: Path
+    service: str | None,
+    code: str | None,
+    out: Path,
+    reply: Path | None,
+    demonstration: bool,
+    locked: bool,
+    home: Path,
 ) -> None:
     """On the new device: write a request; after it was approved, finish."""
     if reply is not None:
@@ -60,19 +74,33 @@ def link(
         )
         return
     if service is None or code is None:
-        raise BadInput("Say --service URL and --account CODE; `device invite` on your other device prints the code.")
+        raise BadInput(
+            "Say --service URL and --account CODE; `device invite` on your other device prints the code."
+        )
     request = asyncio.run(
-        linking.request(home, service, code, demonstration=demonstration, passphrase=new_passphrase(locked))
+        linking.request(
+            home, service, code, demonstration=demonstration, passphrase=new_passphrase(locked)
+        )
     )
     out.write_bytes(request.encode())
     key = Device.decode(request.payload).device_key.hex()
-    click.echo(f"The request is {out}. Take it to your other device and run `counterseal device approve {out}`.")
-    click.echo(f"That device has to show this key: {' '.join(key[at : at + 4] for at in range(0, 32, 4))}")
+    click.echo(
+        f"The request is {out}. Take it to your other device and run `counterseal device approve {out}`."
+    )
+    click.echo(
+        f"That device has to show this key: {' '.join(key[at : at + 4] for at in range(0, 32, 4))}"
+    )
 
 
 @device.command()
 @click.argument("request", type=_FILE)
-@click.option("--out", type=_FILE, default=Path("device.reply"), show_default=True, help="Where the reply goes.")
+@click.option(
+    "--out",
+    type=_FILE,
+    default=Path("device.reply"),
+    show_default=True,
+    help="Where the reply goes.",
+)
 @click.option("--yes", is_flag=True, help="Approve without being asked.")
 @home_option
 def approve(request: Path, out: Path, yes: bool, home: Path) -> None:
@@ -83,8 +111,12 @@ def approve(request: Path, out: Path, yes: bool, home: Path) -> None:
         click.echo(linking.describe(session, data))
         agree("Approve it?", yes)
         out.write_bytes(await linking.approve(session, data))
-        click.echo(f"Approved. Take {out} to the new device and run `counterseal device link --finish {out}`;")
-        click.echo("then synchronise here once (`counterseal read`), and it is brought into your conversations.")
+        click.echo(
+            f"Approved. Take {out} to the new device and run `counterseal device link --finish {out}`;"
+        )
+        click.echo(
+            "then synchronise here once (`counterseal read`), and it is brought into your conversations."
+        )
 
     with_session(home, work)
 
@@ -106,13 +138,24 @@ def list_devices(home: Path, as_json: bool) -> None:
         if as_json:
             show_json(
                 [
-                    {"device": key, "added": added, "revoked": revoked, "this": key == session.me[1]}
+                    {
+                        "device": key,
+                        "added": added,
+                        "revoked": revoked,
+                        "this": key == session.me[1],
+                    }
                     for key, added, revoked in rows
                 ]
             )
             return
         for key, added, revoked in rows:
-            state = f"revoked {_day(revoked)}" if revoked else "this device" if key == session.me[1] else "linked"
+            state = (
+                f"revoked {_day(revoked)}"
+                if revoked
+                else "this device"
+                if key == session.me[1]
+                else "linked"
+            )
             click.echo(f"{key.hex()[:16]}  added {_day(added)}  {state}")
 
     with_session(home, work)
@@ -123,7 +166,9 @@ def list_devices(home: Path, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Revoke without being asked.")
 @home_option
 def revoke(key: str, yes: bool, home: Path) -> None:
-    """End a device: it is revoked in the log and removed from every conversation. KEY is the first digits of its key."""
+    """End a device: it is revoked in the log and removed from every conversation. KEY is the first
+    digits of its key.
+    """
 
     async def work(session: Session) -> None:
         await sync.everything(session)
@@ -135,11 +180,14 @@ def revoke(key: str, yes: bool, home: Path) -> None:
             ]
         if len(found) != 1:
             raise NotFound(
-                f"{len(found)} of your devices begin with {key}; `counterseal device list` shows them.", code="device"
+                f"{len(found)} of your devices begin with {key}; `counterseal device list` shows them.",
+                code="device",
             )
         agree(f"Revoke the device {found[0].hex()[:16]} for good?", yes)
         await linking.revoke(session, found[0])
-        click.echo("Revoked. Others refuse what it sends from now on, and nothing more is sealed to it.")
+        click.echo(
+            "Revoked. Others refuse what it sends from now on, and nothing more is sealed to it."
+        )
 
     with_session(home, work)
 

@@ -20,19 +20,31 @@ def evidence() -> None:
 
 @evidence.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--key", "keys", multiple=True, metavar="VKEY", help="A verifier key, or a file of them, one a line.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="VKEY",
+    help="A verifier key, or a file of them, one a line.",
+)
 @click.argument("more_keys", nargs=-1, metavar="[VKEY]...")
 @json_option
 def verify(folder: Path, keys: tuple[str, ...], more_keys: tuple[str, ...], as_json: bool) -> None:
     """Check everything in the bag FOLDER from its raw material.
 
-    Give both verifier keys of the log, both of the ledger and both of each witness: they are the only trust the check takes. Exit
-    status 0: nothing is wrong. 1: something is, and a numbered sentence says what. 2: it could not begin.
+    Give both verifier keys of the log, both of the ledger and both of each witness: they are the
+    only trust the check takes. Exit status 0: nothing is wrong. 1: something is, and a numbered
+    sentence says what. 2: it could not begin.
     """
     verdict = verify_bag(folder, [text for given in (*keys, *more_keys) for text in _texts(given)])
     if as_json:
-        faults = [{"rule": one.rule, "where": one.where, "sentence": one.sentence} for one in verdict.faults]
-        show_json({"faults": faults, "remarks": list(verdict.remarks), "messages": verdict.tally.messages})
+        faults = [
+            {"rule": one.rule, "where": one.where, "sentence": one.sentence}
+            for one in verdict.faults
+        ]
+        show_json(
+            {"faults": faults, "remarks": list(verdict.remarks), "messages": verdict.tally.messages}
+        )
         sys.exit(1 if faults else 0)
     for remark in verdict.remarks:
         click.echo(f"Note: {remark}")
@@ -49,10 +61,18 @@ def verify(folder: Path, keys: tuple[str, ...], more_keys: tuple[str, ...], as_j
 
 
 def _texts(given: str) -> list[str]:
-    """A key as it is, or the keys in a file. A key holds two plus signs; a path that does has to be given as ./PATH."""
+    """A key as it is, or the keys in a file. A key holds two plus signs; a path that does has to be
+    given as ./PATH.
+    """
     if given.count("+") >= 2 and not given.startswith((".", "/")):
         return [given]
     try:
-        return [line.strip() for line in Path(given).read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [
+            line.strip()
+            for line in Path(given).read_text(encoding="utf-8").splitlines()
+            if line.strip()
+        ]
     except (OSError, UnicodeDecodeError):
-        raise BadInput(f"{given!r} is neither a verifier key nor a file of them.", code="B1") from None
+        raise BadInput(
+            f"{given!r} is neither a verifier key nor a file of them.", code="B1"
+        ) from None

@@ -1,4 +1,6 @@
-"""The program `counterseal`: finds the group that was asked for, loads only that, and turns refusals into a sentence and an exit status."""
+"""The program `counterseal`: finds the group that was asked for, loads only that, and turns
+refusals into a sentence and an exit status.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ _COMMANDS = {
 
 
 class _Lazy(click.Group):
-    """Imports a command's module when it is used: starting the program must not cost what the other commands need."""
+    """Imports a command's module when it is used: starting the program must not cost what the other
+    commands need.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)
@@ -51,11 +55,15 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="counterseal")
 def _program() -> None:
-    """Counterseal: end-to-end encrypted messages that a logged, doubly signed warrant can open, and nothing else can."""
+    """Counterseal: end-to-end encrypted messages that a logged, doubly signed warrant can open, and
+    nothing else can.
+    """
 
 
 def main() -> None:
-    """Entry point. Exit status 0; 1 a check that failed; 2 wrong use; others as `CountersealError.exit_status` says."""
+    """Entry point. Exit status 0; 1 a check that failed; 2 wrong use; others as
+    `CountersealError.exit_status` says.
+    """
     try:
         _program(standalone_mode=False)
     except click.exceptions.Exit as done:

@@ -1,4 +1,6 @@
-"""What the commands of a member share: the folder, the passphrase, the session, and the event loop."""
+"""What the commands of a member share: the folder, the passphrase, the session, and the event
+loop.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,17 @@ def home_option(command: F) -> F:
 
 def json_option(command: F) -> F:
     """`--json`: for programs."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")(
+        command
+    )
 
 
 def demonstration_option(command: F) -> F:
     """`--demonstration`: joins a domain whose charter is marked as one."""
     return click.option(
-        "--demonstration", is_flag=True, help="Join a demonstration: nothing in it is for real messages."
+        "--demonstration",
+        is_flag=True,
+        help="Join a demonstration: nothing in it is for real messages.",
     )(command)
 
 
@@ -71,7 +77,9 @@ def new_passphrase(locked: bool) -> str | None:
     """A new folder's passphrase, None for a key file without one."""
     if not locked:
         return None
-    return passphrase_of(lambda: str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True)))
+    return passphrase_of(
+        lambda: str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True))
+    )
 
 
 def with_session(home: Path, work: Callable[[Session], Awaitable[T]]) -> T:
@@ -98,7 +106,8 @@ def agree(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise BadInput(
-            "There is no terminal to answer on; read what is shown above, then say --yes.", code="no-terminal"
+            "There is no terminal to answer on; read what is shown above, then say --yes.",
+            code="no-terminal",
         )
     click.confirm(question, abort=True)
 

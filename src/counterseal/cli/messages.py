@@ -44,12 +44,21 @@ def send(conversation: str, text: str, home: Path) -> None:
 @click.command()
 @click.argument("conversation", required=False)
 @click.option("--follow", is_flag=True, help="Stay and show what comes.")
-@click.option("--save", type=click.Path(file_okay=False, path_type=Path), help="Fetch attachments into this folder.")
+@click.option(
+    "--save",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Fetch attachments into this folder.",
+)
 @click.option("--search", "wanted", help="Show messages that hold these words, newest first.")
 @home_option
 @json_option
 def read(
-    conversation: str | None, follow: bool, save: Path | None, wanted: str | None, home: Path, as_json: bool
+    conversation: str | None,
+    follow: bool,
+    save: Path | None,
+    wanted: str | None,
+    home: Path,
+    as_json: bool,
 ) -> None:
     """Read one conversation, or what is in all of them."""
 
@@ -72,7 +81,9 @@ def read(
         click.echo()
 
 
-async def _read_all(session: Session, conversation: str | None, save: Path | None, as_json: bool) -> int:
+async def _read_all(
+    session: Session, conversation: str | None, save: Path | None, as_json: bool
+) -> int:
     """Shows what is there; gives the number of the last row shown."""
     with session.vault() as vault:
         chosen = (
@@ -91,8 +102,12 @@ async def _read_all(session: Session, conversation: str | None, save: Path | Non
     return last
 
 
-async def _follow(session: Session, conversation: str | None, last: int, save: Path | None, as_json: bool) -> None:
-    """Shows new rows until interrupted. The folder is open only while something is taken in: `send` works beside it."""
+async def _follow(
+    session: Session, conversation: str | None, last: int, save: Path | None, as_json: bool
+) -> None:
+    """Shows new rows until interrupted. The folder is open only while something is taken in: `send`
+    works beside it.
+    """
     async for _ in member.follow(session, asyncio.Lock(), complain):
         with session.vault() as vault:
             chosen = (
@@ -119,7 +134,9 @@ async def _save(session: Session, lines: list[Line], folder: Path | None) -> Non
     for line in lines if folder is not None else ():
         for attachment in line.attachments:
             try:
-                click.echo(f"   saved {safe(str(await attachments.download(session, attachment, folder or Path())))}")
+                click.echo(
+                    f"   saved {safe(str(await attachments.download(session, attachment, folder or Path())))}"
+                )
             except CountersealError as error:
                 complain(error)
 

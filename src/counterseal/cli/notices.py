@@ -23,7 +23,9 @@ from .member_home import home_option, json_option, show_json, with_session
 @home_option
 @json_option
 def notices(proofs: Path | None, home: Path, as_json: bool) -> None:
-    """Show which warrants opened messages of yours. Witnesses publish this themselves, after the charter's delay."""
+    """Show which warrants opened messages of yours. Witnesses publish this themselves, after the
+    charter's delay.
+    """
 
     async def work(session: Session) -> list[told.Told]:
         await session.directory.refresh()
@@ -33,8 +35,12 @@ def notices(proofs: Path | None, home: Path, as_json: bool) -> None:
             if proofs is not None:
                 proofs.mkdir(parents=True, exist_ok=True)
                 for entry in entries:
-                    for number, statement in enumerate(told.statements(vault, entry.notice.warrant_digest)):
-                        (proofs / f"{entry.notice.warrant_digest.hex()[:16]}-{number}.notice").write_bytes(statement)
+                    for number, statement in enumerate(
+                        told.statements(vault, entry.notice.warrant_digest)
+                    ):
+                        (
+                            proofs / f"{entry.notice.warrant_digest.hex()[:16]}-{number}.notice"
+                        ).write_bytes(statement)
         return entries
 
     entries = with_session(home, work)
@@ -44,13 +50,19 @@ def notices(proofs: Path | None, home: Path, as_json: bool) -> None:
     for entry in entries:
         click.echo(_words(entry))
     if not entries:
-        click.echo("No notice is for this account. A warrant's notice is published after the charter's delay.")
+        click.echo(
+            "No notice is for this account. A warrant's notice is published after the charter's delay."
+        )
 
 
 def _words(entry: told.Told) -> str:
     notice = entry.notice
     what = "messages you sent" if notice.direction == "sent" else "conversations you were in"
-    approver = f" and {safe(notice.approver)} approved" if notice.approver else ", without an approver so far,"
+    approver = (
+        f" and {safe(notice.approver)} approved"
+        if notice.approver
+        else ", without an approver so far,"
+    )
     return (
         f"Warrant {notice.warrant_digest.hex()[:16]} ({safe(notice.reference)}): {what} from {_day(notice.start)} until "
         f"{_day(notice.until)} were opened, on the ground {safe(notice.ground)}. {safe(notice.requester)} asked{approver} for it. "

@@ -1,4 +1,6 @@
-"""`counterseal open` and `counterseal opener`: open what holders released under a warrant, and keep the opener's keys."""
+"""`counterseal open` and `counterseal opener`: open what holders released under a warrant, and keep
+the opener's keys.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,27 @@ from counterseal.access.http import Service
 from counterseal.access.opener import Opener, warrant_digest
 from counterseal.evidence.package import Written
 
-from .homes import FOLDER, home_option, json_option, open_home, passphrase, service_option, show_json
+from .homes import (
+    FOLDER,
+    home_option,
+    json_option,
+    open_home,
+    passphrase,
+    service_option,
+    show_json,
+)
 
 
 @click.command("open")
 @click.argument("warrant")
 @home_option
 @service_option
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to be made for the evidence.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to be made for the evidence.",
+)
 @click.option("--wait", is_flag=True, help="Wait for holders whose shares are still to come.")
 @json_option
 def open_command(
@@ -32,8 +47,9 @@ def open_command(
 ) -> None:
     """Open what was released under WARRANT (a file, or its digest), and write the evidence.
 
-    Nothing from the service is believed: everything is checked before a message is written, and the evidence can be checked again
-    by anybody with `counterseal evidence verify`. An opening report is logged.
+    Nothing from the service is believed: everything is checked before a message is written, and the
+    evidence can be checked again by anybody with `counterseal evidence verify`. An opening report
+    is logged.
     """
     opener = _opener(home, passphrase_file, service_url, quiet=as_json)
     digest = warrant_digest(warrant)
@@ -53,15 +69,23 @@ def opener() -> None:
 
 
 @opener.command()
-@click.option("--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there.")
+@click.option(
+    "--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there."
+)
 @click.option("--name", required=True, help="The opener's name, as the charter will have it.")
 @click.option("--lock", is_flag=True, help="Lock the keys under a passphrase.")
-@click.option("--passphrase-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="With --lock.")
+@click.option(
+    "--passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --lock.",
+)
 def keygen(home: Path, name: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw the opener's keys and say where its card is: `charter new` is given that file."""
     secret = passphrase(passphrase_file, new=True) if lock or passphrase_file else None
     made = Home.create(home, "opener", name, passphrase=secret)
-    click.echo(f"The opener {name} has its keys in {home}. Give {home / 'card'} to whoever drafts the charter.")
+    click.echo(
+        f"The opener {name} has its keys in {home}. Give {home / 'card'} to whoever drafts the charter."
+    )
     click.echo(f"Its key is {made.signer.kid.hex()}; read it out to them over another channel.")
 
 
@@ -69,20 +93,28 @@ def keygen(home: Path, name: str, lock: bool, passphrase_file: Path | None) -> N
 @click.argument("warrant")
 @home_option
 @service_option
-def destroyed(warrant: str, home: Path, passphrase_file: Path | None, service_url: str | None) -> None:
+def destroyed(
+    warrant: str, home: Path, passphrase_file: Path | None, service_url: str | None
+) -> None:
     """Log that everything opened under WARRANT has been destroyed. Destroy it first."""
     _opener(home, passphrase_file, service_url).log_destruction(warrant_digest(warrant))
     click.echo("The destruction is with the ledger.")
 
 
-def _opener(home: Path, passphrase_file: Path | None, service_url: str | None, quiet: bool = False) -> Opener:
+def _opener(
+    home: Path, passphrase_file: Path | None, service_url: str | None, quiet: bool = False
+) -> Opener:
     opened = open_home(home, passphrase_file)
-    service = Service(service_url or opened.service_url(), _domain(opened, service_url), opened.signer)
+    service = Service(
+        service_url or opened.service_url(), _domain(opened, service_url), opened.signer
+    )
     return Opener(opened, service, tell=lambda sentence: click.echo(sentence, err=quiet))
 
 
 def _domain(home: Home, service_url: str | None) -> str:
-    """The domain that requests are signed for: the remembered one, else the service's word, which the charter then bears out."""
+    """The domain that requests are signed for: the remembered one, else the service's word, which
+    the charter then bears out.
+    """
     known = home.domain()
     if known is not None:
         return known
@@ -113,6 +145,9 @@ def _summary(written: Written) -> dict[str, object]:
         "frames": tally.frames,
         "messages": tally.messages,
         "unread": tally.unread,
-        "bad": [{"window": one.window_id, "rule": one.rule, "sentence": one.sentence} for one in written.judged],
+        "bad": [
+            {"window": one.window_id, "rule": one.rule, "sentence": one.sentence}
+            for one in written.judged
+        ],
         "remarks": list(written.remarks),
     }

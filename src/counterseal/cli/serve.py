@@ -27,7 +27,9 @@ def service() -> None:
 @click.option("--domain", required=True, help="The domain, such as chat.example.org.")
 @click.option("--json", "as_json", is_flag=True, help="Print the keys as JSON.")
 def init(directory: Path, domain: str, as_json: bool) -> None:
-    """Make the log's and the ledger's keys and the operator's token; print the verifier keys for the charter."""
+    """Make the log's and the ledger's keys and the operator's token; print the verifier keys for
+    the charter.
+    """
     from counterseal.service import identity
 
     made = identity.create(directory, domain)
@@ -36,7 +38,9 @@ def init(directory: Path, domain: str, as_json: bool) -> None:
         origins = {"log_origin": made.log.keys.name, "ledger_origin": made.ledger.keys.name}
         click.echo(msgspec.json.encode({"domain": domain, **origins, **keys}).decode())
         return
-    click.echo(f"The service of {domain} has its data in {directory}. These verifier keys belong into its charter:")
+    click.echo(
+        f"The service of {domain} has its data in {directory}. These verifier keys belong into its charter:"
+    )
     for name, pair in keys.items():
         for key in pair:
             click.echo(f"{name}: {key}")
@@ -44,8 +48,14 @@ def init(directory: Path, domain: str, as_json: bool) -> None:
 
 @click.command()
 @_DATA
-@click.option("--host", help="The address to listen on; 127.0.0.1 unless settings.toml says otherwise.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes any that is free and prints it.")
+@click.option(
+    "--host", help="The address to listen on; 127.0.0.1 unless settings.toml says otherwise."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The port; 0 takes any that is free and prints it.",
+)
 def serve(directory: Path, host: str | None, port: int | None) -> None:
     """Serve one domain until SIGTERM or Ctrl-C."""
     from counterseal.service.server import run

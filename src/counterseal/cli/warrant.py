@@ -37,18 +37,30 @@ def issuer() -> None:
 
 
 @issuer.command()
-@click.option("--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there.")
-@click.option("--name", required=True, help="The issuer's name, as the charter will have it.")
-@click.option("--body", required=True, help="The body it belongs to: requester and approver are of different ones.")
-@click.option("--lock/--no-lock", default=True, show_default=True, help="Lock the keys under a passphrase.")
 @click.option(
-    "--passphrase-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Instead of asking."
+    "--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there."
+)
+@click.option("--name", required=True, help="The issuer's name, as the charter will have it.")
+@click.option(
+    "--body",
+    required=True,
+    help="The body it belongs to: requester and approver are of different ones.",
+)
+@click.option(
+    "--lock/--no-lock", default=True, show_default=True, help="Lock the keys under a passphrase."
+)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Instead of asking.",
 )
 def keygen(home: Path, name: str, body: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw an issuer's keys and print where its card is."""
     secret = passphrase(passphrase_file, new=True) if lock else None
     made = Home.create(home, "issuer", name, body, passphrase=secret)
-    click.echo(f"{name} of {body} has keys in {home}. Give {home / 'card'} to whoever drafts the charter.")
+    click.echo(
+        f"{name} of {body} has keys in {home}. Give {home / 'card'} to whoever drafts the charter."
+    )
     click.echo(f"The key is {made.signer.kid.hex()}; read it out to them over another channel.")
 
 
@@ -61,23 +73,37 @@ def warrant() -> None:
 @home_option
 @service_option
 @click.option(
-    "--account", "accounts", multiple=True, required=True, help="Account id, 64 hexadecimal digits; may be repeated."
+    "--account",
+    "accounts",
+    multiple=True,
+    required=True,
+    help="Account id, 64 hexadecimal digits; may be repeated.",
 )
-@click.option("--from", "start", required=True, help="First day or moment, UTC, such as 2026-11-01.")
+@click.option(
+    "--from", "start", required=True, help="First day or moment, UTC, such as 2026-11-01."
+)
 @click.option("--until", required=True, help="Day or moment after the last one, UTC.")
 @click.option("--ground", required=True, help="One of the charter's grounds.")
-@click.option("--direction", type=click.Choice(["sent", "conversation"]), default="sent", show_default=True)
+@click.option(
+    "--direction", type=click.Choice(["sent", "conversation"]), default="sent", show_default=True
+)
 @click.option(
     "--conversation",
     "conversations",
     multiple=True,
     help="Only this conversation, 32 hexadecimal digits; may be repeated.",
 )
-@click.option("--urgent", is_flag=True, help="Start before an approver has signed, on an urgent ground.")
 @click.option(
-    "--units", type=click.IntRange(1), help="Most units that may be opened; by default as many as could be needed."
+    "--urgent", is_flag=True, help="Start before an approver has signed, on an urgent ground."
 )
-@click.option("--opener", help="Whose key the shares are sealed to, if the charter has several openers.")
+@click.option(
+    "--units",
+    type=click.IntRange(1),
+    help="Most units that may be opened; by default as many as could be needed.",
+)
+@click.option(
+    "--opener", help="Whose key the shares are sealed to, if the charter has several openers."
+)
 @click.option("--expires", help="Day or moment, UTC; by default 30 days on.")
 @click.option("--reference", default="", help="The order's own reference.")
 @click.option("--out", required=True, type=FILE, help="Where the draft goes.")
@@ -100,7 +126,9 @@ def draft(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Draft a warrant under the charter in force. Periods are made whole, outward; what that adds is said."""
+    """Draft a warrant under the charter in force. Periods are made whole, outward; what that adds
+    is said.
+    """
     charter = work.Desk(*_at(home, passphrase_file, service_url)).charter()
     made = work.draft(
         charter,
@@ -118,7 +146,13 @@ def draft(
     )
     out.write_bytes(made.warrant.encode())
     if as_json:
-        show_json({"warrant": made.warrant.digest(), "units": made.warrant.units, "notes": list(made.notes)})
+        show_json(
+            {
+                "warrant": made.warrant.digest(),
+                "units": made.warrant.units,
+                "notes": list(made.notes),
+            }
+        )
         return
     _show(made.warrant, charter.charter)
     show(list(made.notes))
@@ -130,7 +164,9 @@ def draft(
 @home_option
 @service_option
 @click.option("--yes", is_flag=True, help="Sign without being asked.")
-def sign(file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, yes: bool) -> None:
+def sign(
+    file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, yes: bool
+) -> None:
     """Sign a warrant's draft as its requester, after it was shown in words."""
     opened, service = _at(home, passphrase_file, service_url)
     record = work.warrant_in(read_file(file, "warrant"))
@@ -144,12 +180,21 @@ def sign(file: Path, home: Path, passphrase_file: Path | None, service_url: str 
 @click.argument("file", type=FILE)
 @home_option
 @service_option
-@click.option("--out", required=True, type=FILE, help="Where the approval goes, for `warrant submit`.")
+@click.option(
+    "--out", required=True, type=FILE, help="Where the approval goes, for `warrant submit`."
+)
 @click.option("--yes", is_flag=True, help="Approve without being asked.")
 def approve(
-    file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, out: Path, yes: bool
+    file: Path,
+    home: Path,
+    passphrase_file: Path | None,
+    service_url: str | None,
+    out: Path,
+    yes: bool,
 ) -> None:
-    """Approve somebody else's signed warrant (or ratify an urgent one), after it was checked and shown in words."""
+    """Approve somebody else's signed warrant (or ratify an urgent one), after it was checked and
+    shown in words.
+    """
     opened, service = _at(home, passphrase_file, service_url)
     charter = work.Desk(opened, service).charter()
     record = work.check_statement(read_file(file, "warrant"), charter)
@@ -160,7 +205,12 @@ def approve(
 
 
 warrant.add_command(
-    click.Command("ratify", params=approve.params, callback=approve.callback, help="The same for an urgent warrant.")
+    click.Command(
+        "ratify",
+        params=approve.params,
+        callback=approve.callback,
+        help="The same for an urgent warrant.",
+    )
 )
 
 
@@ -168,11 +218,15 @@ warrant.add_command(
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @home_option
 @service_option
-def submit(files: tuple[Path, ...], home: Path, passphrase_file: Path | None, service_url: str | None) -> None:
+def submit(
+    files: tuple[Path, ...], home: Path, passphrase_file: Path | None, service_url: str | None
+) -> None:
     """Put signed statements into the ledger, in the order given."""
     _, service = _at(home, passphrase_file, service_url)
     work.submit(service, *(read_file(file, "statement") for file in files))
-    click.echo(f"{words.count(len(files), 'statement')} queued; `warrant status` says what the ledger makes of it.")
+    click.echo(
+        f"{words.count(len(files), 'statement')} queued; `warrant status` says what the ledger makes of it."
+    )
 
 
 @warrant.command()
@@ -180,7 +234,9 @@ def submit(files: tuple[Path, ...], home: Path, passphrase_file: Path | None, se
 @home_option
 @service_option
 @click.option("--reason", required=True, help="Why.")
-def cancel(beginning: str, home: Path, passphrase_file: Path | None, service_url: str | None, reason: str) -> None:
+def cancel(
+    beginning: str, home: Path, passphrase_file: Path | None, service_url: str | None, reason: str
+) -> None:
     """Cancel a warrant, named by the beginning of its digest, as its requester or an approver."""
     opened, service = _at(home, passphrase_file, service_url)
     access = work.find(work.Desk(opened, service).sync(), beginning)
@@ -192,8 +248,15 @@ def cancel(beginning: str, home: Path, passphrase_file: Path | None, service_url
 @click.argument("beginning")
 @home_option
 @service_option
-@click.option("--out", required=True, type=FILE, help="Where it goes, for the other issuer's `warrant countersign`.")
-def extend(beginning: str, home: Path, passphrase_file: Path | None, service_url: str | None, out: Path) -> None:
+@click.option(
+    "--out",
+    required=True,
+    type=FILE,
+    help="Where it goes, for the other issuer's `warrant countersign`.",
+)
+def extend(
+    beginning: str, home: Path, passphrase_file: Path | None, service_url: str | None, out: Path
+) -> None:
     """Put off the notices of a warrant once more; requester and approver both sign."""
     opened, service = _at(home, passphrase_file, service_url)
     access = work.find(work.Desk(opened, service).sync(), beginning)
@@ -208,7 +271,9 @@ def extend(beginning: str, home: Path, passphrase_file: Path | None, service_url
 @home_option
 def countersign(file: Path, home: Path, passphrase_file: Path | None) -> None:
     """Add this issuer's signatures to an extension."""
-    file.write_bytes(work.countersign(open_home(home, passphrase_file), read_file(file, "statement")))
+    file.write_bytes(
+        work.countersign(open_home(home, passphrase_file), read_file(file, "statement"))
+    )
     click.echo(f"Signed; `warrant submit {file}` puts it into the ledger.")
 
 
@@ -216,7 +281,9 @@ def countersign(file: Path, home: Path, passphrase_file: Path | None) -> None:
 @click.argument("requester")
 @home_option
 @service_option
-def reinstate(requester: str, home: Path, passphrase_file: Path | None, service_url: str | None) -> None:
+def reinstate(
+    requester: str, home: Path, passphrase_file: Path | None, service_url: str | None
+) -> None:
     """Let a requester (by name) whose urgent warrant lapsed start urgent ones again."""
     opened, service = _at(home, passphrase_file, service_url)
     charter = work.Desk(opened, service).charter()
@@ -235,7 +302,11 @@ def reinstate(requester: str, home: Path, passphrase_file: Path | None, service_
 @service_option
 @json_option
 def status(
-    beginning: str | None, home: Path, passphrase_file: Path | None, service_url: str | None, as_json: bool
+    beginning: str | None,
+    home: Path,
+    passphrase_file: Path | None,
+    service_url: str | None,
+    as_json: bool,
 ) -> None:
     """Say what the ledger says of a warrant, or of all of them."""
     fresh = work.Desk(*_at(home, passphrase_file, service_url)).sync()
@@ -252,11 +323,15 @@ def status(
 
 def _at(home: Path, passphrase_file: Path | None, service_url: str | None) -> tuple[Home, Service]:
     opened = open_home(home, passphrase_file)
-    return opened, Service(service_url or opened.service_url(), opened.domain() or "", opened.signer)
+    return opened, Service(
+        service_url or opened.service_url(), opened.domain() or "", opened.signer
+    )
 
 
 def _show(record: Warrant, charter: Charter) -> None:
-    click.echo(f"Warrant {record.digest().hex()}, {record.urgency}, on the ground {record.ground!r}.")
+    click.echo(
+        f"Warrant {record.digest().hex()}, {record.urgency}, on the ground {record.ground!r}."
+    )
     show(words.order_lines(record, charter))
     click.echo(f"It declares {words.count(record.units, 'unit')}.")
 

@@ -10,7 +10,15 @@ from counterseal.access import witness as daemon
 from counterseal.access.home import read_card
 from counterseal.access.http import Service
 
-from .homes import FOLDER, home_option, json_option, open_home, passphrase, service_option, show_json
+from .homes import (
+    FOLDER,
+    home_option,
+    json_option,
+    open_home,
+    passphrase,
+    service_option,
+    show_json,
+)
 
 
 @click.group()
@@ -19,17 +27,31 @@ def witness() -> None:
 
 
 @witness.command()
-@click.option("--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there.")
+@click.option(
+    "--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there."
+)
 @click.option("--name", required=True, help="The witness's name, as the charter will have it.")
-@click.option("--listen", default=daemon.DEFAULT_LISTEN, show_default=True, help="Address to answer at.")
+@click.option(
+    "--listen", default=daemon.DEFAULT_LISTEN, show_default=True, help="Address to answer at."
+)
 @click.option("--url", help="Where others reach it; by default http:// and the address above.")
-@click.option("--lock", is_flag=True, help="Lock the keys under a passphrase; the daemon then asks for it.")
-@click.option("--passphrase-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="With --lock.")
-def init(home: Path, name: str, listen: str, url: str | None, lock: bool, passphrase_file: Path | None) -> None:
+@click.option(
+    "--lock", is_flag=True, help="Lock the keys under a passphrase; the daemon then asks for it."
+)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --lock.",
+)
+def init(
+    home: Path, name: str, listen: str, url: str | None, lock: bool, passphrase_file: Path | None
+) -> None:
     """Draw the witness's keys and print where its card is: `charter new` is given that file."""
     secret = passphrase(passphrase_file, new=True) if lock or passphrase_file else None
     made = daemon.create(home, name, listen, url, secret)
-    click.echo(f"The witness {name} has its keys in {home}. Give {home / 'card'} to whoever drafts the charter.")
+    click.echo(
+        f"The witness {name} has its keys in {home}. Give {home / 'card'} to whoever drafts the charter."
+    )
     click.echo(f"Its key is {made.signer.kid.hex()}; read it out to them over another channel.")
 
 
@@ -37,7 +59,9 @@ def init(home: Path, name: str, listen: str, url: str | None, lock: bool, passph
 @home_option
 @service_option
 @click.option("--listen", help="Address to answer at; by default the one given to `witness init`.")
-def run(home: Path, passphrase_file: Path | None, service_url: str | None, listen: str | None) -> None:
+def run(
+    home: Path, passphrase_file: Path | None, service_url: str | None, listen: str | None
+) -> None:
     """Run until stopped."""
     opened = open_home(home, passphrase_file)
 

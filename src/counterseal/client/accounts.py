@@ -1,7 +1,9 @@
-"""Making an account: its keys, its first device, and the pins that everything later is held against.
+"""Making an account: its keys, its first device, and the pins that everything later is held
+against.
 
-The account's key, the notice key and the device's key are drawn here and written down before anything is sent; a registration that was cut
-short is taken up again with the same bytes. The account's key stays on this first device: only it can approve and revoke devices.
+The account's key, the notice key and the device's key are drawn here and written down before
+anything is sent; a registration that was cut short is taken up again with the same bytes. The
+account's key stays on this first device: only it can approve and revoke devices.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from counterseal.protocol.keys import SealingKey
 
 ONE_TIME_PACKAGES = 20
 _LOW = 8
-_STOCK_KEPT = 30 * 86_400  # seconds after which new ones are left beside the old, which expire after 84 days
+# seconds after which new ones are left beside the old, which expire after 84 days
+_STOCK_KEPT = 30 * 86_400
 _STOCK_EVERY = 600.0  # seconds of real time
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
@@ -36,11 +39,15 @@ _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 async def discover(service: Service, *, demonstration: bool, genesis: str | None = None) -> Pins:
     """The pins of a domain: its first charter's digest, and the keys that this charter names.
 
-    `genesis` is the digest (hex) that a person was told by other means; without it the first answer is what is pinned. Errors: M7, C17.
+    `genesis` is the digest (hex) that a person was told by other means; without it the first answer
+    is what is pinned. Errors: M7, C17.
     """
     listed = await service.charters()
     if not listed:
-        raise NotFound("The service has no charter yet; nobody can join before one is published.", code="no-charter")
+        raise NotFound(
+            "The service has no charter yet; nobody can join before one is published.",
+            code="no-charter",
+        )
     verified = ReceivedCharter.decode(listed[0][0]).check(None)
     if genesis is not None and verified.digest.hex() != genesis.lower():
         raise Refused(
@@ -51,9 +58,15 @@ async def discover(service: Service, *, demonstration: bool, genesis: str | None
         verified.check_ordinary()
     charter = verified.charter
     identity = await service.identity_of_domain()
-    told = (charter.domain, charter.log.origin, (charter.log.vkeys.ed25519, charter.log.vkeys.mldsa44))
+    told = (
+        charter.domain,
+        charter.log.origin,
+        (charter.log.vkeys.ed25519, charter.log.vkeys.mldsa44),
+    )
     if identity[:3] != told:
-        raise Refused("M7", "The service's own name or log keys are not those of its charter; do not join it.")
+        raise Refused(
+            "M7", "The service's own name or log keys are not those of its charter; do not join it."
+        )
     return Pins(
         service=service.url,
         domain=charter.domain,
@@ -61,7 +74,9 @@ async def discover(service: Service, *, demonstration: bool, genesis: str | None
         demonstration=charter.demonstration,
         log=(charter.log.vkeys.ed25519, charter.log.vkeys.mldsa44),
         ledger=(charter.ledger.vkeys.ed25519, charter.ledger.vkeys.mldsa44),
-        witnesses=tuple((w.name, w.url, (w.vkeys.ed25519, w.vkeys.mldsa44)) for w in charter.witnesses.members),
+        witnesses=tuple(
+            (w.name, w.url, (w.vkeys.ed25519, w.vkeys.mldsa44)) for w in charter.witnesses.members
+        ),
     )
 
 
@@ -86,7 +101,9 @@ async def create(
     genesis: str | None = None,
     passphrase: str | None = None,
 ) -> Home:
-    """A folder with a registered account and its first device; taken up where it was cut short. Errors: Conflict for a taken handle."""
+    """A folder with a registered account and its first device; taken up where it was cut short.
+    Errors: Conflict for a taken handle.
+    """
     home = _unfinished(path)
     if home is None:
         async with Service(url) as service:
@@ -102,22 +119,31 @@ async def create(
 
 
 def _unfinished(path: Path) -> Home | None:
-    """A folder in which creating an account was begun and not finished. Errors: Conflict when it was finished."""
+    """A folder in which creating an account was begun and not finished. Errors: Conflict when it
+    was finished.
+    """
     if not (path / "device.db").exists():
         return None
     home = Home.load(path)
     with home.vault() as vault:
         if vault.get("registered") or vault.get("link_request"):
-            raise Conflict(f"{path} already holds a device; name another folder with --home.", code="home-exists")
+            raise Conflict(
+                f"{path} already holds a device; name another folder with --home.",
+                code="home-exists",
+            )
     return home
 
 
 def _draw(vault: Vault, domain: str) -> None:
-    """Draws the account's, the notice's and the device's key, and signs the chain's first two statements."""
+    """Draws the account's, the notice's and the device's key, and signs the chain's first two
+    statements.
+    """
     account_key, device_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     notice = SealingKey.generate()
     now = int(time.time())
-    record = Account(domain, account_key.public_key().public_bytes_raw(), notice.public, os.urandom(16), now)
+    record = Account(
+        domain, account_key.public_key().public_bytes_raw(), notice.public, os.urandom(16), now
+    )
     account = record.digest()
     device = Device(account, account, 1, device_key.public_key().public_bytes_raw(), now)
     vault.put("account", account)
@@ -130,17 +156,26 @@ def _draw(vault: Vault, domain: str) -> None:
 
 
 async def register(home: Home) -> None:
-    """Hands the account in, then key packages and the display name. An answer that was lost is no harm: one's own account is recognised."""
+    """Hands the account in, then key packages and the display name. An answer that was lost is no
+    harm: one's own account is recognised.
+    """
     with home.vault() as vault:
-        account, seed, handle, name = (vault.get(key) for key in ("account", "device_seed", "handle", "name"))
-        account_statement, device_statement = vault.get("account_statement"), vault.get("device_statement")
+        account, seed, handle, name = (
+            vault.get(key) for key in ("account", "device_seed", "handle", "name")
+        )
+        account_statement, device_statement = (
+            vault.get("account_statement"),
+            vault.get("device_statement"),
+        )
     cose, possession = row(cbor.decode(device_statement, 1 << 16), bytes, bytes)
     async with Service(home.pins.service, identity_of(home, account, seed)) as service:
         try:
             await service.create_account(handle, account_statement, cose, possession)
         except Conflict as taken:
             if not await _is_mine(service, account):
-                raise Conflict(f"The handle {handle} is taken; choose another.", code="handle") from taken
+                raise Conflict(
+                    f"The handle {handle} is taken; choose another.", code="handle"
+                ) from taken
         with home.vault() as vault, vault.transaction():
             vault.put("registered", 1)
         session = Session.open(home)
@@ -165,7 +200,9 @@ def identity_of(home: Home, account: bytes, seed: bytes) -> Identity:
 
 
 async def stock(session: Session) -> None:
-    """Sees to it that the service holds enough key packages for others to add this device while it is away; asked every ten minutes."""
+    """Sees to it that the service holds enough key packages for others to add this device while it
+    is away; asked every ten minutes.
+    """
     if not session.due("key packages", _STOCK_EVERY):
         return
     held = await session.service.key_packages()
@@ -173,7 +210,9 @@ async def stock(session: Session) -> None:
         old = time.time() - (vault.get("stocked") or 0) > _STOCK_KEPT
         if held.one_time >= _LOW and held.last_resort and not old:
             return
-        packages = vault.device.key_packages(ONE_TIME_PACKAGES - min(held.one_time, _LOW), False, _core.DEFAULT_SUITE)
+        packages = vault.device.key_packages(
+            ONE_TIME_PACKAGES - min(held.one_time, _LOW), False, _core.DEFAULT_SUITE
+        )
         if old or not held.last_resort:
             packages += vault.device.key_packages(1, True, _core.DEFAULT_SUITE)
         vault.put("stocked", int(time.time()))

@@ -1,4 +1,5 @@
-"""A member that another program drives: `python -m counterseal.client.agent --home DIR`, one JSON command a line in, one JSON result a line out.
+"""A member that another program drives: `python -m counterseal.client.agent --home DIR`, one JSON
+command a line in, one JSON result a line out.
 
 | command | does | answers |
 | --- | --- | --- |
@@ -17,8 +18,9 @@
 | `{"do": "notices"}` | fetches notices | `notices` |
 | `{"do": "quit"}` | ends | |
 
-Each result has `"ok": true`, or `"ok": false` with `code` and `message`, and repeats the command's `id` if it had one. Used by the
-demonstration, where each member is one process, and by tests, which kill such processes at every durable step.
+Each result has `"ok": true`, or `"ok": false` with `code` and `message`, and repeats the command's
+`id` if it had one. Used by the demonstration, where each member is one process, and by tests, which
+kill such processes at every durable step.
 """
 
 from __future__ import annotations
@@ -72,11 +74,16 @@ class Agent:
             handler = self._commands.get(str(command.get("do")))
             if handler is None:
                 raise BadInput(
-                    f"There is no command {command.get('do')!r}; the module's documentation lists them.", code="command"
+                    f"There is no command {command.get('do')!r}; the module's documentation lists them.",
+                    code="command",
                 )
             result = {"ok": True, **await handler(command)}
         except (KeyError, TypeError, ValueError) as error:
-            result = {"ok": False, "code": "bad-input", "message": f"The command is not as documented: {error!r}."}
+            result = {
+                "ok": False,
+                "code": "bad-input",
+                "message": f"The command is not as documented: {error!r}.",
+            }
         except CountersealError as error:
             result = {"ok": False, "code": error.code, "message": error.message}
         return {"id": command["id"], **result} if "id" in command else result
@@ -110,7 +117,9 @@ class Agent:
         member = await self._open()
         return {
             "conversation": (
-                await member.create_conversation(command.get("name", ""), command.get("members", []))
+                await member.create_conversation(
+                    command.get("name", ""), command.get("members", [])
+                )
             ).hex()
         }
 
@@ -131,17 +140,25 @@ class Agent:
     async def _send(self, command: Command) -> Command:
         member = await self._open()
         return {
-            "row": await member.send(bytes.fromhex(command["conversation"]), command["text"], command.get("sent_at_ms"))
+            "row": await member.send(
+                bytes.fromhex(command["conversation"]), command["text"], command.get("sent_at_ms")
+            )
         }
 
     async def _send_many(self, command: Command) -> Command:
         messages = [(str(text), at) for text, at in command["messages"]]
-        return {"rows": await (await self._open()).send_many(bytes.fromhex(command["conversation"]), messages)}
+        return {
+            "rows": await (await self._open()).send_many(
+                bytes.fromhex(command["conversation"]), messages
+            )
+        }
 
     async def _sync(self, command: Command) -> Command:
         member = await self._open()
         if "until" in command:
-            counts = await member.sync_until(int(command["until"]), float(command.get("timeout", 60)))
+            counts = await member.sync_until(
+                int(command["until"]), float(command.get("timeout", 60))
+            )
         else:
             counts = await member.sync()
         return {**msgspec.to_builtins(counts)}
@@ -156,11 +173,17 @@ class Agent:
         return {**msgspec.to_builtins((await self._open()).counts())}
 
     async def _lines(self, command: Command) -> Command:
-        lines = (await self._open()).lines(bytes.fromhex(command["conversation"]), int(command.get("after", 0)))
+        lines = (await self._open()).lines(
+            bytes.fromhex(command["conversation"]), int(command.get("after", 0))
+        )
         return {"lines": msgspec.to_builtins(lines)}
 
     async def _conversations(self, _: Command) -> Command:
-        return {"conversations": [conversation.hex() for conversation in (await self._open()).conversations()]}
+        return {
+            "conversations": [
+                conversation.hex() for conversation in (await self._open()).conversations()
+            ]
+        }
 
     async def _cursor(self, command: Command) -> Command:
         with (await self._open()).session.vault() as vault:
@@ -171,7 +194,9 @@ class Agent:
 
 
 async def run(home: Path) -> None:
-    """Reads commands until the input ends or one says quit. Results go out in the order of the commands."""
+    """Reads commands until the input ends or one says quit. Results go out in the order of the
+    commands.
+    """
     reader = asyncio.StreamReader(limit=_LINE_MAX)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -1,4 +1,6 @@
-"""What the service answers, as arrays with types: the form alone. A wrong one is refused as E6 before anything is done with it."""
+"""What the service answers, as arrays with types: the form alone. A wrong one is refused as E6
+before anything is done with it.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ class Number(Part, frozen=True):
 
 
 class Event(Part, frozen=True):
-    """One event of a conversation: kind 0 frame, 1 commit, 2 proposal; `time` is the service's stamp, Unix seconds."""
+    """One event of a conversation: kind 0 frame, 1 commit, 2 proposal; `time` is the service's
+    stamp, Unix seconds.
+    """
 
     n: Uint
     kind: Uint
@@ -158,7 +162,9 @@ class InclusionAnswer(Part, frozen=True):
 def field(value: Any, kind: type[T]) -> T:
     """`value` if it is of exactly that type. Errors: E6."""
     if type(value) is not kind:
-        raise Refused("E6", "The service's answer is not of the form that docs/reference/api.md gives.")
+        raise Refused(
+            "E6", "The service's answer is not of the form that docs/reference/api.md gives."
+        )
     return value
 
 
@@ -166,7 +172,10 @@ def row(value: Any, *kinds: type) -> tuple[Any, ...]:
     """`value` if it is an array of exactly these types. Errors: E6."""
     elements: tuple[Any, ...] = field(value, tuple)
     if len(elements) != len(kinds):
-        raise Refused("E6", "The service's answer has another number of elements than docs/reference/api.md gives.")
+        raise Refused(
+            "E6",
+            "The service's answer has another number of elements than docs/reference/api.md gives.",
+        )
     for element, kind in zip(elements, kinds, strict=True):
         field(element, kind)
     return elements

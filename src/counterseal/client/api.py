@@ -1,7 +1,9 @@
-"""The service's HTTP interface as typed calls (docs/reference/api.md): signed, bounded and timed; nothing here believes an answer.
+"""The service's HTTP interface as typed calls (docs/reference/api.md): signed, bounded and timed;
+nothing here believes an answer.
 
-What comes back has the right *form* (E1 to E7) and no more: proofs are checked in directory.py, frames by the compiled core. Only
-calls that may safely be made twice are made twice: reads, and writes that the service answers alike when the same bytes come again.
+What comes back has the right *form* (E1 to E7) and no more: proofs are checked in directory.py,
+frames by the compiled core. Only calls that may safely be made twice are made twice: reads, and
+writes that the service answers alike when the same bytes come again.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ from counterseal.protocol.errors import (
 from counterseal.protocol.record import Part, convert
 
 ANSWER_MAX = 32 << 20
-"""Bytes an answer may have unless a call says less: a page of events with large commits is the largest."""
+"""Bytes an answer may have unless a call says less: a page of events with large commits is the
+largest.
+"""
 SMALL = 64 << 10
 STATEMENT_MAX = 4 << 20
 ATTEMPTS = 4
@@ -77,16 +81,21 @@ class EpochLost(Conflict):
 
 
 class ServiceFailed(Unavailable):
-    """The service did not answer, or answered that it cannot now. What was asked may or may not have happened."""
+    """The service did not answer, or answered that it cannot now. What was asked may or may not
+    have happened.
+    """
 
 
 class Service:
-    """One domain's service. `identity` is None until the device has one: then only what anybody may ask can be asked."""
+    """One domain's service. `identity` is None until the device has one: then only what anybody may
+    ask can be asked.
+    """
 
     def __init__(self, url: str, identity: Identity | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise BadInput(
-                f"{url} is no address of a service; it begins with https:// (or http:// on this machine).", code="url"
+                f"{url} is no address of a service; it begins with https:// (or http:// on this machine).",
+                code="url",
             )
         self.url = url.rstrip("/")
         self.identity = identity
@@ -112,14 +121,24 @@ class Service:
         return self._session
 
     def authorization(self, method: str, path: str, body: bytes) -> dict[str, str]:
-        """The header that signs one request (api.md "Authentication"); empty without an identity."""
+        """The header that signs one request (api.md "Authentication"); empty without an
+        identity.
+        """
         who = self.identity
         if who is None:
             return {}
         now, nonce = time.time_ns() // 1_000_000, os.urandom(16)
         digest = hashlib.sha256(body).digest()
-        signature = who.key.sign(cbor.encode([cbor.tag("request"), who.domain, method, path, now, nonce, digest]))
-        words = (_base64(who.account), _base64(who.device), str(now), _base64(nonce), _base64(signature))
+        signature = who.key.sign(
+            cbor.encode([cbor.tag("request"), who.domain, method, path, now, nonce, digest])
+        )
+        words = (
+            _base64(who.account),
+            _base64(who.device),
+            str(now),
+            _base64(nonce),
+            _base64(signature),
+        )
         return {"Authorization": f"Counterseal-Device {'.'.join(words)}"}
 
     # anybody
@@ -129,7 +148,9 @@ class Service:
 
     async def charter(self, digest: bytes) -> bytes:
         """A charter statement's bytes by its digest, unchecked."""
-        return (await self._read(f"/v1/charters/{digest.hex()}", Statement, STATEMENT_MAX)).statement
+        return (
+            await self._read(f"/v1/charters/{digest.hex()}", Statement, STATEMENT_MAX)
+        ).statement
 
     async def charter_in_force(self) -> bytes:
         """The statement of the charter that the service calls in force, unchecked."""
@@ -153,7 +174,9 @@ class Service:
         return await self._read("/v1/clock", Clock, SMALL)
 
     async def log_proof(self, entry: bytes) -> LogProof:
-        """Inclusion of a log entry's hash (32 bytes) in the newest checkpoint, unchecked. Errors: NotFound."""
+        """Inclusion of a log entry's hash (32 bytes) in the newest checkpoint, unchecked. Errors:
+        NotFound.
+        """
         return await self._read(f"/v1/log/proof/{entry.hex()}", LogProof, SMALL)
 
     async def log_consistency(self, old: int, new: int) -> tuple[bytes, ...]:
@@ -163,16 +186,27 @@ class Service:
 
     async def notices(self, after: int) -> tuple[tuple[int, bytes], ...]:
         """`(index, sealed notice)` published after `after`, at most 500, unchecked."""
-        rows = [row(listed, int, bytes) for listed in await self._get(f"/v1/notices?after={after}", ANSWER_MAX)]
+        rows = [
+            row(listed, int, bytes)
+            for listed in await self._get(f"/v1/notices?after={after}", ANSWER_MAX)
+        ]
         return tuple((index, sealed) for index, sealed in rows)
 
     # this device
-    async def create_account(self, handle: str, account: bytes, device: bytes, possession: bytes) -> bytes:
-        """Registers; gives the account's id. Same bytes again: same answer. Errors: Conflict when the handle is taken."""
-        answer = await self._post("/v1/accounts", [handle, account, [device, possession]], again=True)
+    async def create_account(
+        self, handle: str, account: bytes, device: bytes, possession: bytes
+    ) -> bytes:
+        """Registers; gives the account's id. Same bytes again: same answer. Errors: Conflict when
+        the handle is taken.
+        """
+        answer = await self._post(
+            "/v1/accounts", [handle, account, [device, possession]], again=True
+        )
         return field(row(answer, bytes, int)[0], bytes)
 
-    async def add_statement(self, account: bytes, kind: str, cose: bytes, possession: bytes | None) -> None:
+    async def add_statement(
+        self, account: bytes, kind: str, cose: bytes, possession: bytes | None
+    ) -> None:
         """The next statement of an account's chain. Errors: Conflict when another came first."""
         await self._post(f"/v1/accounts/{account.hex()}/statements", [kind, cose, possession])
 
@@ -186,7 +220,9 @@ class Service:
 
     async def set_profile(self, account: bytes, name: str) -> None:
         """The display name that others are shown; at most 200 bytes."""
-        await self._ask("PUT", f"/v1/accounts/{account.hex()}/profile", [name], limit=SMALL, again=True)
+        await self._ask(
+            "PUT", f"/v1/accounts/{account.hex()}/profile", [name], limit=SMALL, again=True
+        )
 
     async def add_key_packages(self, packages: Sequence[bytes]) -> int:
         """Hands in key packages; gives how many one-time ones the service now holds."""
@@ -204,9 +240,13 @@ class Service:
 
     async def create_conversation(self, group_info: bytes, tree: bytes) -> bytes:
         """Registers a new group of one; gives its id."""
-        return field((await self._post("/v1/conversations", [group_info, tree], again=True))[0], bytes)
+        return field(
+            (await self._post("/v1/conversations", [group_info, tree], again=True))[0], bytes
+        )
 
-    async def commit(self, conversation: bytes, epoch: int, message: bytes, welcome: list[Any] | None) -> int:
+    async def commit(
+        self, conversation: bytes, epoch: int, message: bytes, welcome: list[Any] | None
+    ) -> int:
         """Offers a commit; gives its event number. Errors: EpochLost when another was first."""
         path = f"/v1/conversations/{conversation.hex()}/commits"
         return convert(await self._post(path, [epoch, message, welcome]), Number).n
@@ -235,9 +275,13 @@ class Service:
         return await self._read(f"/v1/inbox?after={after}", InboxPage, ANSWER_MAX)
 
     async def inclusion(self, conversation: bytes, window: bytes, seq: int) -> InclusionAnswer:
-        """The proof of one frame in its period's root, unchecked. Errors: NotFound before the root is logged."""
+        """The proof of one frame in its period's root, unchecked. Errors: NotFound before the root
+        is logged.
+        """
         return await self._read(
-            f"/v1/conversations/{conversation.hex()}/inclusion/{window.hex()}/{seq}", InclusionAnswer, SMALL
+            f"/v1/conversations/{conversation.hex()}/inclusion/{window.hex()}/{seq}",
+            InclusionAnswer,
+            SMALL,
         )
 
     # blobs
@@ -249,13 +293,18 @@ class Service:
         """Uploads one chunk at `offset`; gives the next offset."""
         path = f"/v1/blobs/{digest.hex()}?offset={offset}"
         return field(
-            self._decoded(await self._send("PATCH", path, data, SMALL, "application/octet-stream"), SMALL)[0], int
+            self._decoded(
+                await self._send("PATCH", path, data, SMALL, "application/octet-stream"), SMALL
+            )[0],
+            int,
         )
 
     async def blob(self, digest: bytes, offset: int, length: int) -> bytes:
         """At most `length` bytes of a blob from `offset` on."""
         span = {"Range": f"bytes={offset}-{offset + length - 1}"}
-        return await self._again(lambda: self._send("GET", f"/v1/blobs/{digest.hex()}", b"", length, None, span))
+        return await self._again(
+            lambda: self._send("GET", f"/v1/blobs/{digest.hex()}", b"", length, None, span)
+        )
 
     # how it is done
     async def _read(self, path: str, kind: type[A], limit: int) -> A:
@@ -265,16 +314,23 @@ class Service:
         answer = await self._ask("GET", path, None, limit=limit, again=True)
         if length is not None and len(answer) != length:
             raise Refused(
-                "E6", f"The service's answer to {path} has {len(answer)} elements where {length} are expected."
+                "E6",
+                f"The service's answer to {path} has {len(answer)} elements where {length} are expected.",
             )
         return answer
 
     async def _post(self, path: str, body: Any, again: bool = False) -> tuple[Any, ...]:
         return await self._ask(
-            "POST", path, body, limit=SMALL if path != "/v1/key-packages/claim" else ANSWER_MAX, again=again
+            "POST",
+            path,
+            body,
+            limit=SMALL if path != "/v1/key-packages/claim" else ANSWER_MAX,
+            again=again,
         )
 
-    async def _ask(self, method: str, path: str, body: Any, *, limit: int, again: bool) -> tuple[Any, ...]:
+    async def _ask(
+        self, method: str, path: str, body: Any, *, limit: int, again: bool
+    ) -> tuple[Any, ...]:
         data = b"" if body is None else cbor.encode(body)
 
         async def once() -> bytes:
@@ -289,7 +345,9 @@ class Service:
         return value
 
     async def _again(self, call: Callable[[], Awaitable[bytes]]) -> bytes:
-        """Calls until it is answered, `ATTEMPTS` times at most, waiting longer each time and never in step with other devices."""
+        """Calls until it is answered, `ATTEMPTS` times at most, waiting longer each time and never
+        in step with other devices.
+        """
         for attempt in range(ATTEMPTS):
             try:
                 return await call()
@@ -312,7 +370,8 @@ class Service:
         if content is not None:
             signed["Content-Type"] = content
         try:
-            url = URL(self.url + path, encoded=True)  # what was signed is what is sent, letter by letter
+            # what was signed is what is sent, letter by letter
+            url = URL(self.url + path, encoded=True)
             async with self.session.request(
                 method, url, data=data or None, headers=signed, allow_redirects=False
             ) as answer:
@@ -322,12 +381,15 @@ class Service:
                 return body
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ServiceFailed(
-                f"The service at {self.url} does not answer ({_why(error)}); try again later.", code="no-answer"
+                f"The service at {self.url} does not answer ({_why(error)}); try again later.",
+                code="no-answer",
             ) from None
 
 
 def jitter() -> float:
-    """A factor between 0.5 and 1.5, so that devices which lost the service together do not come back together."""
+    """A factor between 0.5 and 1.5, so that devices which lost the service together do not come
+    back together.
+    """
     return 0.5 + random.random()  # noqa: S311 - for waiting, not for secrets
 
 
@@ -338,7 +400,9 @@ async def bounded(answer: aiohttp.ClientResponse, limit: int) -> bytes:
     async for part in answer.content.iter_chunked(1 << 16):
         size += len(part)
         if size > limit:
-            raise Refused("E4", f"The service's answer is longer than the {limit} bytes it may have.")
+            raise Refused(
+                "E4", f"The service's answer is longer than the {limit} bytes it may have."
+            )
         parts.append(part)
     return b"".join(parts)
 
@@ -346,7 +410,9 @@ async def bounded(answer: aiohttp.ClientResponse, limit: int) -> bytes:
 def error_of(status: int, body: bytes) -> CountersealError:
     """What an error answer means: its code and sentence kept, its class by the HTTP status."""
     code, message = _words(body)
-    said = f"The service says: {message}" if message else f"The service answered with status {status}."
+    said = (
+        f"The service says: {message}" if message else f"The service answered with status {status}."
+    )
     if status == 409:
         return EpochLost(said, code=code) if code == "epoch" else Conflict(said, code=code)
     if status == 404:
@@ -361,7 +427,9 @@ def error_of(status: int, body: bytes) -> CountersealError:
 
 
 def _words(body: bytes) -> tuple[str | None, str]:
-    """Code and message of an error answer; nothing when it is none. A 409 for an epoch may be the array `["epoch", current]`."""
+    """Code and message of an error answer; nothing when it is none. A 409 for an epoch may be the
+    array `["epoch", current]`.
+    """
     try:
         words = msgspec.json.decode(body, type=dict[str, Any])
         return str(words["code"])[:64], str(words["message"])[:500]

@@ -1,15 +1,18 @@
-"""Attachments: sealed files that lie with the service as blobs; the key, the digest and the name stand in the message.
+"""Attachments: sealed files that lie with the service as blobs; the key, the digest and the name
+stand in the message.
 
-A blob is the file in chunks of 1 MiB, each `ChaCha20-Poly1305(key, nonce = uint96 big-endian chunk number, aad = [tag("attachment"),
-chunk number, last bool])`, one after the other; the key is 32 fresh bytes for each attachment, so no nonce meets a key twice. A chunk that
-is moved, dropped or cut off does not open. The digest is SHA-256 over the blob.
+A blob is the file in chunks of 1 MiB, each `ChaCha20-Poly1305(key, nonce = uint96 big-endian chunk
+number, aad = [tag("attachment"), chunk number, last bool])`, one after the other; the key is 32
+fresh bytes for each attachment, so no nonce meets a key twice. A chunk that is moved, dropped or
+cut off does not open. The digest is SHA-256 over the blob.
 
 | rule | refuses |
 | --- | --- |
 | M10 | a blob that is longer, shorter or other than the message says, or that does not open |
 
-Nothing that arrives is opened, run or believed: the name loses everything that could lead out of the folder or hide its ending, the
-file is written with mode 0600, and an existing file is never overwritten.
+Nothing that arrives is opened, run or believed: the name loses everything that could lead out of
+the folder or hide its ending, the file is written with mode 0600, and an existing file is never
+overwritten.
 """
 
 from __future__ import annotations
@@ -49,9 +52,15 @@ FILE_MAX = BLOB_MAX - _TAG * 100
 
 
 async def attach(
-    session: Session, conversation: bytes, path: Path, text: str = "", progress: Progress | None = None
+    session: Session,
+    conversation: bytes,
+    path: Path,
+    text: str = "",
+    progress: Progress | None = None,
 ) -> int:
-    """Seals and uploads a file, then queues the message that holds its key; gives the message's number. Errors: BadInput, the service's."""
+    """Seals and uploads a file, then queues the message that holds its key; gives the message's
+    number. Errors: BadInput, the service's.
+    """
     sealed, attachment = seal_file(path, session.home.path / "outgoing")
     try:
         await _upload(session, sealed, attachment, progress)
@@ -72,7 +81,9 @@ def seal_file(path: Path, folder: Path) -> tuple[Path, Attachment]:
         raise BadInput(f"{path} cannot be read: {error.strerror}.", code="file") from None
     with source:
         if size > FILE_MAX:
-            raise BadInput(f"{path} has {size} bytes; an attachment has at most {FILE_MAX}.", code="too-large")
+            raise BadInput(
+                f"{path} has {size} bytes; an attachment has at most {FILE_MAX}.", code="too-large"
+            )
         folder.mkdir(mode=0o700, exist_ok=True)
         target = folder / secrets.token_hex(8)
         key = secrets.token_bytes(32)
@@ -101,7 +112,9 @@ def _aad(number: int, last: bool) -> bytes:
     return encode([tag("attachment"), number, last])
 
 
-async def _upload(session: Session, sealed: Path, attachment: Attachment, progress: Progress | None) -> None:
+async def _upload(
+    session: Session, sealed: Path, attachment: Attachment, progress: Progress | None
+) -> None:
     """Uploads from wherever the service stands; a broken connection goes on there."""
     for attempt in range(_UPLOAD_TRIES):
         offset = await session.service.begin_blob(attachment.digest, attachment.size)
@@ -109,7 +122,9 @@ async def _upload(session: Session, sealed: Path, attachment: Attachment, progre
             with sealed.open("rb") as source:
                 source.seek(offset)
                 while offset < attachment.size:
-                    offset = await session.service.add_blob(attachment.digest, offset, source.read(CHUNK))
+                    offset = await session.service.add_blob(
+                        attachment.digest, offset, source.read(CHUNK)
+                    )
                     source.seek(offset)
                     if progress is not None:
                         progress(f"{100 * offset // attachment.size} %")
@@ -119,11 +134,17 @@ async def _upload(session: Session, sealed: Path, attachment: Attachment, progre
                 raise
 
 
-async def download(session: Session, attachment: Attachment, folder: Path, progress: Progress | None = None) -> Path:
-    """Fetches, verifies and opens an attachment into `folder`; gives the file's path. Errors: M10, those of the service."""
+async def download(
+    session: Session, attachment: Attachment, folder: Path, progress: Progress | None = None
+) -> Path:
+    """Fetches, verifies and opens an attachment into `folder`; gives the file's path. Errors: M10,
+    those of the service.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if attachment.size > BLOB_MAX:
-        raise Refused("M10", "The attachment says that it is larger than any can be; it was not fetched.")
+        raise Refused(
+            "M10", "The attachment says that it is larger than any can be; it was not fetched."
+        )
     part = folder / f".{attachment.digest.hex()}.part"
     await _fetch(session, attachment, part, progress)
     target = _free(folder / safe_name(attachment.name))
@@ -131,7 +152,8 @@ async def download(session: Session, attachment: Attachment, folder: Path, progr
         with part.open("rb") as source:
             if hashlib.file_digest(source, "sha256").digest() != attachment.digest:
                 raise Refused(
-                    "M10", "The attachment that the service gave out is not the one that was sent; it was thrown away."
+                    "M10",
+                    "The attachment that the service gave out is not the one that was sent; it was thrown away.",
                 )
             source.seek(0)
             opened = part.with_suffix(".open")
@@ -145,15 +167,22 @@ async def download(session: Session, attachment: Attachment, folder: Path, progr
     return target
 
 
-async def _fetch(session: Session, attachment: Attachment, part: Path, progress: Progress | None) -> None:
+async def _fetch(
+    session: Session, attachment: Attachment, part: Path, progress: Progress | None
+) -> None:
     """Fetches the blob from where an earlier try ended."""
     with part.open("ab") as out:
         os.fchmod(out.fileno(), 0o600)
         offset = out.tell()
         while offset < attachment.size:
-            data = await session.service.blob(attachment.digest, offset, min(CHUNK, attachment.size - offset))
+            data = await session.service.blob(
+                attachment.digest, offset, min(CHUNK, attachment.size - offset)
+            )
             if not data:
-                raise Refused("M10", "The attachment that the service gave out is shorter than the message says.")
+                raise Refused(
+                    "M10",
+                    "The attachment that the service gave out is shorter than the message says.",
+                )
             out.write(data)
             offset += len(data)
             if progress is not None:
@@ -171,13 +200,16 @@ def open_chunks(source: IO[bytes], key: bytes, size: int) -> Iterator[bytes]:
             yield aead.decrypt(number.to_bytes(12, "big"), chunk, _aad(number, left == 0))
         except (InvalidTag, ValueError):
             raise Refused(
-                "M10", "The attachment does not open with the key in its message; it was thrown away."
+                "M10",
+                "The attachment does not open with the key in its message; it was thrown away.",
             ) from None
         number += 1
 
 
 def safe_name(name: str) -> str:
-    """A name that stays in its folder and says what it is: no separators, controls, direction marks, leading dots; at most 120 bytes."""
+    """A name that stays in its folder and says what it is: no separators, controls, direction
+    marks, leading dots; at most 120 bytes.
+    """
     plain = unicodedata.normalize("NFC", name.replace("\\", "/")).rsplit("/", 1)[-1]
     plain = "".join(c for c in plain if unicodedata.category(c)[0] != "C" and c not in '<>:"|?*')
     plain = re.sub(r"\s+", " ", plain).strip(" .")
@@ -197,7 +229,8 @@ def _free(path: Path) -> Path:
         stem = re.sub(r" \(\d+\)$", "", path.stem)
         path = path.with_name(f"{stem} ({number}){path.suffix}")
     raise BadInput(
-        f"There are a thousand files named like {path.name} already; choose another folder.", code="file-exists"
+        f"There are a thousand files named like {path.name} already; choose another folder.",
+        code="file-exists",
     )
 
 

@@ -1,8 +1,9 @@
 """Making conversations and changing who is in them.
 
-Every change is one MLS commit, and the service takes one commit an epoch. A device that loses that race discards what it made, processes
-the winner, looks again whether there is still something to do, and builds anew; never is an old commit sent twice into a new epoch.
-What a crash or a lost answer leaves behind is settled first: the commit's bytes are kept until its event is seen.
+Every change is one MLS commit, and the service takes one commit an epoch. A device that loses that
+race discards what it made, processes the winner, looks again whether there is still something to
+do, and builds anew; never is an old commit sent twice into a new epoch. What a crash or a lost
+answer leaves behind is settled first: the commit's bytes are kept until its event is seen.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from counterseal.client.vault import Vault
 from counterseal.core import _core
 from counterseal.core._core import View
 from counterseal.protocol import cbor
-from counterseal.protocol.errors import BadInput, Conflict, CountersealError, NotFound, Refused, Unavailable
+from counterseal.protocol.errors import (
+    BadInput,
+    Conflict,
+    CountersealError,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 
 _RACES = 16
 _LEAF_KEPT = 30 * 86_400  # seconds of real time; key packages and leaves are good for 84 days
@@ -30,7 +38,9 @@ _KEYSET_EVERY = 5.0  # seconds of real time between looks for a keyset that is d
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What one commit is to do. Packages are key packages already verified; leaves are (account id, device key)."""
+    """What one commit is to do. Packages are key packages already verified; leaves are (account id,
+    device key).
+    """
 
     add: tuple[bytes, ...] = ()
     remove: tuple[tuple[bytes, bytes], ...] = ()
@@ -43,13 +53,17 @@ Planner = Callable[[Vault, View], Plan | None]
 
 
 async def create(session: Session, name: str) -> bytes:
-    """A new conversation with this device alone in it; gives its id (16 bytes). `name` is this device's own word for it."""
+    """A new conversation with this device alone in it; gives its id (16 bytes). `name` is this
+    device's own word for it.
+    """
     await session.directory.refresh()
     now = await session.now()
     conversation = os.urandom(16)
     with session.transaction() as vault:
         charter, quarter, keyset = _context(session, vault, now)
-        group_info = vault.device.group_create(conversation, _core.DEFAULT_SUITE, charter, quarter, keyset)
+        group_info = vault.device.group_create(
+            conversation, _core.DEFAULT_SUITE, charter, quarter, keyset
+        )
         tree = vault.device.group_tree(conversation)
         vault.new_conversation(conversation, name, 0, charter, session.started)
         vault.set_state(conversation, "creating")
@@ -70,14 +84,19 @@ def _context(session: Session, vault: Vault, now: int) -> Context:
         return session.directory.context(vault, now)
     except Need:
         raise Unavailable(
-            "The service has no charter in force; nothing can be sent before there is one.", code="no-charter"
+            "The service has no charter in force; nothing can be sent before there is one.",
+            code="no-charter",
         ) from None
 
 
 async def _register(session: Session, conversation: bytes) -> None:
-    """Hands a new group to the service; one that has it already is as good, since the id is 16 random bytes."""
+    """Hands a new group to the service; one that has it already is as good, since the id is 16
+    random bytes.
+    """
     with session.vault() as vault:
-        row = vault.one("SELECT message, tree FROM client_commit WHERE conversation = ?", conversation)
+        row = vault.one(
+            "SELECT message, tree FROM client_commit WHERE conversation = ?", conversation
+        )
     if row is None:
         return
     try:
@@ -88,14 +107,17 @@ async def _register(session: Session, conversation: bytes) -> None:
     with session.transaction() as vault:
         vault.execute("DELETE FROM client_commit WHERE conversation = ?", conversation)
         vault.execute(
-            "UPDATE client_conversation SET state = 'active' WHERE id = ? AND state = 'creating'", conversation
+            "UPDATE client_conversation SET state = 'active' WHERE id = ? AND state = 'creating'",
+            conversation,
         )
     if session.watch is not None:
         await session.watch(conversation, 0)
 
 
 async def add(session: Session, conversation: bytes, handles: Sequence[str]) -> None:
-    """Brings in every device of the accounts that `handles` point to, each verified against the directory. Errors: NotFound, M2."""
+    """Brings in every device of the accounts that `handles` point to, each verified against the
+    directory. Errors: NotFound, M2.
+    """
     accounts = [await session.directory.find(handle) for handle in handles]
     await add_accounts(session, conversation, accounts)
 
@@ -103,7 +125,11 @@ async def add(session: Session, conversation: bytes, handles: Sequence[str]) -> 
 async def add_accounts(session: Session, conversation: bytes, accounts: Sequence[bytes]) -> None:
     """See `add`; ids of accounts that were looked up."""
     with session.vault() as vault:
-        leaves = [(account, device) for account in accounts for device in session.directory.devices(vault, account)]
+        leaves = [
+            (account, device)
+            for account in accounts
+            for device in session.directory.devices(vault, account)
+        ]
     await add_leaves(session, conversation, leaves)
     with session.vault() as vault:
         there = {account for account, _ in vault.device.group_view(conversation).roster}
@@ -115,20 +141,31 @@ async def add_accounts(session: Session, conversation: bytes, accounts: Sequence
             )
 
 
-async def add_leaves(session: Session, conversation: bytes, leaves: Sequence[tuple[bytes, bytes]]) -> int:
-    """Brings in those devices that have a key package with the service; gives how many it claimed."""
+async def add_leaves(
+    session: Session, conversation: bytes, leaves: Sequence[tuple[bytes, bytes]]
+) -> int:
+    """Brings in those devices that have a key package with the service; gives how many it
+    claimed.
+    """
     with session.vault() as vault:
         view = vault.device.group_view(conversation)
     wanted = [leaf for leaf in leaves if leaf not in view.roster]
     if not wanted:
         return 0
     claimed = await session.service.claim([device for _, device in wanted])
-    packages = {leaf: check_package(claimed[leaf[1]], leaf, view.suite) for leaf in wanted if leaf[1] in claimed}
+    packages = {
+        leaf: check_package(claimed[leaf[1]], leaf, view.suite)
+        for leaf in wanted
+        if leaf[1] in claimed
+    }
 
     def plan(vault: Vault, present: View) -> Plan | None:
         still = [leaf for leaf in packages if leaf not in present.roster]
         return (
-            Plan(add=tuple(packages[leaf] for leaf in still), recipients=tuple(leaf[1] for leaf in still))
+            Plan(
+                add=tuple(packages[leaf] for leaf in still),
+                recipients=tuple(leaf[1] for leaf in still),
+            )
             if still
             else None
         )
@@ -138,14 +175,19 @@ async def add_leaves(session: Session, conversation: bytes, leaves: Sequence[tup
 
 
 def check_package(package: bytes, leaf: tuple[bytes, bytes], suite: int) -> bytes:
-    """The key package again, if it is that device's and of the group's suite. Raises `Refused` M2, "mls"."""
+    """The key package again, if it is that device's and of the group's suite. Raises `Refused` M2,
+    "mls".
+    """
     try:
         account, device, has, _, _ = _core.check_key_package(package)
     except _core.CoreError as error:
-        raise Refused(error.code, f"A key package that the service handed out is no good: {error.message}") from None
+        raise Refused(
+            error.code, f"A key package that the service handed out is no good: {error.message}"
+        ) from None
     if (account, device) != leaf:
         raise Refused(
-            "M2", "The service handed out a key package of another device than was asked for; nobody was added."
+            "M2",
+            "The service handed out a key package of another device than was asked for; nobody was added.",
         )
     if has != suite:
         raise BadInput(
@@ -164,7 +206,9 @@ async def remove(session: Session, conversation: bytes, account: bytes) -> None:
         raise NotFound("Nobody of that account is in this conversation.", code="not-a-member")
 
 
-async def remove_leaves(session: Session, conversation: bytes, gone: Callable[[tuple[bytes, bytes]], bool]) -> bool:
+async def remove_leaves(
+    session: Session, conversation: bytes, gone: Callable[[tuple[bytes, bytes]], bool]
+) -> bool:
     """Removes the leaves that `gone` names; gives whether there were any."""
     there = False
 
@@ -179,7 +223,9 @@ async def remove_leaves(session: Session, conversation: bytes, gone: Callable[[t
 
 
 async def leave(session: Session, conversation: bytes) -> None:
-    """Proposes to be removed; the next active member's commit does it. A group of one is simply left."""
+    """Proposes to be removed; the next active member's commit does it. A group of one is simply
+    left.
+    """
     await sync.catch_up(session, conversation)
     with session.transaction() as vault:
         state = vault.state(conversation)
@@ -214,7 +260,9 @@ async def _propose(session: Session, conversation: bytes) -> None:
 def _own_proposal(vault: Vault, conversation: bytes) -> tuple[bytes, int]:
     epoch = vault.device.group_view(conversation).epoch
     row = vault.one(
-        "SELECT message FROM client_proposal WHERE conversation = ? AND own = 1 AND epoch = ?", conversation, epoch
+        "SELECT message FROM client_proposal WHERE conversation = ? AND own = 1 AND epoch = ?",
+        conversation,
+        epoch,
     )
     if row is not None:
         return row[0], epoch
@@ -231,10 +279,18 @@ def _own_proposal(vault: Vault, conversation: bytes) -> tuple[bytes, int]:
 async def settle(session: Session, conversation: bytes) -> None:
     """Finishes what a crash, a lost answer or a leaving member left: called after catching up."""
     with session.vault() as vault:
-        waiting = vault.one("SELECT epoch FROM client_commit WHERE conversation = ?", conversation) is not None
+        waiting = (
+            vault.one("SELECT epoch FROM client_commit WHERE conversation = ?", conversation)
+            is not None
+        )
         idle = vault.state(conversation) == "active" and not waiting
-        idle = idle and vault.one("SELECT 1 FROM client_proposal WHERE conversation = ?", conversation) is None
-    if not idle:  # nearly always there is nothing to do, and then nobody has to wait for whoever is sending
+        idle = (
+            idle
+            and vault.one("SELECT 1 FROM client_proposal WHERE conversation = ?", conversation)
+            is None
+        )
+    # nearly always there is nothing to do, and then nobody has to wait for whoever is sending
+    if not idle:
         async with session.changing():
             await _settle(session, conversation)
 
@@ -242,7 +298,10 @@ async def settle(session: Session, conversation: bytes) -> None:
 async def _settle(session: Session, conversation: bytes) -> None:
     with session.vault() as vault:
         state = vault.state(conversation)
-        waiting = vault.one("SELECT epoch FROM client_commit WHERE conversation = ?", conversation) is not None
+        waiting = (
+            vault.one("SELECT epoch FROM client_commit WHERE conversation = ?", conversation)
+            is not None
+        )
     if state == "creating":
         await _register(session, conversation)
     elif state == "leaving":
@@ -251,15 +310,20 @@ async def _settle(session: Session, conversation: bytes) -> None:
         if waiting:
             await _settle_commit(session, conversation)
         if _first_of_all(session, conversation):
-            await change(session, conversation, lambda vault, view: tidy(session, vault, view, None))
+            await change(
+                session, conversation, lambda vault, view: tidy(session, vault, view, None)
+            )
 
 
 async def _settle_commit(session: Session, conversation: bytes) -> None:
-    """A commit whose fate is not known: its event would have been seen, so it is offered once more, or given up."""
+    """A commit whose fate is not known: its event would have been seen, so it is offered once more,
+    or given up.
+    """
     await sync.catch_up(session, conversation)
     with session.vault() as vault:
         row = vault.one(
-            "SELECT epoch, message, recipients, welcome, tree FROM client_commit WHERE conversation = ?", conversation
+            "SELECT epoch, message, recipients, welcome, tree FROM client_commit WHERE conversation = ?",
+            conversation,
         )
     if row is None:
         return
@@ -274,23 +338,31 @@ async def _settle_commit(session: Session, conversation: bytes) -> None:
 
 
 def _first_of_all(session: Session, conversation: bytes) -> bool:
-    """Whether a leaving member's proposal waits and this device is the one that sorts first of those who stay.
+    """Whether a leaving member's proposal waits and this device is the one that sorts first of
+    those who stay.
 
-    Any sender commits it before sending; this spares the service a race of all others, and the leaver a long wait.
+    Any sender commits it before sending; this spares the service a race of all others, and the
+    leaver a long wait.
     """
     with session.vault() as vault:
         leaving = {
-            row[0] for row in vault.execute("SELECT device FROM client_proposal WHERE conversation = ?", conversation)
+            row[0]
+            for row in vault.execute(
+                "SELECT device FROM client_proposal WHERE conversation = ?", conversation
+            )
         }
         if not leaving:
             return False
-        staying = [leaf for leaf in vault.device.group_view(conversation).roster if leaf[1] not in leaving]
+        staying = [
+            leaf for leaf in vault.device.group_view(conversation).roster if leaf[1] not in leaving
+        ]
         return bool(staying) and staying[0] == session.me
 
 
 async def ready_to_send(session: Session, conversation: bytes) -> None:
-    """Brings a conversation to where the next message may go into it: settled, under the charter and keyset of now, without devices
-    that were revoked, and without members who have left. At most one commit. Errors: BadInput when nothing can be sent any more."""
+    """Brings a conversation to where the next message may go into it: settled, under the charter
+    and keyset of now, without devices that were revoked, and without members who have left. At most
+    one commit. Errors: BadInput when nothing can be sent any more."""
     await session.directory.refresh_charters()
     with session.vault() as vault:
         state, waiting = (
@@ -300,7 +372,9 @@ async def ready_to_send(session: Session, conversation: bytes) -> None:
     if waiting:
         await settle(session, conversation)
     if state not in ("active", "creating"):
-        raise BadInput(f"Nothing can be sent in a conversation that is {state}.", code=f"conversation-{state}")
+        raise BadInput(
+            f"Nothing can be sent in a conversation that is {state}.", code=f"conversation-{state}"
+        )
     now = await session.now()
     with session.vault() as vault:
         behind = session.directory.behind(vault, now)
@@ -310,16 +384,24 @@ async def ready_to_send(session: Session, conversation: bytes) -> None:
 
 
 def tidy(session: Session, vault: Vault, view: View, now: int | None) -> Plan | None:
-    """What a sender sees to first: the context of `now`, revoked devices, proposals to leave. None when there is nothing."""
+    """What a sender sees to first: the context of `now`, revoked devices, proposals to leave. None
+    when there is nothing.
+    """
     context = None
     present = (view.charter_digest, view.quarter, view.keyset_digest)
     if now is not None:
         target = _context(session, vault, now)
         knowledge = session.directory.knowledge(vault)
-        if target != present and knowledge.context(target) > knowledge.context(present) and target[1] >= view.quarter:
+        if (
+            target != present
+            and knowledge.context(target) > knowledge.context(present)
+            and target[1] >= view.quarter
+        ):
             context = target
     revoked = tuple(leaf for leaf in view.roster if leaf != session.me and _is_revoked(vault, leaf))
-    proposals = vault.one("SELECT 1 FROM client_proposal WHERE conversation = ? AND own = 0", view.conversation)
+    proposals = vault.one(
+        "SELECT 1 FROM client_proposal WHERE conversation = ? AND own = 0", view.conversation
+    )
     refresh = vault.get(f"refresh:{view.conversation.hex()}") or (
         now is not None and _leaf_is_old(vault, view.conversation)
     )
@@ -329,7 +411,9 @@ def tidy(session: Session, vault: Vault, view: View, now: int | None) -> Plan | 
 
 
 def _leaf_is_old(vault: Vault, conversation: bytes) -> bool:
-    """Whether this device's leaf is due for a new one: leaves expire, and what was stolen with an old one is of no use after."""
+    """Whether this device's leaf is due for a new one: leaves expire, and what was stolen with an
+    old one is of no use after.
+    """
     made = vault.get(f"leaf:{conversation.hex()}") or vault.count(
         "SELECT created FROM client_conversation WHERE id = ?", (conversation,)
     )
@@ -338,14 +422,19 @@ def _leaf_is_old(vault: Vault, conversation: bytes) -> bool:
 
 def _is_revoked(vault: Vault, leaf: tuple[bytes, bytes]) -> bool:
     return (
-        vault.one("SELECT 1 FROM client_account_device WHERE device = ? AND revoked IS NOT NULL", leaf[1]) is not None
+        vault.one(
+            "SELECT 1 FROM client_account_device WHERE device = ? AND revoked IS NOT NULL", leaf[1]
+        )
+        is not None
     )
 
 
 async def change(session: Session, conversation: bytes, planner: Planner) -> None:
-    """Makes the commit that `planner` asks for on the view of the moment, until it is accepted or nothing is left to do.
+    """Makes the commit that `planner` asks for on the view of the moment, until it is accepted or
+    nothing is left to do.
 
-    Errors: Conflict after 16 lost races; those of the service; BadInput for a conversation that is over.
+    Errors: Conflict after 16 lost races; those of the service; BadInput for a conversation that is
+    over.
     """
     async with session.changing():
         await _change(session, conversation, planner)
@@ -361,7 +450,8 @@ async def _change(session: Session, conversation: bytes, planner: Planner) -> No
             await _offer(session, conversation, *made)
         except EpochLost:
             await sync.catch_up(session, conversation)
-            _give_up(session, conversation)  # the winner's event discards it; this is for a service that shows none
+            # the winner's event discards it; this is for a service that shows none
+            _give_up(session, conversation)
             continue
         except ServiceFailed:
             raise  # nobody knows whether it was accepted: settled at the next occasion
@@ -371,7 +461,9 @@ async def _change(session: Session, conversation: bytes, planner: Planner) -> No
         failpoint.reach("commit.posted")
         await sync.catch_up(session, conversation)
         return
-    raise Conflict("Others change this conversation faster than this device can; try again.", code="epoch")
+    raise Conflict(
+        "Others change this conversation faster than this device can; try again.", code="epoch"
+    )
 
 
 def _make(
@@ -379,7 +471,10 @@ def _make(
 ) -> tuple[int, bytes, bytes | None, bytes | None, bytes] | None:
     """One commit and everything needed to offer it again, in one transaction."""
     with session.transaction() as vault:
-        if vault.one("SELECT 1 FROM client_commit WHERE conversation = ?", conversation) is not None:
+        if (
+            vault.one("SELECT 1 FROM client_commit WHERE conversation = ?", conversation)
+            is not None
+        ):
             raise Unavailable(
                 "An earlier change of this conversation is not settled yet; synchronise and try again.",
                 code="unsettled",
@@ -387,7 +482,9 @@ def _make(
         plan = planner(vault, vault.device.group_view(conversation))
         if plan is None:
             return None
-        commit = vault.device.group_commit(conversation, list(plan.add), list(plan.remove), plan.context)
+        commit = vault.device.group_commit(
+            conversation, list(plan.add), list(plan.remove), plan.context
+        )
         recipients = cbor.encode(list(plan.recipients)) if plan.recipients else None
         row = (commit.epoch, commit.message, recipients, commit.welcome, commit.tree)
         vault.execute(
@@ -422,17 +519,21 @@ def _give_up(session: Session, conversation: bytes) -> None:
 
 
 def resolve(vault: Vault, words: str) -> bytes:
-    """The conversation that a person means: by its name, or by at least 4 digits of its id. Errors: NotFound, BadInput."""
+    """The conversation that a person means: by its name, or by at least 4 digits of its id. Errors:
+    NotFound, BadInput.
+    """
     rows = vault.execute("SELECT id, name FROM client_conversation WHERE state != 'refused'")
     found = [cid for cid, name in rows if name == words] or [
         cid for cid, _ in rows if len(words) >= 4 and cid.hex().startswith(words.lower())
     ]
     if not found:
         raise NotFound(
-            f"There is no conversation {words}; `counterseal conversation list` shows them.", code="no-conversation"
+            f"There is no conversation {words}; `counterseal conversation list` shows them.",
+            code="no-conversation",
         )
     if len(found) > 1:
         raise BadInput(
-            f"{words} means {len(found)} conversations; give more digits of the one you mean.", code="ambiguous"
+            f"{words} means {len(found)} conversations; give more digits of the one you mean.",
+            code="ambiguous",
         )
     return bytes(found[0])

@@ -1,8 +1,10 @@
-"""What this device has verified of the domain: charters, keysets, accounts, and the log that holds them together.
+"""What this device has verified of the domain: charters, keysets, accounts, and the log that holds
+them together.
 
-Nothing here is believed because the service says so. A charter has to follow the pinned first one by its predecessor's two quorums, a
-keyset the one before it, an account's chain to replay from its id; and every statement has to stand in the log, under a checkpoint that
-the charter's number of witnesses cosigned and that goes on from the largest one this device has ever seen.
+Nothing here is believed because the service says so. A charter has to follow the pinned first one
+by its predecessor's two quorums, a keyset the one before it, an account's chain to replay from its
+id; and every statement has to stand in the log, under a checkpoint that the charter's number of
+witnesses cosigned and that goes on from the largest one this device has ever seen.
 
 | rule | refuses |
 | --- | --- |
@@ -34,7 +36,14 @@ from counterseal.protocol.charter import ReceivedCharter, VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import NotFound, Refused, Unavailable
 from counterseal.protocol.keyset import Keyset, ReceivedKeyset, VerifiedKeyset, quarter_of
-from counterseal.tlog.checkpoint import Checkpoint, CosignedCheckpoint, follow, log_keys, verify_cosigned, witness_keys
+from counterseal.tlog.checkpoint import (
+    Checkpoint,
+    CosignedCheckpoint,
+    follow,
+    log_keys,
+    verify_cosigned,
+    witness_keys,
+)
 from counterseal.tlog.errors import TlogError
 from counterseal.tlog.proof import verify_inclusion
 from counterseal.tlog.tree import leaf_hash
@@ -43,14 +52,18 @@ T = TypeVar("T")
 CHAIN_FRESH = 24 * 3600
 """Seconds for which what was looked up of an account holds (section 7)."""
 _CHARTERS_EVERY = 60.0  # seconds of real time between looks at the list of charters and keysets
-_OWN_EVERY = 3600.0  # the directory's root is logged hourly, so one's own account is looked at hourly
-_NOT_YET = 40  # quarters of a second to wait for a statement that was just made to come under a checkpoint
+# the directory's root is logged hourly, so one's own account is looked at hourly
+_OWN_EVERY = 3600.0
+# quarters of a second to wait for a statement that was just made to come under a checkpoint
+_NOT_YET = 40
 _NAMELESS_FRESH = 60  # seconds, for an account so new that no root named it when it was looked up
 _ROOT_TRIES = 8  # half seconds
 
 
 class Directory:
-    """One device's verified knowledge, kept in its database; what is missing is fetched, proved, and stored in one transaction."""
+    """One device's verified knowledge, kept in its database; what is missing is fetched, proved,
+    and stored in one transaction.
+    """
 
     def __init__(self, home: Home, service: Service) -> None:
         self.home = home
@@ -94,9 +107,11 @@ class Directory:
         )
 
     def context(self, vault: Vault, now: int) -> Context:
-        """The context that a conversation should be in at `now`: the charter in force, and the newest keyset up to the quarter.
+        """The context that a conversation should be in at `now`: the charter in force, and the
+        newest keyset up to the quarter.
 
-        Until the quarter's keyset is logged it is the one before. Errors: Unavailable when there is none, C20.
+        Until the quarter's keyset is logged it is the one before. Errors: Unavailable when there is
+        none, C20.
         """
         digest = vault.get("charter_in_force")
         if digest is None:
@@ -108,33 +123,47 @@ class Directory:
         )  # fmt: skip
         if row is None:
             raise Unavailable(
-                "The holders' keyset for this quarter is not logged yet; try again when it is.", code="no-keyset"
+                "The holders' keyset for this quarter is not logged yet; try again when it is.",
+                code="no-keyset",
             )
         return digest, int(row[0]), row[1]
 
     def behind(self, vault: Vault, now: int) -> bool:
-        """Whether this device knows no keyset of the present quarter under the charter in force: there may be a new one."""
-        row = vault.one("SELECT max(quarter) FROM client_keyset WHERE charter = ?", vault.get("charter_in_force"))
+        """Whether this device knows no keyset of the present quarter under the charter in force:
+        there may be a new one.
+        """
+        row = vault.one(
+            "SELECT max(quarter) FROM client_keyset WHERE charter = ?",
+            vault.get("charter_in_force"),
+        )
         return row is None or row[0] is None or int(row[0]) < quarter_of(now)
 
     def knowledge(self, vault: Vault, at: int | None = None) -> Known:
-        """What policy.py may ask; `at` is the time of what is judged, so that a later revocation does not undo it.
+        """What policy.py may ask; `at` is the time of what is judged, so that a later revocation
+        does not undo it.
 
-        In a demonstration that time is a file's and a revocation's is not, so revocations are left to the commits that follow them.
+        In a demonstration that time is a file's and a revocation's is not, so revocations are left
+        to the commits that follow them.
         """
         return Known(self, vault, 0 if at is not None and self.home.pins.demonstration else at)
 
     def begin_step(self) -> None:
-        """A new decision begins: what was looked up for earlier ones may have changed since, and is looked up again if it does not do."""
+        """A new decision begins: what was looked up for earlier ones may have changed since, and is
+        looked up again if it does not do.
+        """
         self._looked.clear()
 
     def just_looked(self, what: bytes) -> bool:
-        """Whether this account (or the charters: empty bytes) was looked up for the present decision, so that once more would not help."""
+        """Whether this account (or the charters: empty bytes) was looked up for the present
+        decision, so that once more would not help.
+        """
         return what in self._looked
 
     # learning more
     async def refresh(self) -> None:
-        """Looks at the list of charters and keysets (every minute), and at one's own account (hourly). Errors: those of the proofs."""
+        """Looks at the list of charters and keysets (every minute), and at one's own account
+        (hourly). Errors: those of the proofs.
+        """
         await self.refresh_charters()
         if time.monotonic() - self._own < _OWN_EVERY:
             return
@@ -173,16 +202,21 @@ class Directory:
             new = self.charter(vault, digest)
         except Need:
             raise Refused(
-                "M7", "The service calls a charter in force that it does not list; nothing was taken from it."
+                "M7",
+                "The service calls a charter in force that it does not list; nothing was taken from it.",
             ) from None
         if before is not None and self.charter(vault, before).charter.version > new.charter.version:
-            raise Refused("M3", "The service went back to an older charter; nothing is sent under it.")
+            raise Refused(
+                "M3", "The service went back to an older charter; nothing is sent under it."
+            )
 
     async def _take_charter(self, statement: bytes, index: int) -> None:
         received = ReceivedCharter.decode(statement)
         digest = hashlib.sha256(received.cose.payload).digest()
         with self.home.vault() as vault:
-            known = vault.one("SELECT digest FROM client_charter WHERE version = ?", received.charter.version)
+            known = vault.one(
+                "SELECT digest FROM client_charter WHERE version = ?", received.charter.version
+            )
             newest = self.newest(vault)
         if known is not None:
             if known[0] != digest:
@@ -193,7 +227,8 @@ class Directory:
             return
         if newest is None and digest.hex() != self.home.pins.genesis:
             raise Refused(
-                "M7", "The service's first charter is not the one that this device pinned; nothing was taken from it."
+                "M7",
+                "The service's first charter is not the one that this device pinned; nothing was taken from it.",
             )
         verified = received.check(newest)
         logged = await self.prove_statement(statement, index, verified)
@@ -204,12 +239,21 @@ class Directory:
             )  # fmt: skip
 
     async def _refresh_keysets(self) -> None:
-        """Takes in the keysets that are new, in the log's order, each checked against the one before."""
+        """Takes in the keysets that are new, in the log's order, each checked against the one
+        before.
+        """
         with self.home.vault() as vault:
-            last = vault.one("SELECT log_index, charter FROM client_keyset ORDER BY log_index DESC LIMIT 1")
-            since = vault.one("SELECT version FROM client_charter WHERE digest = ?", last[1]) if last else None
+            last = vault.one(
+                "SELECT log_index, charter FROM client_keyset ORDER BY log_index DESC LIMIT 1"
+            )
+            since = (
+                vault.one("SELECT version FROM client_charter WHERE digest = ?", last[1])
+                if last
+                else None
+            )
             rows = vault.execute(
-                "SELECT digest FROM client_charter WHERE version >= ? ORDER BY version", since[0] if since else 0
+                "SELECT digest FROM client_charter WHERE version >= ? ORDER BY version",
+                since[0] if since else 0,
             )
         for (charter,) in rows:
             listed = sorted(await self.service.keysets(charter), key=lambda row: row[2])
@@ -227,21 +271,32 @@ class Directory:
                 "INSERT INTO client_keyset (digest, charter, quarter, statement, log_index) VALUES (?, ?, ?, ?, ?)",
                 verified.digest, charter_digest, verified.keyset.quarter, cbor.encode([statement, list(verified.keys)]), index,
             )  # fmt: skip
-            domain, length, tree = charter.charter.domain, charter.charter.period_length, charter.tree.encode()
-            vault.device.register_keyset(domain, charter_digest, verified.digest, tree, list(verified.keys), length)
+            domain, length, tree = (
+                charter.charter.domain,
+                charter.charter.period_length,
+                charter.tree.encode(),
+            )
+            vault.device.register_keyset(
+                domain, charter_digest, verified.digest, tree, list(verified.keys), length
+            )
 
     async def learn_account(self, account: bytes) -> VerifiedChain:
-        """Looks up an account: replays its chain, proves each statement's place in the log, and its handle in a root under 24 h old."""
+        """Looks up an account: replays its chain, proves each statement's place in the log, and its
+        handle in a root under 24 h old.
+        """
         answer = await self.service.account(account)
         statements = [_statement_bytes(row) for row in answer.statements]
         chain = VerifiedChain.replay(statements, self.home.pins.domain)
         if chain.account_id != account:
             raise Refused(
-                "M8", "The service answered with another account than it was asked for; nothing was taken from it."
+                "M8",
+                "The service answered with another account than it was asked for; nothing was taken from it.",
             )
         heads = _heads(statements)
         with self.home.vault() as vault:
-            row = vault.one("SELECT head, statements FROM client_account WHERE account = ?", account)
+            row = vault.one(
+                "SELECT head, statements FROM client_account WHERE account = ?", account
+            )
         proved = _check_prefix(heads, row)
         for statement, told in zip(statements[proved:], answer.statements[proved:], strict=True):
             await self.prove_statement(statement, told.log_index)
@@ -251,8 +306,12 @@ class Directory:
         self._looked.add(account)
         return chain
 
-    async def _proved_handle(self, answer: AccountAnswer, chain: VerifiedChain, heads: list[bytes]) -> str:
-        """The handle, if the directory's newest root proves that it points to this account; empty when no root has it yet."""
+    async def _proved_handle(
+        self, answer: AccountAnswer, chain: VerifiedChain, heads: list[bytes]
+    ) -> str:
+        """The handle, if the directory's newest root proves that it points to this account; empty
+        when no root has it yet.
+        """
         try:
             told = await self.service.handle(answer.handle)
         except (NotFound, Unavailable):
@@ -273,7 +332,9 @@ class Directory:
                     )
             return ""
         place = heads.index(head) if head in heads else -1
-        if place < 0 or any(row.log_index < root.log_size for row in answer.statements[place + 1 :]):
+        if place < 0 or any(
+            row.log_index < root.log_size for row in answer.statements[place + 1 :]
+        ):
             raise Refused(
                 "M8",
                 "The service holds back the newest statements of an account, or shows one that its directory does not name.",
@@ -281,7 +342,8 @@ class Directory:
         return answer.handle
 
     async def find(self, handle: str) -> bytes:
-        """The account id that a handle points to, proved and looked up. Errors: NotFound, those of the proofs.
+        """The account id that a handle points to, proved and looked up. Errors: NotFound, those of
+        the proofs.
 
         In a demonstration roots follow changes within seconds, so a new handle is waited for.
         """
@@ -305,7 +367,10 @@ class Directory:
         with self.home.vault() as vault:
             row = vault.one("SELECT handle FROM client_account WHERE account = ?", told.account)
         if row is None or row[0] != handle:
-            raise Refused("M8", f"The directory's proof for {handle} does not hold; the account was not taken.")
+            raise Refused(
+                "M8",
+                f"The directory's proof for {handle} does not hold; the account was not taken.",
+            )
         return told.account
 
     def devices(self, vault: Vault, account: bytes) -> list[bytes]:
@@ -322,13 +387,17 @@ class Directory:
     async def prove_statement(
         self, statement: bytes, index: int, candidate: VerifiedCharter | None = None
     ) -> CosignedCheckpoint:
-        """Returns when the statement stands in the log at `index` under a cosigned checkpoint that goes on from the largest seen."""
+        """Returns when the statement stands in the log at `index` under a cosigned checkpoint that
+        goes on from the largest seen.
+        """
         return await self.prove_entry(H([tag("entry"), statement]), index, candidate)
 
     async def prove_entry(
         self, entry: bytes, index: int, candidate: VerifiedCharter | None = None
     ) -> CosignedCheckpoint:
-        """See `prove_statement`; `candidate` is a charter whose own witnesses may have cosigned, for the first one there is."""
+        """See `prove_statement`; `candidate` is a charter whose own witnesses may have cosigned,
+        for the first one there is.
+        """
         proof = await self._log_proof(entry)
         if proof.index != index:
             raise Refused(
@@ -336,7 +405,13 @@ class Directory:
                 f"The service says that a statement is entry {index} of the log and proves that it is entry {proof.index}.",
             )
         cosigned = self._cosigned(proof.note.encode(), candidate)
-        verify_inclusion(leaf_hash(entry), proof.index, cosigned.checkpoint.size, cosigned.checkpoint.root, proof.path)
+        verify_inclusion(
+            leaf_hash(entry),
+            proof.index,
+            cosigned.checkpoint.size,
+            cosigned.checkpoint.root,
+            proof.path,
+        )
         await self._remember(cosigned)
         return cosigned
 
@@ -347,7 +422,9 @@ class Directory:
         return await _soon(lambda: self.service.log_consistency(old, new))
 
     def _cosigned(self, note: bytes, candidate: VerifiedCharter | None) -> CosignedCheckpoint:
-        """The checkpoint by the newest charter's witnesses; by the one's before, when it was cosigned before the change."""
+        """The checkpoint by the newest charter's witnesses; by the one's before, when it was
+        cosigned before the change.
+        """
         log = log_keys(self.home.pins.log)
         with self.home.vault() as vault:
             rows = vault.execute("SELECT digest FROM client_charter ORDER BY version DESC LIMIT 2")
@@ -362,16 +439,19 @@ class Directory:
                 if refused.code != "T8":
                     raise
                 last = last or refused
-        raise last or Refused("M7", "There is no charter yet whose witnesses could have cosigned the log.")
+        raise last or Refused(
+            "M7", "There is no charter yet whose witnesses could have cosigned the log."
+        )
 
     async def _remember(self, cosigned: CosignedCheckpoint) -> None:
-        """Follows the log: the largest checkpoint ever seen has to be a prefix of this one, or this one of it. Raises T10, T29."""
+        """Follows the log: the largest checkpoint ever seen has to be a prefix of this one, or this
+        one of it. Raises T10, T29.
+        """
         with self.home.vault() as vault:
             seen = _seen(vault)
         new = cosigned.checkpoint
-        if (
-            seen is not None and new.size < seen.size
-        ):  # an answer that was overtaken: it has to be a prefix of what was seen
+        # an answer that was overtaken: it has to be a prefix of what was seen
+        if seen is not None and new.size < seen.size:
             follow(
                 new,
                 msgspec.structs.replace(cosigned, checkpoint=seen),
@@ -388,7 +468,9 @@ class Directory:
 
 
 class Known:
-    """What policy.py asks (its `Knowledge`): answers from the database, `Need` for what is not there or too old."""
+    """What policy.py asks (its `Knowledge`): answers from the database, `Need` for what is not
+    there or too old.
+    """
 
     def __init__(self, directory: Directory, vault: Vault, at: int | None) -> None:
         self._directory = directory
@@ -397,16 +479,26 @@ class Known:
 
     def device(self, account: bytes, device: bytes) -> str:
         """ "active", "revoked" or "unknown"."""
-        row = self._vault.one("SELECT checked_at, handle FROM client_account WHERE account = ?", account)
+        row = self._vault.one(
+            "SELECT checked_at, handle FROM client_account WHERE account = ?", account
+        )
         recent = self._directory.just_looked(account)
-        if row is None or (time.time() - row[0] > (CHAIN_FRESH if row[1] else _NAMELESS_FRESH) and not recent):
+        if row is None or (
+            time.time() - row[0] > (CHAIN_FRESH if row[1] else _NAMELESS_FRESH) and not recent
+        ):
             raise Need([account])
-        found = self._vault.one("SELECT account, revoked FROM client_account_device WHERE device = ?", device)
+        found = self._vault.one(
+            "SELECT account, revoked FROM client_account_device WHERE device = ?", device
+        )
         if found is None or found[0] != account:
             if not recent:
                 raise Need([account])
             return "unknown"
-        return "active" if found[1] is None or (self._at is not None and found[1] > self._at) else "revoked"
+        return (
+            "active"
+            if found[1] is None or (self._at is not None and found[1] > self._at)
+            else "revoked"
+        )
 
     def context(self, context: Context) -> tuple[int, int]:
         """`(charter version, quarter)`. Raises `Need`, or `Refused` M3."""
@@ -423,7 +515,9 @@ class Known:
 
 
 async def _soon(ask: Callable[[], Awaitable[T]]) -> T:
-    """The answer about the log; what was just made stands under the next checkpoint, a moment later. Errors: NotFound in the end."""
+    """The answer about the log; what was just made stands under the next checkpoint, a moment
+    later. Errors: NotFound in the end.
+    """
     for _ in range(_NOT_YET):
         try:
             return await ask()
@@ -436,7 +530,9 @@ def _reread(statement: bytes) -> VerifiedCharter:
     """A charter out of this device's own database, where only verified ones are put."""
     cose = ReceivedSign.decode(statement, 1 << 22)
     received = ReceivedCharter.decode(statement)
-    return VerifiedCharter(received.charter, hashlib.sha256(cose.payload).digest(), statement, cose.kids)
+    return VerifiedCharter(
+        received.charter, hashlib.sha256(cose.payload).digest(), statement, cose.kids
+    )
 
 
 def _last_keyset(vault: Vault) -> VerifiedKeyset | None:
@@ -466,17 +562,22 @@ def _heads(statements: list[bytes]) -> list[bytes]:
 
 
 def _check_prefix(heads: list[bytes], row: tuple[Any, ...] | None) -> int:
-    """How many statements were proved before. Raises `Refused` M8 when the chain does not go on from them."""
+    """How many statements were proved before. Raises `Refused` M8 when the chain does not go on
+    from them.
+    """
     if row is None or not row[1]:
         return 0
     if len(heads) < row[1] or heads[row[1] - 1] != row[0]:
         raise Refused(
-            "M8", "The service shows an account's chain otherwise than before; keep what it showed and report it."
+            "M8",
+            "The service shows an account's chain otherwise than before; keep what it showed and report it.",
         )
     return int(row[1])
 
 
-def _store_account(vault: Vault, chain: VerifiedChain, statements: list[bytes], handle: str, name: str) -> None:
+def _store_account(
+    vault: Vault, chain: VerifiedChain, statements: list[bytes], handle: str, name: str
+) -> None:
     vault.execute(
         "INSERT OR REPLACE INTO client_account (account, handle, name, notice_key, head, statements, checked_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -486,7 +587,9 @@ def _store_account(vault: Vault, chain: VerifiedChain, statements: list[bytes], 
         record = ReceivedLink.decode(statement).record
         if isinstance(record, DeviceRevoked):
             vault.execute(
-                "UPDATE client_account_device SET revoked = ? WHERE device = ?", record.time, record.device_key
+                "UPDATE client_account_device SET revoked = ? WHERE device = ?",
+                record.time,
+                record.device_key,
             )
         elif isinstance(record, Device):
             vault.execute(

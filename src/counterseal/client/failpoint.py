@@ -1,7 +1,8 @@
 """Places where a test may kill this process: before and after every durable step of a device.
 
-`COUNTERSEAL_CLIENT_FAILPOINT=NAME` or `NAME:3` (the third time) makes the process kill itself there with SIGKILL, as a power cut
-would. Unset, which is always outside of tests, `reach` costs one comparison.
+`COUNTERSEAL_CLIENT_FAILPOINT=NAME` or `NAME:3` (the third time) makes the process kill itself there
+with SIGKILL, as a power cut would. Unset, which is always outside of tests, `reach` costs one
+comparison.
 """
 
 from __future__ import annotations

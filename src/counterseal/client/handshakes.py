@@ -1,7 +1,9 @@
-"""Commits and proposals as they come: staged by MLS, judged by policy.py, then accepted, or refused for good.
+"""Commits and proposals as they come: staged by MLS, judged by policy.py, then accepted, or refused
+for good.
 
-A commit that this app must not follow leaves it no way on: everybody else's group has moved. The conversation is then marked broken, with
-the sentence that says why, nothing of the commit is kept, and nothing more is sent into it.
+A commit that this app must not follow leaves it no way on: everybody else's group has moved. The
+conversation is then marked broken, with the sentence that says why, nothing of the commit is kept,
+and nothing more is sent into it.
 """
 
 from __future__ import annotations
@@ -44,12 +46,19 @@ def _break(vault: Vault, conversation: bytes, event: Event, why: Refused) -> Non
 def _take_proposal(session: Session, vault: Vault, conversation: bytes, event: Event) -> None:
     view = vault.device.group_view(conversation)
     row = vault.one(
-        "SELECT own FROM client_proposal WHERE conversation = ? AND message = ?", conversation, event.message
+        "SELECT own FROM client_proposal WHERE conversation = ? AND message = ?",
+        conversation,
+        event.message,
     )
     if row is not None:  # one's own: the group holds it since it was made
         return
     staged = vault.device.group_stage(conversation, event.message)
-    proposed = judge(_handshake(staged), view.roster, _context(view), session.directory.knowledge(vault, event.time))
+    proposed = judge(
+        _handshake(staged),
+        view.roster,
+        _context(view),
+        session.directory.knowledge(vault, event.time),
+    )
     vault.device.group_accept(conversation)
     vault.execute(
         "INSERT INTO client_proposal (conversation, message, epoch, own, device) VALUES (?, ?, ?, 0, ?)",
@@ -61,7 +70,10 @@ def _take_commit(session: Session, vault: Vault, conversation: bytes, event: Eve
     before = vault.device.group_view(conversation)
     mine = vault.one("SELECT message FROM client_commit WHERE conversation = ?", conversation)
     proposed = {
-        row[0] for row in vault.execute("SELECT device FROM client_proposal WHERE conversation = ?", conversation)
+        row[0]
+        for row in vault.execute(
+            "SELECT device FROM client_proposal WHERE conversation = ?", conversation
+        )
     }
     vault.execute("DELETE FROM client_commit WHERE conversation = ?", conversation)
     vault.execute("DELETE FROM client_proposal WHERE conversation = ?", conversation)
@@ -71,11 +83,15 @@ def _take_commit(session: Session, vault: Vault, conversation: bytes, event: Eve
         vault.put(f"leaf:{conversation.hex()}", int(time.time()))
         committer = session.me
     else:
-        if mine is not None:  # the race for this epoch is lost: what was made for it is of no use any more
+        # the race for this epoch is lost: what was made for it is of no use any more
+        if mine is not None:
             vault.device.group_discard(conversation)
         staged = vault.device.group_stage(conversation, event.message)
         handshake = judge(
-            _handshake(staged), before.roster, _context(before), session.directory.knowledge(vault, event.time)
+            _handshake(staged),
+            before.roster,
+            _context(before),
+            session.directory.knowledge(vault, event.time),
         )
         committer = handshake.committer
         if staged.removes_me:
@@ -95,11 +111,11 @@ def _gone(vault: Vault, conversation: bytes, event: Event, committer: Leaf) -> N
         else f"{names(vault, [committer[0]])} removed this device from this conversation."
     )
     vault.set_state(conversation, "left", line)
+    # what could not be sent any more is told as such
+    vault.execute("DELETE FROM client_outbox WHERE conversation = ?", conversation)
     vault.execute(
-        "DELETE FROM client_outbox WHERE conversation = ?", conversation
-    )  # what could not be sent any more is told as such
-    vault.execute(
-        "UPDATE client_message SET state = 'unsent' WHERE conversation = ? AND state = 'queued'", conversation
+        "UPDATE client_message SET state = 'unsent' WHERE conversation = ? AND state = 'queued'",
+        conversation,
     )
     vault.add_line(conversation, event.n, event.time, line)
 
@@ -114,14 +130,21 @@ def _tell(
     after: View,
     proposed: set[bytes],
 ) -> None:
-    """The app's own line for a commit that changes who reads, or under which charter. A change of charter is always told (section 2)."""
+    """The app's own line for a commit that changes who reads, or under which charter. A change of
+    charter is always told (section 2).
+    """
     came, went = set(after.roster) - set(before.roster), set(before.roster) - set(after.roster)
     sentences = changes(vault, committer, came, went, before.roster, after.roster, proposed)
     if after.charter_digest != before.charter_digest:
         sentences.append(
-            "A new charter applies from here on. " + session.directory.charter_words(vault, after.charter_digest)
+            "A new charter applies from here on. "
+            + session.directory.charter_words(vault, after.charter_digest)
         )
-        vault.execute("UPDATE client_conversation SET charter = ? WHERE id = ?", after.charter_digest, conversation)
+        vault.execute(
+            "UPDATE client_conversation SET charter = ? WHERE id = ?",
+            after.charter_digest,
+            conversation,
+        )
     if sentences:
         vault.add_line(conversation, event.n, event.time, " ".join(sentences))
 
@@ -135,7 +158,8 @@ def changes(
     after: Iterable[Leaf],
     proposed: set[bytes],
 ) -> list[str]:
-    """A commit in words: accounts that come and go by name, further devices of accounts that stay as such.
+    """A commit in words: accounts that come and go by name, further devices of accounts that stay
+    as such.
 
     `proposed` are the devices that asked to be removed themselves.
     """
@@ -151,8 +175,14 @@ def changes(
         sentences.append(f"{names(vault, left)} left.")
     if gone:
         sentences.append(f"{who} removed {names(vault, gone)}.")
-    further, fewer = sorted({account for account, _ in came} & were), sorted({account for account, _ in went} & are)
-    sentences += [f"{names(vault, [account])} reads with a further device from here on." for account in further]
+    further, fewer = (
+        sorted({account for account, _ in came} & were),
+        sorted({account for account, _ in went} & are),
+    )
+    sentences += [
+        f"{names(vault, [account])} reads with a further device from here on."
+        for account in further
+    ]
     sentences += [f"A device of {names(vault, [account])} was removed." for account in fewer]
     return sentences
 
@@ -169,7 +199,9 @@ def names(vault: Vault, accounts: Sequence[bytes]) -> str:
 
 
 def _handshake(staged: Staged) -> Handshake:
-    return Handshake(staged.kind, staged.committer, tuple(staged.added), tuple(staged.removed), staged.context)
+    return Handshake(
+        staged.kind, staged.committer, tuple(staged.added), tuple(staged.removed), staged.context
+    )
 
 
 def _context(view: View) -> tuple[bytes, int, bytes]:

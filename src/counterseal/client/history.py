@@ -1,4 +1,5 @@
-"""The conversation's history as rows: what was said, what was refused and by which rule, and what the app itself has to say.
+"""The conversation's history as rows: what was said, what was refused and by which rule, and what
+the app itself has to say.
 
 | state | means |
 | --- | --- |
@@ -32,7 +33,9 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One row for display. `sender` is empty for the app's own lines; texts are as they came, not yet safe for a terminal."""
+    """One row for display. `sender` is empty for the app's own lines; texts are as they came, not
+    yet safe for a terminal.
+    """
 
     number: int
     n: int | None
@@ -51,7 +54,9 @@ def counts(vault: Vault, conversation: bytes | None = None) -> Counts:
     """The counts of one conversation, or of all."""
     sql = "SELECT state, count(*) FROM client_message WHERE ?1 IS NULL OR conversation = ?1 GROUP BY state"
     rows = dict(vault.execute(sql, conversation))
-    return Counts(*(int(rows.get(state, 0)) for state in ("shown", "sent", "queued", "pending", "refused")))
+    return Counts(
+        *(int(rows.get(state, 0)) for state in ("shown", "sent", "queued", "pending", "refused"))
+    )
 
 
 def add_attachments(vault: Vault, message: int, attachments: tuple[Attachment, ...]) -> None:
@@ -66,13 +71,16 @@ def add_attachments(vault: Vault, message: int, attachments: tuple[Attachment, .
 def attachments_of(vault: Vault, message: int) -> tuple[Attachment, ...]:
     """The attachments of a row of the history, in order."""
     rows = vault.execute(
-        "SELECT digest, size, key, name, media_type FROM client_attachment WHERE message = ? ORDER BY position", message
+        "SELECT digest, size, key, name, media_type FROM client_attachment WHERE message = ? ORDER BY position",
+        message,
     )
     return tuple(Attachment(*row) for row in rows)
 
 
 def acknowledge(vault: Vault, message: int, n: int, stamp: int) -> None:
-    """Marks one's own message as sent, however one learnt it: by the answer or by seeing it among the events."""
+    """Marks one's own message as sent, however one learnt it: by the answer or by seeing it among
+    the events.
+    """
     vault.execute(
         "UPDATE client_message SET n = ?, stamp = ?, state = 'sent' WHERE id = ? AND state = 'queued'",
         n,
@@ -89,8 +97,12 @@ def find_own(vault: Vault, digest: bytes) -> int | None:
 
 
 def refuse(vault: Vault, conversation: bytes, n: int, stamp: int, rule: str) -> None:
-    """Notes that frame `n` was refused by `rule`. What it said is not kept: nobody vouches for it."""
-    vault.add_message(conversation, {"n": n, "kind": "frame", "stamp": stamp, "state": "refused", "rule": rule})
+    """Notes that frame `n` was refused by `rule`. What it said is not kept: nobody vouches for
+    it.
+    """
+    vault.add_message(
+        conversation, {"n": n, "kind": "frame", "stamp": stamp, "state": "refused", "rule": rule}
+    )
 
 
 _LINES = (
@@ -100,9 +112,14 @@ _LINES = (
 
 
 def lines(vault: Vault, conversation: bytes, after: int = 0, limit: int = 1000) -> list[Line]:
-    """Rows with a number over `after`, in the order in which they were taken in; pending ones among them without their text."""
+    """Rows with a number over `after`, in the order in which they were taken in; pending ones among
+    them without their text.
+    """
     rows = vault.execute(
-        f"{_LINES} WHERE m.conversation = ? AND m.id > ? ORDER BY m.id LIMIT ?", conversation, after, limit
+        f"{_LINES} WHERE m.conversation = ? AND m.id > ? ORDER BY m.id LIMIT ?",
+        conversation,
+        after,
+        limit,
     )
     return _lines(vault, rows)
 
@@ -139,7 +156,19 @@ def _lines(vault: Vault, rows: Sequence[tuple[object, ...]]) -> list[Line]:
         found.append(
             msgspec.convert(
                 row,
-                tuple[int, int | None, str, str, str, bool, int | None, str, str | None, int, tuple[Attachment, ...]],
+                tuple[
+                    int,
+                    int | None,
+                    str,
+                    str,
+                    str,
+                    bool,
+                    int | None,
+                    str,
+                    str | None,
+                    int,
+                    tuple[Attachment, ...],
+                ],
             )
         )
     return [Line(*row) for row in found]

@@ -6,8 +6,8 @@
 | `key` | mode 0600: the database's 32-byte key in hex, or the salt and cost that turn a passphrase into it (Argon2id) |
 | `pins` | JSON for people to read: service URL, domain, digest of the genesis charter, verifier keys of log, ledger and witnesses |
 
-A passphrase comes from the file that COUNTERSEAL_PASSPHRASE_FILE names or from a prompt, never from the command line, which every
-other user of the machine can read.
+A passphrase comes from the file that COUNTERSEAL_PASSPHRASE_FILE names or from a prompt, never from
+the command line, which every other user of the machine can read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ Prompt = Callable[[], str]
 
 
 class Pins(msgspec.Struct, frozen=True):
-    """What an app holds on to from the day the account is made. Keys are verifier keys as text, digests lower-case hex."""
+    """What an app holds on to from the day the account is made. Keys are verifier keys as text,
+    digests lower-case hex.
+    """
 
     service: str
     domain: str
@@ -45,7 +47,9 @@ class Pins(msgspec.Struct, frozen=True):
 
 
 class Home:
-    """An existing folder. `vault` lends its database; `hold` keeps it open, for a process that has the folder to itself."""
+    """An existing folder. `vault` lends its database; `hold` keeps it open, for a process that has
+    the folder to itself.
+    """
 
     def __init__(self, path: Path, key: bytes, pins: Pins) -> None:
         self.path = path
@@ -56,12 +60,19 @@ class Home:
 
     @classmethod
     def create(cls, path: Path, pins: Pins, passphrase: str | None = None) -> Home:
-        """Makes the folder (mode 0700) with a new key and an empty database. Errors: Conflict if there is one already."""
+        """Makes the folder (mode 0700) with a new key and an empty database. Errors: Conflict if
+        there is one already.
+        """
         if (path / "device.db").exists() or (path / "key").exists():
-            raise Conflict(f"{path} already holds a device; name another folder with --home.", code="home-exists")
+            raise Conflict(
+                f"{path} already holds a device; name another folder with --home.",
+                code="home-exists",
+            )
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = _write_key(path / "key", passphrase)
-        _write(path / "pins", msgspec.json.format(msgspec.json.encode(pins), indent=2) + b"\n", 0o600)
+        _write(
+            path / "pins", msgspec.json.format(msgspec.json.encode(pins), indent=2) + b"\n", 0o600
+        )
         with core_errors():
             device = Device.create(str(path / "device.db"), key)
         Vault(device).create_tables()
@@ -70,20 +81,26 @@ class Home:
 
     @classmethod
     def load(cls, path: Path, prompt: Prompt | None = None) -> Home:
-        """The folder as it stands. `prompt` asks a person for the passphrase. Errors: NotFound, BadInput."""
+        """The folder as it stands. `prompt` asks a person for the passphrase. Errors: NotFound,
+        BadInput.
+        """
         try:
             pins = msgspec.json.decode((path / "pins").read_bytes(), type=Pins)
         except FileNotFoundError:
             raise NotFound(
-                f"{path} holds no account; make one with `counterseal account create`.", code="no-home"
+                f"{path} holds no account; make one with `counterseal account create`.",
+                code="no-home",
             ) from None
         except msgspec.DecodeError as error:
-            raise BadInput(f"{path / 'pins'} is not as it was written: {error}.", code="pins") from None
+            raise BadInput(
+                f"{path / 'pins'} is not as it was written: {error}.", code="pins"
+            ) from None
         return cls(path, _read_key(path / "key", prompt), pins)
 
     @contextmanager
     def vault(self) -> Iterator[Vault]:
-        """Lends the database: opened for this block alone, unless it is held. Never wait for the network inside.
+        """Lends the database: opened for this block alone, unless it is held. Never wait for the
+        network inside.
 
         Another process that has it open is waited for, 10 s at most. Errors: Unavailable "busy".
         """
@@ -102,7 +119,9 @@ class Home:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keeps the database open, and other processes out, until the block ends: what an agent does for speed."""
+        """Keeps the database open, and other processes out, until the block ends: what an agent
+        does for speed.
+        """
         with self.vault():
             yield
 
@@ -122,7 +141,8 @@ def _read_key(path: Path, prompt: Prompt | None) -> bytes:
         words = path.read_text().split()
     except (OSError, UnicodeDecodeError):
         raise NotFound(
-            f"The key file {path} cannot be read; without it the device cannot be opened.", code="no-key"
+            f"The key file {path} cannot be read; without it the device cannot be opened.",
+            code="no-key",
         ) from None
     try:
         if len(words) == 2 and words[0] == "key" and len(words[1]) == 2 * KEY_SIZE:
@@ -132,26 +152,35 @@ def _read_key(path: Path, prompt: Prompt | None) -> bytes:
             return _stretch(passphrase_of(prompt), salt, *costs)
     except ValueError:
         pass
-    raise BadInput(f"The key file {path} is not as it was written; restore it from a copy.", code="key-file")
+    raise BadInput(
+        f"The key file {path} is not as it was written; restore it from a copy.", code="key-file"
+    )
 
 
 def passphrase_of(prompt: Prompt | None) -> str:
-    """The passphrase: the first line of the file that COUNTERSEAL_PASSPHRASE_FILE names, else what `prompt` answers."""
+    """The passphrase: the first line of the file that COUNTERSEAL_PASSPHRASE_FILE names, else what
+    `prompt` answers.
+    """
     named = os.environ.get(PASSPHRASE_FILE)
     if named:
         try:
             return Path(named).read_text().split("\n", 1)[0]
         except (OSError, UnicodeDecodeError):
-            raise BadInput(f"{PASSPHRASE_FILE} names {named}, which cannot be read.", code="passphrase") from None
+            raise BadInput(
+                f"{PASSPHRASE_FILE} names {named}, which cannot be read.", code="passphrase"
+            ) from None
     if prompt is None:
         raise BadInput(
-            f"This device wants a passphrase; put it in a file and name that in {PASSPHRASE_FILE}.", code="passphrase"
+            f"This device wants a passphrase; put it in a file and name that in {PASSPHRASE_FILE}.",
+            code="passphrase",
         )
     return prompt()
 
 
 def _stretch(passphrase: str, salt: bytes, iterations: int, lanes: int, memory_kib: int) -> bytes:
-    kdf = Argon2id(salt=salt, length=KEY_SIZE, iterations=iterations, lanes=lanes, memory_cost=memory_kib)
+    kdf = Argon2id(
+        salt=salt, length=KEY_SIZE, iterations=iterations, lanes=lanes, memory_cost=memory_kib
+    )
     return kdf.derive(passphrase.encode())
 
 

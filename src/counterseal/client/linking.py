@@ -3,14 +3,17 @@
 Four steps, two on each side, by files or by hand:
 
 1. the old device: `device invite` gives a code: who the account is, where its chain stands, and the pins of the domain;
-2. the new one: `device link` draws its key, signs for its possession in the chain's next place, and writes a request with an X-Wing key;
-3. the old one: `device approve` says in words what it is about to do, signs and posts the device statement, and seals the notice key and
+2. the new one: `device link` draws its key, signs for its possession in the chain's next place, and
+writes a request with an X-Wing key; 3. the old one: `device approve` says in words what it is about
+to do, signs and posts the device statement, and seals the notice key and
    the pins to the request's key;
-4. the new one: `device link --finish` opens that, and leaves key packages; with its next synchronisation the old one brings it into
+4. the new one: `device link --finish` opens that, and leaves key packages; with its next
+synchronisation the old one brings it into
    every conversation.
 
-A new device reads from then on: no old message and no old key is handed over. What the account key signs is one place in the chain, so a request
-whose place was taken meanwhile is refused and made anew.
+A new device reads from then on: no old message and no old key is handed over. What the account key
+signs is one place in the chain, so a request whose place was taken meanwhile is refused and made
+anew.
 """
 
 from __future__ import annotations
@@ -47,7 +50,9 @@ _CODE = "counterseal:"
 
 
 class Invitation(Record, frozen=True, tag="counterseal/v1/device-invitation"):
-    """Where the account's chain stands, and the digest of the domain's first charter. Public: it opens nothing."""
+    """Where the account's chain stands, and the digest of the domain's first charter. Public: it
+    opens nothing.
+    """
 
     domain: Domain
     handle: Annotated[str, Meta(max_length=64)]
@@ -58,7 +63,9 @@ class Invitation(Record, frozen=True, tag="counterseal/v1/device-invitation"):
 
 
 class Request(Record, frozen=True, tag="counterseal/v1/device-request"):
-    """The new device's payload for the chain, its signature for its own possession, and the key that the answer is sealed to."""
+    """The new device's payload for the chain, its signature for its own possession, and the key
+    that the answer is sealed to.
+    """
 
     limit = 4096
     domain: Domain
@@ -68,7 +75,9 @@ class Request(Record, frozen=True, tag="counterseal/v1/device-request"):
 
 
 class Reply(Record, frozen=True, tag="counterseal/v1/device-reply"):
-    """What an account's every device holds: the seed of its notice key, and the pins as JSON. Sealed to the request's key."""
+    """What an account's every device holds: the seed of its notice key, and the pins as JSON.
+    Sealed to the request's key.
+    """
 
     notice_seed: Bytes32
     handle: Annotated[str, Meta(max_length=64)]
@@ -83,7 +92,9 @@ async def invite(session: Session) -> str:
         _account_key(vault)
         handle = vault.get("handle")
     genesis = bytes.fromhex(session.home.pins.genesis)
-    invitation = Invitation(session.home.pins.domain, handle, chain.account_id, chain.head, chain.number, genesis)
+    invitation = Invitation(
+        session.home.pins.domain, handle, chain.account_id, chain.head, chain.number, genesis
+    )
     return _CODE + base64.urlsafe_b64encode(invitation.encode()).rstrip(b"=").decode()
 
 
@@ -100,23 +111,32 @@ def read_code(code: str) -> Invitation:
         return Invitation.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError, Refused):
         raise BadInput(
-            "The code is not whole; copy the line that `counterseal device invite` prints.", code="code"
+            "The code is not whole; copy the line that `counterseal device invite` prints.",
+            code="code",
         ) from None
 
 
 async def request(
     path: Path, url: str, code: str, *, demonstration: bool = False, passphrase: str | None = None
 ) -> Request:
-    """Step 2: a new folder with a new device in it; gives the request, which the old device has to be shown."""
+    """Step 2: a new folder with a new device in it; gives the request, which the old device has to
+    be shown.
+    """
     invitation = read_code(code)
     async with Service(url) as service:
-        pins = await accounts.discover(service, demonstration=demonstration, genesis=invitation.genesis.hex())
+        pins = await accounts.discover(
+            service, demonstration=demonstration, genesis=invitation.genesis.hex()
+        )
     if pins.domain != invitation.domain:
-        raise Refused("M7", f"The service is {pins.domain}, the invitation is to {invitation.domain}.")
+        raise Refused(
+            "M7", f"The service is {pins.domain}, the invitation is to {invitation.domain}."
+        )
     home = Home.create(path, pins, passphrase)
     key, sealing = Ed25519PrivateKey.generate(), SealingKey.generate()
     public = key.public_key().public_bytes_raw()
-    payload = Device(invitation.account_id, invitation.head, invitation.number + 1, public, int(time.time())).encode()
+    payload = Device(
+        invitation.account_id, invitation.head, invitation.number + 1, public, int(time.time())
+    ).encode()
     made = Request(invitation.domain, payload, key.sign(possession_input(payload)), sealing.public)
     with home.vault() as vault, vault.transaction():
         vault.put("account", invitation.account_id)
@@ -128,7 +148,9 @@ async def request(
 
 
 def describe(session: Session, data: bytes) -> str:
-    """What approving a request would do, in words for the person who decides. Errors: those of a malformed or foreign request."""
+    """What approving a request would do, in words for the person who decides. Errors: those of a
+    malformed or foreign request.
+    """
     made = Request.decode(data)
     record = _checked(session, made)
     fingerprint = " ".join(record.device_key.hex()[at : at + 4] for at in range(0, 32, 4))
@@ -147,7 +169,9 @@ def _checked(session: Session, made: Request) -> Device:
 
 
 async def approve(session: Session, data: bytes) -> bytes:
-    """Step 3: posts the device statement; gives the sealed reply. Done twice, it gives a reply again and posts nothing."""
+    """Step 3: posts the device statement; gives the sealed reply. Done twice, it gives a reply
+    again and posts nothing.
+    """
     made = Request.decode(data)
     record = _checked(session, made)
     chain = await _own_chain(session)
@@ -157,9 +181,12 @@ async def approve(session: Session, data: bytes) -> bytes:
     if record.device_key not in chain.devices:
         if (record.previous, record.number) != (chain.head, chain.number + 1):
             raise Conflict(
-                "The account's chain has moved on since the invitation; make a new one and a new request.", code="chain"
+                "The account's chain has moved on since the invitation; make a new one and a new request.",
+                code="chain",
             )
-        await session.service.add_statement(session.me[0], "device", sign1(account_key, made.payload), made.possession)
+        await session.service.add_statement(
+            session.me[0], "device", sign1(account_key, made.payload), made.possession
+        )
     with session.transaction() as vault:
         vault.execute("INSERT OR IGNORE INTO client_adopt (device) VALUES (?)", record.device_key)
     await session.directory.learn_account(session.me[0])
@@ -168,16 +195,22 @@ async def approve(session: Session, data: bytes) -> bytes:
 
 
 async def finish(home: Home, data: bytes) -> None:
-    """Step 4: opens the reply, compares the pins, and leaves key packages. Errors: X5, M7, NotFound when there was no request."""
+    """Step 4: opens the reply, compares the pins, and leaves key packages. Errors: X5, M7, NotFound
+    when there was no request.
+    """
     with home.vault() as vault:
         sealed_for, pending = vault.get("link_seed"), vault.get("link_request")
     if sealed_for is None or pending is None:
-        raise NotFound(f"{home.path} has no request waiting; begin with `counterseal device link`.", code="no-request")
+        raise NotFound(
+            f"{home.path} has no request waiting; begin with `counterseal device link`.",
+            code="no-request",
+        )
     record = Device.decode(Request.decode(pending).payload)
     reply = Reply.decode(SealingKey(sealed_for).open(_reply_info(record), data))
     if msgspec.json.decode(reply.pins, type=Pins).genesis != home.pins.genesis:
         raise Refused(
-            "M7", "The approving device knows this domain by another first charter; link over a service that you trust."
+            "M7",
+            "The approving device knows this domain by another first charter; link over a service that you trust.",
         )
     with home.vault() as vault, vault.transaction():
         for name, value in (
@@ -200,7 +233,9 @@ def _reply_info(record: Device) -> list[object]:
 
 
 async def adopt(session: Session) -> int:
-    """Brings the devices that this one approved into every conversation of the account, as soon as they have left key packages."""
+    """Brings the devices that this one approved into every conversation of the account, as soon as
+    they have left key packages.
+    """
     with session.vault() as vault:
         devices = [row[0] for row in vault.execute("SELECT device FROM client_adopt")]
         active = vault.conversations("active")
@@ -208,7 +243,9 @@ async def adopt(session: Session) -> int:
         return 0
     done = set(devices)
     for conversation in active:
-        await conversations.add_leaves(session, conversation, [(session.me[0], device) for device in devices])
+        await conversations.add_leaves(
+            session, conversation, [(session.me[0], device) for device in devices]
+        )
         with session.vault() as vault:
             done &= {device for _, device in vault.device.group_view(conversation).roster}
     with session.transaction() as vault:
@@ -218,14 +255,18 @@ async def adopt(session: Session) -> int:
 
 
 async def revoke(session: Session, device: bytes) -> None:
-    """Ends a device of this account in the chain, then removes it from every conversation. Errors: A6, NotAuthorised."""
+    """Ends a device of this account in the chain, then removes it from every conversation. Errors:
+    A6, NotAuthorised.
+    """
     if device == session.me[1]:
         raise BadInput("A device cannot revoke itself; do it from another one.", code="self")
     chain = await _own_chain(session)
     with session.vault() as vault:
         account_key = _account_key(vault)
     if device not in chain.revoked:
-        record = DeviceRevoked(chain.account_id, chain.head, chain.number + 1, device, int(time.time()))
+        record = DeviceRevoked(
+            chain.account_id, chain.head, chain.number + 1, device, int(time.time())
+        )
         statement = sign_link(account_key, record, None)
         chain.extend(statement)  # refuses here, with the reason, what the service would refuse
         await session.service.add_statement(session.me[0], "device-revoked", statement, None)

@@ -1,4 +1,6 @@
-"""A handle's proof: the path in the directory's map, under a root whose place in the log is proved apart."""
+"""A handle's proof: the path in the directory's map, under a root whose place in the log is proved
+apart.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from counterseal.tlog.directory import check_next_root, decode_directory_root, d
 
 
 def check_handle(handle: str, told: HandleAnswer, domain: str) -> tuple[bytes, DirectoryRoot]:
-    """The chain head (32 bytes) that the root gives the handle's account, and the root. Raises D1 to D5.
+    """The chain head (32 bytes) that the root gives the handle's account, and the root. Raises D1
+    to D5.
 
     That the root is in the log, and how old it may be, is the caller's to check.
     """

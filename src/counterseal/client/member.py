@@ -1,7 +1,8 @@
-"""A member as one object, for programs: the demonstration, benchmarks and tests. What it does is what the command line does.
+"""A member as one object, for programs: the demonstration, benchmarks and tests. What it does is
+what the command line does.
 
-In this face the folder stays open all the time, for speed; the command line opens it for each batch instead, so that reading in one
-terminal does not lock out sending from another.
+In this face the folder stays open all the time, for speed; the command line opens it for each batch
+instead, so that reading in one terminal does not lock out sending from another.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
-from counterseal.client import accounts, attachments, conversations, history, linking, notices, outbox, sync
+from counterseal.client import (
+    accounts,
+    attachments,
+    conversations,
+    history,
+    linking,
+    notices,
+    outbox,
+    sync,
+)
 from counterseal.client.history import Counts, Line
 from counterseal.client.home import Home
 from counterseal.client.session import Session
@@ -23,7 +33,9 @@ Callback = Callable[[Line], Awaitable[None] | None]
 
 
 class Member:
-    """One device of one account, with its folder held open. Use as `async with await Member.open(path) as alice`."""
+    """One device of one account, with its folder held open. Use as `async with await
+    Member.open(path) as alice`.
+    """
 
     def __init__(self, session: Session, *, hold: bool = True) -> None:
         self.session = session
@@ -43,7 +55,9 @@ class Member:
         demonstration: bool = False,
         genesis: str | None = None,
     ) -> Member:
-        """A new account with its first device in the folder `home`. `genesis` is the first charter's digest in hex. Errors: Conflict, M7, C17."""
+        """A new account with its first device in the folder `home`. `genesis` is the first
+        charter's digest in hex. Errors: Conflict, M7, C17.
+        """
         made = await accounts.create(
             home, service_url, handle, display_name, demonstration=demonstration, genesis=genesis
         )
@@ -106,14 +120,23 @@ class Member:
             await conversations.leave(self.session, conversation)
 
     async def send(self, conversation: bytes, text: str, sent_at_ms: int | None = None) -> int:
-        """Sends one message and waits for the service's acknowledgement; gives its row. Errors leave it in the outbox."""
+        """Sends one message and waits for the service's acknowledgement; gives its row. Errors
+        leave it in the outbox.
+        """
         return (await self.send_many(conversation, [(text, sent_at_ms)]))[0]
 
-    async def send_many(self, conversation: bytes, messages: Sequence[tuple[str, int | None]]) -> list[int]:
-        """Sends messages in order, up to 64 in one request; `sent_at_ms` has to lie in the present period (F10) to be kept."""
+    async def send_many(
+        self, conversation: bytes, messages: Sequence[tuple[str, int | None]]
+    ) -> list[int]:
+        """Sends messages in order, up to 64 in one request; `sent_at_ms` has to lie in the present
+        period (F10) to be kept.
+        """
         async with self._tick:
             with self.session.transaction() as vault:
-                rows = [outbox.queue(vault, conversation, self.session.me, text, at) for text, at in messages]
+                rows = [
+                    outbox.queue(vault, conversation, self.session.me, text, at)
+                    for text, at in messages
+                ]
             await outbox.flush(self.session, conversation)
             return rows
 
@@ -123,7 +146,9 @@ class Member:
             return await attachments.attach(self.session, conversation, path, text)
 
     async def sync(self) -> Counts:
-        """Catches up with everything, sends what waits, and looks after the device; gives the counts."""
+        """Catches up with everything, sends what waits, and looks after the device; gives the
+        counts.
+        """
         async with self._tick:
             await self._sync()
         return self.counts()
@@ -132,7 +157,9 @@ class Member:
         await bring_up(self.session)
 
     async def sync_until(self, messages: int, seconds: float = 60.0) -> Counts:
-        """Synchronises until this device knows of `messages` messages (shown, sent, refused, pending together). Errors: Unavailable."""
+        """Synchronises until this device knows of `messages` messages (shown, sent, refused,
+        pending together). Errors: Unavailable.
+        """
         end = time.monotonic() + seconds
         while True:
             counts = await self.sync()
@@ -168,7 +195,9 @@ class Member:
                 return notices.told(vault)
 
     async def follow(self, callback: Callback | None = None) -> None:
-        """Takes in what happens as it happens, until cancelled; `callback` gets each new line of the history, in order."""
+        """Takes in what happens as it happens, until cancelled; `callback` gets each new line of
+        the history, in order.
+        """
         shown = self._newest()
         async for _ in follow(self.session, self._tick):
             with self.session.vault() as vault:
@@ -192,7 +221,9 @@ class Member:
 
 
 async def bring_up(session: Session) -> None:
-    """Brings the device up to date: catches up, adopts linked devices, leaves key packages, sends what waits."""
+    """Brings the device up to date: catches up, adopts linked devices, leaves key packages, sends
+    what waits.
+    """
     await sync.everything(session)
     await linking.adopt(session)
     await accounts.stock(session)
@@ -202,7 +233,9 @@ async def bring_up(session: Session) -> None:
 async def flush_all(session: Session) -> int:
     """Sends what waits in every conversation; gives how many were acknowledged."""
     with session.vault() as vault:
-        waiting = [row[0] for row in vault.execute("SELECT DISTINCT conversation FROM client_outbox")]
+        waiting = [
+            row[0] for row in vault.execute("SELECT DISTINCT conversation FROM client_outbox")
+        ]
     sent = 0
     for conversation in waiting:
         with session.vault() as vault:
@@ -215,9 +248,11 @@ async def flush_all(session: Session) -> int:
 async def follow(
     session: Session, tick: asyncio.Lock, trouble: Callable[[CountersealError], None] | None = None
 ) -> AsyncIterator[Signal]:
-    """Yields after each thing that was taken in. The folder is open only while something is processed, never while waiting.
+    """Yields after each thing that was taken in. The folder is open only while something is
+    processed, never while waiting.
 
-    What cannot be taken in is told to `trouble` and tried again when the next thing comes, or at the next connection.
+    What cannot be taken in is told to `trouble` and tried again when the next thing comes, or at
+    the next connection.
     """
 
     def cursors() -> list[tuple[bytes, int]]:

@@ -1,8 +1,9 @@
 """Notices: what tells this account, after the delay, that its messages were opened.
 
-Every notice that anybody publishes is tried on this account's key: nobody else learns whom it was about, and a service that keeps silent
-changes nothing, because the witnesses publish too. A notice counts when the witness that it names signed it (N3), under a charter that
-this device has verified; several witnesses tell of the same warrant, and each is kept as a proof.
+Every notice that anybody publishes is tried on this account's key: nobody else learns whom it was
+about, and a service that keeps silent changes nothing, because the witnesses publish too. A notice
+counts when the witness that it names signed it (N3), under a charter that this device has verified;
+several witnesses tell of the same warrant, and each is kept as a proof.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ from counterseal.protocol import cbor
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.keys import SealingKey
-from counterseal.protocol.notice import Notice, SealedNotice, VerifiedNotice, open_notice, verify_notice
+from counterseal.protocol.notice import (
+    Notice,
+    SealedNotice,
+    VerifiedNotice,
+    open_notice,
+    verify_notice,
+)
 
 _PAGE = 500
 _ANSWER = _PAGE * (SealedNotice.limit + 16) + SMALL
@@ -34,7 +41,8 @@ class Told(msgspec.Struct, frozen=True):
 
 
 async def fetch(session: Session) -> int:
-    """Fetches from the service and from every witness, tries each notice, stores what is for this account; gives how many were new.
+    """Fetches from the service and from every witness, tries each notice, stores what is for this
+    account; gives how many were new.
 
     A source that does not answer is passed over: the others have the same.
     """
@@ -44,7 +52,10 @@ async def fetch(session: Session) -> int:
         return 0
     key = SealingKey(seed)
     found = 0
-    for source, url in [("service", ""), *((name, url) for name, url, _ in session.home.pins.witnesses if url)]:
+    for source, url in [
+        ("service", ""),
+        *((name, url) for name, url, _ in session.home.pins.witnesses if url),
+    ]:
         try:
             found += await _from(session, key, source, url)
         except (CountersealError, aiohttp.ClientError, TimeoutError, OSError):
@@ -57,7 +68,11 @@ async def _from(session: Session, key: SealingKey, source: str, url: str) -> int
     while True:
         with session.vault() as vault:
             after = vault.get(f"notices:{source}") or 0
-        page = await session.service.notices(after) if not url else await _witness_page(session, url, after)
+        page = (
+            await session.service.notices(after)
+            if not url
+            else await _witness_page(session, url, after)
+        )
         for _, sealed in page:
             found += await _try(session, key, sealed)
         if not page:
@@ -71,32 +86,42 @@ async def _from(session: Session, key: SealingKey, source: str, url: str) -> int
 
 async def _witness_page(session: Session, url: str, after: int) -> list[tuple[int, bytes]]:
     """`GET /notices?after=` of a witness: the same array as the service's."""
-    async with session.service.session.get(f"{url.rstrip('/')}/notices?after={after}", allow_redirects=False) as answer:
+    async with session.service.session.get(
+        f"{url.rstrip('/')}/notices?after={after}", allow_redirects=False
+    ) as answer:
         if answer.status != 200:
             raise Refused("E6", f"The witness at {url} gives no notices (status {answer.status}).")
         data = await bounded(answer, _ANSWER)
     value = cbor.decode(data, _ANSWER)
     if type(value) is not tuple:
-        raise Refused("E6", f"The witness at {url} answered with something that is no list of notices.")
+        raise Refused(
+            "E6", f"The witness at {url} answered with something that is no list of notices."
+        )
     page: list[tuple[int, bytes]] = []
     for one in value:
         match one:
             case (int() as index, bytes() as sealed):
                 page.append((index, sealed))
             case _:
-                raise Refused("E6", f"The witness at {url} answered with something that is no list of notices.")
+                raise Refused(
+                    "E6",
+                    f"The witness at {url} answered with something that is no list of notices.",
+                )
     return page
 
 
 async def _try(session: Session, key: SealingKey, sealed: bytes) -> int:
-    """1 if the notice is for this account and new. One that is not for it, or a dummy, does not open; that is no fault."""
+    """1 if the notice is for this account and new. One that is not for it, or a dummy, does not
+    open; that is no fault.
+    """
     try:
         statement = open_notice(key, SealedNotice.decode(sealed), session.home.pins.domain)
     except Refused:
         return 0
     try:
         verified = await _verified(session, statement)
-    except Refused:  # sealed to this account by somebody who is no witness: proves nothing and is not kept
+    # sealed to this account by somebody who is no witness: proves nothing and is not kept
+    except Refused:
         return 0
     with session.transaction() as vault:
         return _store(session, vault, verified)
@@ -119,7 +144,11 @@ def _store(session: Session, vault: Vault, verified: VerifiedNotice) -> int:
     if notice.account_id != session.me[0]:
         raise Refused("N4", "A notice for another account was sealed to this one.")
     witness = session.directory.charter(vault, notice.charter_digest).holder_name(notice.position)
-    known = vault.one("SELECT 1 FROM client_notice WHERE warrant = ? AND witness = ?", notice.warrant_digest, witness)
+    known = vault.one(
+        "SELECT 1 FROM client_notice WHERE warrant = ? AND witness = ?",
+        notice.warrant_digest,
+        witness,
+    )
     vault.execute(
         "INSERT OR IGNORE INTO client_notice (warrant, witness, statement, received) VALUES (?, ?, ?, ?)",
         notice.warrant_digest, witness, verified.statement, int(time.time()),
@@ -145,5 +174,7 @@ def statements(vault: Vault, warrant: bytes) -> list[bytes]:
     """The signed notice statements about a warrant: proofs that can be handed to anybody."""
     return [
         row[0]
-        for row in vault.execute("SELECT statement FROM client_notice WHERE warrant = ? ORDER BY witness", warrant)
+        for row in vault.execute(
+            "SELECT statement FROM client_notice WHERE warrant = ? ORDER BY witness", warrant
+        )
     ]

@@ -7,9 +7,10 @@
 | post | nothing here: the service answers the first stamp for the same bytes, however often they come |
 | acknowledge | number and stamp, "sent", the outbox row gone |
 
-A crash between any two steps loses nothing and sends nothing twice. What the service refuses (the epoch is over: V4; the window is over:
-V3; its seq is another: V2) is taken back newest first, only after everything up to now has been processed, since one's own frame may be
-among it; then it is sealed anew in the window that fits.
+A crash between any two steps loses nothing and sends nothing twice. What the service refuses (the
+epoch is over: V4; the window is over: V3; its seq is another: V2) is taken back newest first, only
+after everything up to now has been processed, since one's own frame may be among it; then it is
+sealed anew in the window that fits.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from counterseal.protocol.frame import Attachment, Content
 
 BATCH = 64
 CONTENT_MAX = 50_000
-"""Bytes of one message's content, so that with padding and attachments' keys it stays under V6's 64 KiB."""
+"""Bytes of one message's content, so that with padding and attachments' keys it stays under V6's 64
+KiB.
+"""
 _ROUNDS = 12
 _MENDED = {"epoch", "V1", "V2", "V3", "V4", "L1", "L2", "L5", "L6"}
 
@@ -50,14 +53,19 @@ def queue(
     attachments: tuple[Attachment, ...] = (),
     kind: str = "text",
 ) -> int:
-    """Takes a message into the outbox, in the caller's transaction; gives its row. Errors: BadInput when it is too long or has no place."""
+    """Takes a message into the outbox, in the caller's transaction; gives its row. Errors: BadInput
+    when it is too long or has no place.
+    """
     state = vault.state(conversation)
     if state != "active":
-        raise BadInput(f"Nothing can be sent in a conversation that is {state}.", code=f"conversation-{state}")
+        raise BadInput(
+            f"Nothing can be sent in a conversation that is {state}.", code=f"conversation-{state}"
+        )
     size = len(Content(sent_at_ms or real_ms(), kind, text, attachments).encode())
     if size > CONTENT_MAX:
         raise BadInput(
-            f"The message has {size} bytes where {CONTENT_MAX} are allowed; attach it as a file.", code="too-long"
+            f"The message has {size} bytes where {CONTENT_MAX} are allowed; attach it as a file.",
+            code="too-long",
         )
     columns = {
         "kind": kind,
@@ -69,13 +77,17 @@ def queue(
     }
     message = vault.add_message(conversation, columns)
     history.add_attachments(vault, message, attachments)
-    vault.execute("INSERT INTO client_outbox (message, conversation) VALUES (?, ?)", message, conversation)
+    vault.execute(
+        "INSERT INTO client_outbox (message, conversation) VALUES (?, ?)", message, conversation
+    )
     failpoint.reach("queue.before-commit")
     return message
 
 
 async def flush(session: Session, conversation: bytes) -> int:
-    """Sends what waits, in order; gives how many the service acknowledged. Errors: those of the service; what remains stays queued."""
+    """Sends what waits, in order; gives how many the service acknowledged. Errors: those of the
+    service; what remains stays queued.
+    """
     failpoint.reach("queue.after")
     async with session.changing():
         return await _flush(session, conversation)
@@ -100,7 +112,10 @@ async def _flush(session: Session, conversation: bytes) -> int:
 
 def _waiting(session: Session, conversation: bytes) -> bool:
     with session.vault() as vault:
-        return vault.one("SELECT 1 FROM client_outbox WHERE conversation = ? LIMIT 1", conversation) is not None
+        return (
+            vault.one("SELECT 1 FROM client_outbox WHERE conversation = ? LIMIT 1", conversation)
+            is not None
+        )
 
 
 async def _round(session: Session, conversation: bytes) -> int:
@@ -111,7 +126,9 @@ async def _round(session: Session, conversation: bytes) -> int:
         window = await windows.ready(session, conversation, _wanted(session, conversation))
         now = await session.now()
         batch = _seal(session, conversation, window, now)
-    answer = await session.service.add_frames(conversation, [row.sealed for row in batch if row.sealed is not None])
+    answer = await session.service.add_frames(
+        conversation, [row.sealed for row in batch if row.sealed is not None]
+    )
     failpoint.reach("frames.posted")
     _acknowledge(session, conversation, batch, answer)
     if answer.refusal is not None:
@@ -172,17 +189,23 @@ def _seal_one(vault: Vault, window: Window, message: int, content: Content) -> Q
 def fitting(wanted_ms: int | None, opens: int, closes: int, now: int) -> int:
     """The content's time in milliseconds: the wanted one if it lies in the window (F10), else now.
 
-    A message that waited into a later period says when it was sealed: its window cannot vouch for an earlier time.
+    A message that waited into a later period says when it was sealed: its window cannot vouch for
+    an earlier time.
     """
     if wanted_ms is not None and opens * 1000 <= wanted_ms < closes * 1000:
         return wanted_ms
     return min(max(now, opens), closes - 1) * 1000
 
 
-def _acknowledge(session: Session, conversation: bytes, batch: list[Queued], answer: FramesAnswer) -> None:
-    if len(answer.accepted) > len(batch) or (answer.refusal is None and len(answer.accepted) != len(batch)):
+def _acknowledge(
+    session: Session, conversation: bytes, batch: list[Queued], answer: FramesAnswer
+) -> None:
+    if len(answer.accepted) > len(batch) or (
+        answer.refusal is None and len(answer.accepted) != len(batch)
+    ):
         raise Refused(
-            "E6", "The service acknowledged another number of frames than it was given; they stay in the outbox."
+            "E6",
+            "The service acknowledged another number of frames than it was given; they stay in the outbox.",
         )
     with session.transaction() as vault:
         for row, accepted in zip(batch, answer.accepted, strict=False):
@@ -192,7 +215,9 @@ def _acknowledge(session: Session, conversation: bytes, batch: list[Queued], ans
 
 
 async def _mend(session: Session, conversation: bytes, code: str) -> None:
-    """Does what the refusal asks for: first catch up, then take back what is still not acknowledged, then see to the window."""
+    """Does what the refusal asks for: first catch up, then take back what is still not
+    acknowledged, then see to the window.
+    """
     if code in ("V3", "L2"):
         await session.now(fresh=True)
     if code == "L1":
@@ -204,18 +229,25 @@ async def _mend(session: Session, conversation: bytes, code: str) -> None:
             windows.post_again(vault, conversation)
         elif code in ("V2", "V5", "L5"):
             windows.spend(vault, conversation)
-            vault.put(
-                f"refresh:{conversation.hex()}", 1
-            )  # an older copy of this device's state may be at work: fresh MLS secrets too
+            # an older copy of this device's state may be at work: fresh MLS secrets too
+            vault.put(f"refresh:{conversation.hex()}", 1)
 
 
 def _take_back(vault: Vault, conversation: bytes) -> None:
-    """Unseals what is sealed and not acknowledged, newest first: its places in the window are used again with fresh randomness."""
+    """Unseals what is sealed and not acknowledged, newest first: its places in the window are used
+    again with fresh randomness.
+    """
     rows = vault.execute(
         "SELECT message, window, seq FROM client_outbox WHERE conversation = ? AND sealed IS NOT NULL ORDER BY message DESC",
         conversation,
     )
     for message, window, seq in rows:
         vault.device.frame_unseal(window, seq)
-        vault.execute("UPDATE client_outbox SET window = NULL, seq = NULL, sealed = NULL WHERE message = ?", message)
-        vault.execute("UPDATE client_message SET digest = NULL, window = NULL, seq = NULL WHERE id = ?", message)
+        vault.execute(
+            "UPDATE client_outbox SET window = NULL, seq = NULL, sealed = NULL WHERE message = ?",
+            message,
+        )
+        vault.execute(
+            "UPDATE client_message SET digest = NULL, window = NULL, seq = NULL WHERE id = ?",
+            message,
+        )

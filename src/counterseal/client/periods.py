@@ -1,4 +1,6 @@
-"""That a frame of a period that is over was stamped in it (F11): its place in its window, the window's in the period, the period's in the log."""
+"""That a frame of a period that is over was stamped in it (F11): its place in its window, the
+window's in the period, the period's in the log.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,15 @@ from counterseal.tlog.tree import leaf_hash, node_hash
 
 
 async def prove_inclusion(
-    directory: Directory, window: bytes, seq: int, opens: int, message: bytes, answer: InclusionAnswer
+    directory: Directory,
+    window: bytes,
+    seq: int,
+    opens: int,
+    message: bytes,
+    answer: InclusionAnswer,
 ) -> None:
-    """Returns when the PrivateMessage `message` is proved to be frame `seq` of `window` in the logged period that opens at `opens`.
+    """Returns when the PrivateMessage `message` is proved to be frame `seq` of `window` in the
+    logged period that opens at `opens`.
 
     Raises P1 to P4, P6, T9, T10 and those of the log.
     """
@@ -44,15 +52,22 @@ async def prove_inclusion(
 def check_frame(
     domain: str, window: bytes, seq: int, opens: int, message: bytes, answer: InclusionAnswer
 ) -> PeriodRoot:
-    """The period root under which the frame is proved; that it is in the log is still to be proved. Raises P1 to P4, P6."""
+    """The period root under which the frame is proved; that it is in the log is still to be proved.
+    Raises P1 to P4, P6.
+    """
     period = decode_period_root(answer.period_root)
-    if (period.domain, period.opens) != (domain, opens) or answer.period_place.size != period.windows:
+    if (period.domain, period.opens) != (
+        domain,
+        opens,
+    ) or answer.period_place.size != period.windows:
         raise PeriodError("P6", "The proof is of another domain or period than the frame's.")
     n, time = _stamped(answer.stamp, message)
     if answer.window_place.index != seq:
         raise PeriodError("P6", f"The proof is of frame {answer.window_place.index}, not {seq}.")
     leaf = leaf_hash(cbor.encode([tag("stamp"), message_digest(message), n, time]))
-    root = implied_root(leaf, answer.window_place.index, answer.window_place.size, answer.window_path)
+    root = implied_root(
+        leaf, answer.window_place.index, answer.window_place.size, answer.window_path
+    )
     frames = WindowFrames(window, answer.window_place.size, root)
     proof = WindowProof(frames, answer.period_place.index, answer.period_path)
     FrameProof(seq, n, time, answer.window_path, proof).verify(period, window, seq, message)
@@ -71,7 +86,9 @@ def _stamped(stamp: Any, message: bytes) -> tuple[int, int]:
 
 
 def implied_root(leaf: bytes, index: int, size: int, path: tuple[bytes, ...]) -> bytes:
-    """The root that an inclusion path leads to (RFC 9162 section 2.1.3.2), for a tree whose root stands in another leaf. Raises P4."""
+    """The root that an inclusion path leads to (RFC 9162 section 2.1.3.2), for a tree whose root
+    stands in another leaf. Raises P4.
+    """
     if not 0 <= index < size:
         raise PeriodError("P4", f"There is no frame {index} in a window of {size}.")
     node, last = leaf, size - 1

@@ -9,8 +9,8 @@
 | M5 | a proposal of another kind than to remove oneself |
 | M6 | a handshake that MLS refuses although the service accepted it |
 
-What the directory knows is asked of `Knowledge`, which raises `Need` for what it has not looked up yet: the caller rolls back, looks
-it up with the proofs, and asks again.
+What the directory knows is asked of `Knowledge`, which raises `Need` for what it has not looked up
+yet: the caller rolls back, looks it up with the proofs, and asks again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ Context = tuple[bytes, int, bytes]
 
 
 class Need(Exception):
-    """What has to be looked up before a decision: accounts by id, or the list of charters and keysets. No error: it never leaves sync."""
+    """What has to be looked up before a decision: accounts by id, or the list of charters and
+    keysets. No error: it never leaves sync.
+    """
 
     def __init__(self, accounts: Iterable[bytes] = (), charters: bool = False) -> None:
         super().__init__()
@@ -39,14 +41,20 @@ class Knowledge(Protocol):
     """What this device has verified of the directory and the log."""
 
     def device(self, account: bytes, device: bytes) -> str:
-        """ "active", "revoked" or "unknown". Raises `Need` when the account was never looked up, or too long ago to say."""
+        """ "active", "revoked" or "unknown". Raises `Need` when the account was never looked up, or
+        too long ago to say.
+        """
 
     def context(self, context: Context) -> tuple[int, int]:
-        """`(charter version, quarter)` of a logged context. Raises `Need`, or `Refused` M3 when it was looked up and is not there."""
+        """`(charter version, quarter)` of a logged context. Raises `Need`, or `Refused` M3 when it
+        was looked up and is not there.
+        """
 
 
 class Handshake(msgspec.Struct, frozen=True):
-    """What a staged handshake would do: (account id, device key) pairs, and the new context if it changes."""
+    """What a staged handshake would do: (account id, device key) pairs, and the new context if it
+    changes.
+    """
 
     kind: str
     committer: Leaf
@@ -55,12 +63,17 @@ class Handshake(msgspec.Struct, frozen=True):
     context: Context | None
 
 
-def judge(handshake: Handshake, roster: Iterable[Leaf], present: Context, knowledge: Knowledge) -> Handshake:
-    """The handshake again, if this member may follow it. Raises `Refused` M1, M2, M3 or M5; `Need`."""
+def judge(
+    handshake: Handshake, roster: Iterable[Leaf], present: Context, knowledge: Knowledge
+) -> Handshake:
+    """The handshake again, if this member may follow it. Raises `Refused` M1, M2, M3 or M5;
+    `Need`.
+    """
     members = set(roster)
     if handshake.committer not in members:
         raise Refused(
-            "M1", f"A device that is not in this conversation ({short(handshake.committer)}) tried to change it."
+            "M1",
+            f"A device that is not in this conversation ({short(handshake.committer)}) tried to change it.",
         )
     if handshake.kind == "proposal":
         return _judge_proposal(handshake)
@@ -77,12 +90,18 @@ def _judge_proposal(handshake: Handshake) -> Handshake:
         or handshake.context
         or any(r != handshake.committer for r in handshake.removed)
     ):
-        raise Refused("M5", f"The device {short(handshake.committer)} proposed something other than to leave.")
+        raise Refused(
+            "M5", f"The device {short(handshake.committer)} proposed something other than to leave."
+        )
     return handshake
 
 
-def check_devices(leaves: Iterable[Leaf], knowledge: Knowledge, standings: tuple[str, ...] = ("active",)) -> None:
-    """Returns if every leaf is a device that its account's chain holds and has not revoked. Raises `Refused` M2; `Need` for all at once."""
+def check_devices(
+    leaves: Iterable[Leaf], knowledge: Knowledge, standings: tuple[str, ...] = ("active",)
+) -> None:
+    """Returns if every leaf is a device that its account's chain holds and has not revoked. Raises
+    `Refused` M2; `Need` for all at once.
+    """
     needed: set[bytes] = set()
     for account, device in leaves:
         try:
@@ -92,7 +111,10 @@ def check_devices(leaves: Iterable[Leaf], knowledge: Knowledge, standings: tuple
             continue
         if standing not in standings:
             why = "has been revoked" if standing == "revoked" else "is not in the directory"
-            raise Refused("M2", f"Somebody tried to bring in a device ({short((account, device))}) that {why}.")
+            raise Refused(
+                "M2",
+                f"Somebody tried to bring in a device ({short((account, device))}) that {why}.",
+            )
     if needed:
         raise Need(needed)
 
@@ -101,17 +123,24 @@ def check_forward(present: Context, new: Context, knowledge: Knowledge) -> None:
     """Returns if `new` is a logged context later than `present`. Raises `Refused` M3; `Need`."""
     old_place, new_place = knowledge.context(present), knowledge.context(new)
     if new_place <= old_place or new_place[1] < old_place[1]:
-        raise Refused("M3", "A member tried to take this conversation back to an older charter or keyset.")
+        raise Refused(
+            "M3", "A member tried to take this conversation back to an older charter or keyset."
+        )
 
 
 def check_joining(roster: Iterable[Leaf], me: Leaf, context: Context, knowledge: Knowledge) -> None:
-    """Returns if a conversation that this device was brought into may be entered. Raises `Refused` M4; `Need`."""
+    """Returns if a conversation that this device was brought into may be entered. Raises `Refused`
+    M4; `Need`.
+    """
     leaves = list(roster)
     if me not in leaves:
-        raise Refused("M4", "Somebody invited this device into a conversation in which it does not stand.")
+        raise Refused(
+            "M4", "Somebody invited this device into a conversation in which it does not stand."
+        )
     try:
         knowledge.context(context)
-        # A device revoked but not yet removed keeps nobody out: the next sender removes it, and F3 refuses what it sends.
+        # A device revoked but not yet removed keeps nobody out: the next sender removes it, and F3
+        # refuses what it sends.
         check_devices([leaf for leaf in leaves if leaf != me], knowledge, ("active", "revoked"))
     except Refused as refused:
         raise Refused("M4", f"An invitation was not followed: {refused.message}") from refused

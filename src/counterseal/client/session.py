@@ -1,4 +1,6 @@
-"""A device at work: its folder, its service, what it has verified, and the clock that its windows go by."""
+"""A device at work: its folder, its service, what it has verified, and the clock that its windows
+go by.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _CLOCK_KEPT = 30.0  # seconds of real time for which a demonstration's clock is 
 
 
 class Session:
-    """What the parts of a device share. Opened from a folder whose account stands; closed when done."""
+    """What the parts of a device share. Opened from a folder whose account stands; closed when
+    done.
+    """
 
     def __init__(self, home: Home, service: Service, identity: Identity) -> None:
         self.home = home
@@ -32,15 +36,22 @@ class Session:
         self.directory = Directory(home, service)
         self.started = int(time.time())
         self._clock: tuple[int, float] | None = None
-        self.watch: Callable[[bytes, int], Awaitable[None]] | None = None  # set while following: (conversation, after)
+        # set while following: (conversation, after)
+        self.watch: Callable[[bytes, int], Awaitable[None]] | None = None
         self._done: dict[str, float] = {}
         self._changing = False
 
     @classmethod
     def open(cls, home: Home) -> Session:
-        """The session of an account's device. Errors: NotFound when the account was never finished."""
+        """The session of an account's device. Errors: NotFound when the account was never
+        finished.
+        """
         with home.vault() as vault:
-            account, seed, ready = vault.get("account"), vault.get("device_seed"), vault.get("registered")
+            account, seed, ready = (
+                vault.get("account"),
+                vault.get("device_seed"),
+                vault.get("registered"),
+            )
         if account is None or seed is None or not ready:
             raise NotFound(
                 f"{home.path} holds a device that belongs to no account yet; finish `device link` or `account create`."
@@ -65,10 +76,12 @@ class Session:
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
-        """Keeps other processes of this device from sending and committing meanwhile; reading goes on. Errors: Unavailable "busy".
+        """Keeps other processes of this device from sending and committing meanwhile; reading goes
+        on. Errors: Unavailable "busy".
 
-        The database is not locked while the network is waited for, and two who take turns with the same outbox would take back
-        each other's frames. A block inside another joins it: a session does one thing at a time.
+        The database is not locked while the network is waited for, and two who take turns with the
+        same outbox would take back each other's frames. A block inside another joins it: a session
+        does one thing at a time.
         """
         if self._changing:
             yield
@@ -83,20 +96,29 @@ class Session:
             os.close(descriptor)
 
     async def now(self, at_least: int = 0, fresh: bool = False) -> int:
-        """Unix seconds by the clock that windows go by: this machine's, in demonstrations the domain's.
+        """Unix seconds by the clock that windows go by: this machine's, in demonstrations the
+        domain's.
 
-        A demonstration's clock is asked for again when the last answer is old, when `fresh`, or when something shows `at_least`.
+        A demonstration's clock is asked for again when the last answer is old, when `fresh`, or
+        when something shows `at_least`.
         """
         if not self.home.pins.demonstration:
             return int(time.time())
         heard = self._clock
-        if fresh or heard is None or heard[0] < at_least or time.monotonic() - heard[1] > _CLOCK_KEPT:
+        if (
+            fresh
+            or heard is None
+            or heard[0] < at_least
+            or time.monotonic() - heard[1] > _CLOCK_KEPT
+        ):
             self.hear(int((await self.service.clock()).now))
         assert self._clock is not None
         return self._clock[0]
 
     def due(self, what: str, every: float) -> bool:
-        """Whether `what` was last due at least `every` seconds of real time ago in this session; then it counts as done."""
+        """Whether `what` was last due at least `every` seconds of real time ago in this session;
+        then it counts as done.
+        """
         now = time.monotonic()
         if now - self._done.get(what, -every) < every:
             return False
@@ -122,7 +144,9 @@ async def _lock(descriptor: int) -> None:
             return
         except OSError:
             await asyncio.sleep(0.05)
-    raise Unavailable("Another program is sending with this device; try again when it is done.", code="busy")
+    raise Unavailable(
+        "Another program is sending with this device; try again when it is done.", code="busy"
+    )
 
 
 def real_ms() -> int:

@@ -1,7 +1,9 @@
-"""The WebSocket: tells at once that there is something to fetch, and is never the only way to learn it.
+"""The WebSocket: tells at once that there is something to fetch, and is never the only way to learn
+it.
 
-It delivers what happens while it is open; whatever was missed in between comes by cursor (sync.py). A lost connection is made again,
-waiting longer each time up to half a minute, and each new one begins with the cursors as they stand then.
+It delivers what happens while it is open; whatever was missed in between comes by cursor (sync.py).
+A lost connection is made again, waiting longer each time up to half a minute, and each new one
+begins with the cursors as they stand then.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ Signal = Connected | Events | Inbox | NoticeUp | Tick
 
 
 class Stream:
-    """One device's WebSocket. `cursors` gives (conversation, last number) pairs as they stand at each connection."""
+    """One device's WebSocket. `cursors` gives (conversation, last number) pairs as they stand at
+    each connection.
+    """
 
     def __init__(self, service: Service, cursors: Cursors) -> None:
         self._service = service
@@ -66,7 +70,9 @@ class Stream:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
 
     async def signals(self) -> AsyncIterator[Signal]:
-        """Signals for ever. Errors: only what reconnecting cannot mend (Refused for a malformed message is mended by reconnecting)."""
+        """Signals for ever. Errors: only what reconnecting cannot mend (Refused for a malformed
+        message is mended by reconnecting).
+        """
         failures = 0
         while True:
             try:
@@ -79,7 +85,9 @@ class Stream:
             await asyncio.sleep(min(_WAIT_MAX, 0.1 * 2 ** min(failures, 9)) * jitter())
 
     async def watch(self, conversation: bytes, after: int) -> None:
-        """Asks for one more conversation on the present connection; without one, the next asks by itself."""
+        """Asks for one more conversation on the present connection; without one, the next asks by
+        itself.
+        """
         if self._socket is not None and not self._socket.closed:
             await self._socket.send_bytes(cbor.encode([[conversation, after]]))
 
@@ -104,7 +112,9 @@ class Stream:
 
 
 def parse(data: bytes) -> Signal | None:
-    """One message of the service; None for a kind that this version does not know. Raises `Refused` E1 to E7."""
+    """One message of the service; None for a kind that this version does not know. Raises `Refused`
+    E1 to E7.
+    """
     value: Any = cbor.decode(data, ANSWER_MAX)
     match value:
         case ("events", bytes() as conversation, tuple() as rows):
@@ -117,4 +127,7 @@ def parse(data: bytes) -> Signal | None:
             return Tick(now)
         case (str(), *_):
             return None
-    raise Refused("E6", "The service sent something over its WebSocket that is not as docs/reference/api.md says.")
+    raise Refused(
+        "E6",
+        "The service sent something over its WebSocket that is not as docs/reference/api.md says.",
+    )

@@ -1,4 +1,6 @@
-"""Text of other people, made safe for a terminal: nothing in a message or a name may move the cursor, colour or hide anything."""
+"""Text of other people, made safe for a terminal: nothing in a message or a name may move the
+cursor, colour or hide anything.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +9,52 @@ from datetime import UTC, datetime
 
 from counterseal.client.history import Line
 
-_BIDI = {"\u061c", "\u200e", "\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+_BIDI = {
+    "\u061c",
+    "\u200e",
+    "\u200f",
+    *map(chr, range(0x202A, 0x202F)),
+    *map(chr, range(0x2066, 0x206A)),
+}
 _JOINERS = {"\u200c", "\u200d"}  # needed by scripts and emoji; they move nothing
 
 
 def safe(text: str, *, lines: bool = False) -> str:
-    """`text` with every control, direction mark and unassigned character shown as its code, `<U+001B>`. `lines` keeps line ends."""
-    return "".join(c if _harmless(c) or (lines and c == "\n") else f"<U+{ord(c):04X}>" for c in text)
+    """`text` with every control, direction mark and unassigned character shown as its code,
+    `<U+001B>`. `lines` keeps line ends.
+    """
+    return "".join(
+        c if _harmless(c) or (lines and c == "\n") else f"<U+{ord(c):04X}>" for c in text
+    )
 
 
 def _harmless(c: str) -> bool:
     if c in _BIDI:
         return False
-    return c in _JOINERS or (unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp"))
+    return c in _JOINERS or (
+        unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp")
+    )
 
 
 def words(line: Line) -> str:
-    """One line of the history as a person reads it; further lines of a text are indented, so that none can look like another message."""
-    gap = f"[{line.gap} message{'s' if line.gap > 1 else ''} missing before this one]\n" if line.gap else ""
+    """One line of the history as a person reads it; further lines of a text are indented, so that
+    none can look like another message.
+    """
+    gap = (
+        f"[{line.gap} message{'s' if line.gap > 1 else ''} missing before this one]\n"
+        if line.gap
+        else ""
+    )
     if line.state == "note":
         return f"-- {safe(line.text)}"
     if line.state == "refused":
         return f"-- refused: not sealed as the charter says ({safe(line.rule or 'F1')})"
     if line.state == "pending":
         return f"{_stamp(line)} {_who(line)}: [pending: its period is over, and the log has not proved yet that it was sent in it (F11)]"
-    mark = {"queued": " [waiting to be sent]", "unsent": " [not sent: you were no longer in the conversation]"}.get(
-        line.state, ""
-    )
+    mark = {
+        "queued": " [waiting to be sent]",
+        "unsent": " [not sent: you were no longer in the conversation]",
+    }.get(line.state, "")
     files = "".join(f" [file: {safe(a.name)}, {a.size} bytes]" for a in line.attachments)
     text = safe(line.text, lines=True).replace("\n", "\n    ")
     return f"{gap}{_stamp(line)} {_who(line)}: {text}{files}{mark}"

@@ -1,7 +1,8 @@
 """The client's own tables, in the same database and on the same connection as the MLS state.
 
-One connection is what makes "the cursor, the ratchet and the message row" one transaction: a crash leaves all of them or none.
-Every function here is a short read or write; what to write is decided elsewhere.
+One connection is what makes "the cursor, the ratchet and the message row" one transaction: a crash
+leaves all of them or none. Every function here is a short read or write; what to write is decided
+elsewhere.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from counterseal.core._core import CoreError, Device
-from counterseal.protocol.errors import BadInput, CountersealError, FatalError, NotFound, Refused, Unavailable
+from counterseal.protocol.errors import (
+    BadInput,
+    CountersealError,
+    FatalError,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS client_setting (name TEXT PRIMARY KEY, value)",
@@ -55,7 +63,9 @@ _UNAVAILABLE = {"busy": "Another program has this device open; try again when it
 
 @contextmanager
 def core_errors() -> Iterator[None]:
-    """Turns what the compiled floor refuses into the one error family: numbered rules and "mls" to Refused, the rest by its kind."""
+    """Turns what the compiled floor refuses into the one error family: numbered rules and "mls" to
+    Refused, the rest by its kind.
+    """
     try:
         yield
     except CoreError as error:
@@ -77,7 +87,9 @@ def translated(error: CoreError) -> CountersealError | FatalError:
 
 
 class Vault:
-    """The open database. `device` is the compiled core's; its groups and these tables share one transaction."""
+    """The open database. `device` is the compiled core's; its groups and these tables share one
+    transaction.
+    """
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -91,7 +103,9 @@ class Vault:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; a block inside another joins it. Errors of the core come out as CountersealError or FatalError."""
+        """All or nothing; a block inside another joins it. Errors of the core come out as
+        CountersealError or FatalError.
+        """
         if self._depth:
             with core_errors():
                 yield
@@ -126,14 +140,19 @@ class Vault:
 
     def put(self, name: str, value: bytes | int | str | None) -> None:
         """Sets a setting."""
-        self.execute("INSERT OR REPLACE INTO client_setting (name, value) VALUES (?, ?)", name, value)
+        self.execute(
+            "INSERT OR REPLACE INTO client_setting (name, value) VALUES (?, ?)", name, value
+        )
 
     # conversations
     def state(self, conversation: bytes) -> str:
         """ "active", "leaving", "left" or "broken". Errors: NotFound."""
         row = self.one("SELECT state FROM client_conversation WHERE id = ?", conversation)
         if row is None:
-            raise NotFound(f"This device is in no conversation {conversation.hex()[:8]}.", code="no-conversation")
+            raise NotFound(
+                f"This device is in no conversation {conversation.hex()[:8]}.",
+                code="no-conversation",
+            )
         return str(row[0])
 
     def conversations(self, *states: str) -> list[bytes]:
@@ -148,10 +167,19 @@ class Vault:
 
     def set_cursor(self, conversation: bytes, n: int) -> None:
         """Moves the cursor forward, in the transaction of what it stands for."""
-        self.execute("UPDATE client_conversation SET cursor = ? WHERE id = ? AND cursor < ?", n, conversation, n)
+        self.execute(
+            "UPDATE client_conversation SET cursor = ? WHERE id = ? AND cursor < ?",
+            n,
+            conversation,
+            n,
+        )
 
-    def new_conversation(self, conversation: bytes, name: str, cursor: int, charter: bytes, created: int) -> None:
-        """A conversation this device has just come into. `created` is Unix seconds. One that it had left starts again."""
+    def new_conversation(
+        self, conversation: bytes, name: str, cursor: int, charter: bytes, created: int
+    ) -> None:
+        """A conversation this device has just come into. `created` is Unix seconds. One that it had
+        left starts again.
+        """
         self.execute(
             "INSERT INTO client_conversation (id, name, state, cursor, charter, created) VALUES (?, ?, 'active', ?, ?, ?) "
             "ON CONFLICT (id) DO UPDATE SET state = 'active', cursor = excluded.cursor, charter = excluded.charter, sentence = NULL",
@@ -161,7 +189,10 @@ class Vault:
     def set_state(self, conversation: bytes, state: str, sentence: str | None = None) -> None:
         """Changes a conversation's state, with the sentence that says why."""
         self.execute(
-            "UPDATE client_conversation SET state = ?, sentence = ? WHERE id = ?", state, sentence, conversation
+            "UPDATE client_conversation SET state = ?, sentence = ? WHERE id = ?",
+            state,
+            sentence,
+            conversation,
         )
 
     # messages
@@ -175,8 +206,12 @@ class Vault:
         return int(row[0])
 
     def add_line(self, conversation: bytes, n: int | None, stamp: int | None, text: str) -> None:
-        """A line of the app's own in the history: who came and went, a new charter, a broken conversation."""
-        self.add_message(conversation, {"n": n, "kind": "note", "stamp": stamp, "text": text, "state": "note"})
+        """A line of the app's own in the history: who came and went, a new charter, a broken
+        conversation.
+        """
+        self.add_message(
+            conversation, {"n": n, "kind": "note", "stamp": stamp, "text": text, "state": "note"}
+        )
 
     def count(self, sql: str, params: Sequence[Any] = ()) -> int:
         """The one number that `sql` gives."""

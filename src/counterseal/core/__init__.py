@@ -1,4 +1,5 @@
-"""The compiled floor: MLS, windows, counterseals, frames, opening, and the device's one encrypted database connection.
+"""The compiled floor: MLS, windows, counterseals, frames, opening, and the device's one encrypted
+database connection.
 
 Nothing is decided here; the types stand in `_core.pyi` and the bytes in docs/protocol.md.
 """

@@ -122,7 +122,12 @@ class Device:
     # groups
     def key_packages(self, count: int, last_resort: bool, suite: int) -> list[bytes]: ...
     def group_create(
-        self, conversation: bytes, suite: int, charter_digest: bytes, quarter: int, keyset_digest: bytes
+        self,
+        conversation: bytes,
+        suite: int,
+        charter_digest: bytes,
+        quarter: int,
+        keyset_digest: bytes,
     ) -> bytes:
         """Gives the GroupInfo of epoch 0, for the service."""
     def group_tree(self, conversation: bytes) -> bytes: ...

@@ -1,4 +1,6 @@
-"""The demonstration's warrant, from draft to opened evidence: every step is the command that its party would type."""
+"""The demonstration's warrant, from draft to opened evidence: every step is the command that its
+party would type.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from counterseal.demonstration.domain import APPROVER, BODIES, COURT, GROUND, OPENER, PERIOD, REQUESTER, Domain, folder
+from counterseal.demonstration.domain import (
+    APPROVER,
+    BODIES,
+    COURT,
+    GROUND,
+    OPENER,
+    PERIOD,
+    REQUESTER,
+    Domain,
+    folder,
+)
 from counterseal.demonstration.plan import Plan, days
 from counterseal.demonstration.processes import run
 from counterseal.protocol.errors import Unavailable
@@ -19,7 +31,9 @@ _LISTING_SECONDS = 120.0
 
 
 def releasing() -> list[str]:
-    """The members who release: two of the court's three, and one each of two more bodies. The others are not needed."""
+    """The members who release: two of the court's three, and one each of two more bodies. The
+    others are not needed.
+    """
     court, *others = BODIES.values()
     return [*court[:2], others[0][0], others[1][0]]
 
@@ -33,15 +47,30 @@ class Access:
         self.digest = ""
 
     def order(self, told: Callable[[str], None]) -> None:
-        """The requester drafts and signs, the approver of another body approves, and both statements go into the ledger."""
+        """The requester drafts and signs, the approver of another body approves, and both
+        statements go into the ledger.
+        """
         self._files.mkdir()
-        requester, approver = (folder(self._domain.root, "issuers", name) for name in (REQUESTER, APPROVER))
+        requester, approver = (
+            folder(self._domain.root, "issuers", name) for name in (REQUESTER, APPROVER)
+        )
         draft, approval = self._files / "warrant", self._files / "approval"
         run("warrant", "draft", "--home", str(requester), *self._scope(), "--out", str(draft))
         run("warrant", "sign", "--home", str(requester), "--yes", str(draft))
         first, last = days(self._plan)
-        told(f"{REQUESTER} signs a warrant for {self._plan.target}, {first} to {last}: a request, no more.")
-        run("warrant", "approve", "--home", str(approver), "--yes", "--out", str(approval), str(draft))
+        told(
+            f"{REQUESTER} signs a warrant for {self._plan.target}, {first} to {last}: a request, no more."
+        )
+        run(
+            "warrant",
+            "approve",
+            "--home",
+            str(approver),
+            "--yes",
+            "--out",
+            str(approval),
+            str(draft),
+        )
         told(f"{APPROVER}, of another body, approves it: the double lock.")
         run("warrant", "submit", "--home", str(requester), str(draft), str(approval))
         self.digest = self._await_listing(requester)
@@ -50,17 +79,31 @@ class Access:
         plan = self._plan
         hours = (plan.end - plan.start) // PERIOD
         units = hours if plan.direction == "sent" else hours * len(plan.members)
-        moments = [datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for at in (plan.start, plan.end)]
+        moments = [
+            datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            for at in (plan.start, plan.end)
+        ]
         return [
             *("--account", self._account, "--from", moments[0], "--until", moments[1]),
-            *("--ground", GROUND, "--direction", plan.direction, "--units", str(units), "--reference", "DEMO 1/2026"),
+            *(
+                "--ground",
+                GROUND,
+                "--direction",
+                plan.direction,
+                "--units",
+                str(units),
+                "--reference",
+                "DEMO 1/2026",
+            ),
         ]
 
     def _await_listing(self, requester: Path) -> str:
         until = time.monotonic() + _LISTING_SECONDS
         while time.monotonic() < until:
             self._domain.check()
-            found: list[dict[str, Any]] = json.loads(run("warrant", "status", "--home", str(requester), "--json"))
+            found: list[dict[str, Any]] = json.loads(
+                run("warrant", "status", "--home", str(requester), "--json")
+            )
             if found and found[0]["listings"]:
                 return str(found[0]["digest"])
             time.sleep(0.3)
@@ -69,21 +112,31 @@ class Access:
     def review(self) -> list[str]:
         """What a custodian is shown before it decides, in words."""
         home = folder(self._domain.root, "custodians", BODIES[COURT][0])
-        return [line for line in run("custodian", "review", "--home", str(home)).splitlines() if line.strip()]
+        return [
+            line
+            for line in run("custodian", "review", "--home", str(home)).splitlines()
+            if line.strip()
+        ]
 
     def release(self, told: Callable[[str], None]) -> None:
-        """A quorum of custodians releases; the witnesses follow by themselves, once the releases are in the ledger."""
+        """A quorum of custodians releases; the witnesses follow by themselves, once the releases
+        are in the ledger.
+        """
         names = releasing()
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(self._release, names))
-        told(f"{', '.join(names)} released their shares, each on its own machine. The other bodies were not needed.")
+        told(
+            f"{', '.join(names)} released their shares, each on its own machine. The other bodies were not needed."
+        )
 
     def _release(self, name: str) -> None:
         home = folder(self._domain.root, "custodians", name)
         run("custodian", "release", "--home", str(home), "--warrant", self.digest, "--yes")
 
     def open(self, out: Path) -> tuple[int, int]:
-        """The opener joins the shares and writes the evidence; gives how many windows and frames it opened."""
+        """The opener joins the shares and writes the evidence; gives how many windows and frames it
+        opened.
+        """
         home = folder(self._domain.root, "opener", OPENER)
         place = ("--home", str(home), "--service", self._domain.url, "--out", str(out))
         said: dict[str, Any] = json.loads(run("open", self.digest, *place, "--wait", "--json"))
@@ -91,6 +144,8 @@ class Access:
 
 
 def verify(evidence: Path, keys: Sequence[str]) -> str:
-    """Checks the evidence as anybody can, trusting only the keys. Raises `Unavailable` when it does not hold."""
+    """Checks the evidence as anybody can, trusting only the keys. Raises `Unavailable` when it does
+    not hold.
+    """
     arguments = [part for key in keys for part in ("--key", key)]
     return run("evidence", "verify", str(evidence), *arguments)

@@ -1,8 +1,9 @@
 """Reads a conversation from a file: JSON Lines, or the text export of WhatsApp.
 
-JSON Lines: `{"sent_at": RFC 3339, "sender": text, "text": text}`. A WhatsApp export has no time zone: its times are taken as UTC.
-Whether its dates put the day or the month first is found out from the whole file: a number over 12 decides, else the order in which
-the dates never go back, else the day is first.
+JSON Lines: `{"sent_at": RFC 3339, "sender": text, "text": text}`. A WhatsApp export has no time
+zone: its times are taken as UTC. Whether its dates put the day or the month first is found out from
+the whole file: a number over 12 decides, else the order in which the dates never go back, else the
+day is first.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ import msgspec
 
 from counterseal.protocol.errors import BadInput
 
-MAX_TEXT = 48 * 1024  # bytes of UTF-8: what fits into one frame with its second seal's data and padding
+# bytes of UTF-8: what fits into one frame with its second seal's data and padding
+MAX_TEXT = 48 * 1024
 MAX_NAME = 200  # bytes of UTF-8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One message of the file. `sent_at_ms` is milliseconds since 1970 UTC; `number` is its place in the file."""
+    """One message of the file. `sent_at_ms` is milliseconds since 1970 UTC; `number` is its place
+    in the file.
+    """
 
     sent_at_ms: int
     sender: str
@@ -32,7 +36,9 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def read_chat(path: Path) -> list[Line]:
-    """The file's messages in order of time, those of one moment in the file's order. Errors: BadInput, a sentence with the line's number."""
+    """The file's messages in order of time, those of one moment in the file's order. Errors:
+    BadInput, a sentence with the line's number.
+    """
     try:
         raw = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -41,7 +47,9 @@ def read_chat(path: Path) -> list[Line]:
         raise BadInput(f"The conversation {path} is not UTF-8 text.") from None
     lines = raw.split("\n")
     first = next((line for line in lines if line.strip()), "")
-    found = list(_json_lines(path, lines) if first.lstrip().startswith("{") else _whatsapp(path, lines))
+    found = list(
+        _json_lines(path, lines) if first.lstrip().startswith("{") else _whatsapp(path, lines)
+    )
     if not found:
         raise BadInput(f"There is no message in {path}.")
     return sorted(found, key=lambda line: (line.sent_at_ms, line.number))
@@ -58,7 +66,9 @@ def _json_lines(path: Path, lines: Sequence[str]) -> Iterator[Line]:
         fields = record if isinstance(record, dict) else {}
         sent_at, sender, text = (fields.get(name) for name in ("sent_at", "sender", "text"))
         if not (isinstance(sent_at, str) and isinstance(sender, str) and isinstance(text, str)):
-            raise BadInput(f"{path}, line {number}: sent_at, sender and text have to be there, all three as text.")
+            raise BadInput(
+                f"{path}, line {number}: sent_at, sender and text have to be there, all three as text."
+            )
         yield _line(path, number, _rfc3339(path, number, sent_at), sender, text)
 
 
@@ -68,7 +78,9 @@ def _rfc3339(path: Path, number: int, text: str) -> int:
     except msgspec.ValidationError:
         when = None
     if when is None or when.tzinfo is None:
-        raise BadInput(f"{path}, line {number}: {text[:60]!r} is not a time as in RFC 3339, with its zone.")
+        raise BadInput(
+            f"{path}, line {number}: {text[:60]!r} is not a time as in RFC 3339, with its zone."
+        )
     return _milliseconds(when)
 
 
@@ -86,7 +98,8 @@ def _line(path: Path, number: int, sent_at_ms: int, sender: str, text: str) -> L
     return Line(sent_at_ms, sender, text, number)
 
 
-# "31/12/2020, 23:59 - Name: text", "12/31/20, 11:59 PM - Name: text", "[31.12.20, 23:59:59] Name: text"
+# "31/12/2020, 23:59 - Name: text", "12/31/20, 11:59 PM - Name: text", "[31.12.20, 23:59:59] Name:
+# text"
 _HEAD = re.compile(
     r"^\[?(?P<a>\d{1,4})[./-](?P<b>\d{1,2})[./-](?P<c>\d{1,4}),? +(?P<h>\d{1,2})[:.](?P<m>\d{2})(?:[:.](?P<s>\d{2}))?"
     r"(?: ?(?P<half>[AaPp])\.? ?[Mm]\.?)?(?:\]| -) (?P<rest>.*)$"
@@ -99,12 +112,14 @@ def _whatsapp(path: Path, lines: Sequence[str]) -> Iterator[Line]:
     heads: list[tuple[int, re.Match[str], str, list[str]]] = []
     for number, raw in enumerate(lines, 1):
         line = raw.removesuffix("\r")
-        # The marks and odd spaces of the head are the exporting phone's; those of the text are the writer's, and stay.
+        # The marks and odd spaces of the head are the exporting phone's; those of the text are the
+        # writer's, and stay.
         clean = line.lstrip("\u200e\u200f")
         match = _HEAD.match(clean[:40].translate(_SPACES) + clean[40:])
         if match is not None:
             sender, colon, text = match["rest"].partition(": ")
-            # a line without a sender is the phone's own notice ("Ana joined"), and what follows it belongs to nobody
+            # a line without a sender is the phone's own notice ("Ana joined"), and what follows it
+            # belongs to nobody
             heads.append((number, match, sender.translate(_MARKS) if colon else "", [text]))
         elif heads:
             heads[-1][3].append(line)
@@ -139,7 +154,9 @@ def _moment(path: Path, number: int, match: re.Match[str], order: str) -> int:
     if match["half"] is not None:
         hour = hour % 12 + (12 if match["half"] in "Pp" else 0)
     try:
-        when = datetime(year, parts["m"], parts["d"], hour, int(match["m"]), int(match["s"] or 0), tzinfo=UTC)
+        when = datetime(
+            year, parts["m"], parts["d"], hour, int(match["m"]), int(match["s"] or 0), tzinfo=UTC
+        )
     except ValueError:
         raise BadInput(f"{path}, line {number}: there is no such date or time.") from None
     return _milliseconds(when)

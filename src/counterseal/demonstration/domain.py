@@ -1,7 +1,8 @@
-"""Sets up a whole domain in one folder: service, witnesses, custodians, issuers, opener, charter, keysets.
+"""Sets up a whole domain in one folder: service, witnesses, custodians, issuers, opener, charter,
+keysets.
 
-Each party has a folder and keys of its own; what passes between them passes through files and through HTTP on loopback, as it would
-between machines.
+Each party has a folder and keys of its own; what passes between them passes through files and
+through HTTP on loopback, as it would between machines.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ GROUND = "fraud"
 
 
 class Domain(msgspec.Struct):
-    """A running domain. `homes` are by name: custodians' members, witnesses, issuers and the opener."""
+    """A running domain. `homes` are by name: custodians' members, witnesses, issuers and the
+    opener.
+    """
 
     root: Path
     url: str
@@ -111,14 +114,25 @@ def _charter_file(plan: Plan, now: int) -> CharterFile:
                 "body": [{"name": body, "threshold": 2 if body == COURT else 1} for body in BODIES],
             },
             "witnesses": {"shares": 2, "cosignatures": 3, "order": list(WITNESSES)},
-            "issuer": [{"name": REQUESTER, "roles": ["requester"]}, {"name": APPROVER, "roles": ["approver"]}],
-            "ground": [{"name": GROUND, "words": "Serious fraud, on reasonable suspicion", "urgent": False}],
+            "issuer": [
+                {"name": REQUESTER, "roles": ["requester"]},
+                {"name": APPROVER, "roles": ["approver"]},
+            ],
+            "ground": [
+                {"name": GROUND, "words": "Serious fraud, on reasonable suspicion", "urgent": False}
+            ],
             "caps": {
                 "units_30_days": max(2_000, span * 24 * len(plan.members)),
                 "accounts_per_warrant": 1,
                 "days_per_warrant": max(92, span),
             },
-            "notices": {"delay": "1 s", "extension": "1 s", "extensions_max": 0, "cadence": "1 s", "per_cadence": 1},
+            "notices": {
+                "delay": "1 s",
+                "extension": "1 s",
+                "extensions_max": 0,
+                "cadence": "1 s",
+                "per_cadence": 1,
+            },
             "ledger": {"tick": "1 s", "leaves": 8, "batch": 16_384},
             "activation_delay": "1 s",
             # It has to hold on the file's days, for windows, and today, for issuers.
@@ -129,19 +143,27 @@ def _charter_file(plan: Plan, now: int) -> CharterFile:
 
 
 def build(root: Path, plan: Plan, now: int, told: Callable[[str], None]) -> Domain:
-    """Starts the domain under `root`, which is empty. `told` gets a sentence as each step is done. Raises `CountersealError`."""
+    """Starts the domain under `root`, which is empty. `told` gets a sentence as each step is done.
+    Raises `CountersealError`.
+    """
     run("service", "init", "--data", str(root / "service"), "--domain", NAME)
-    service_daemon = Daemon("The service", root / "service", ["serve", "--data", str(root / "service"), "--port", "0"])
+    service_daemon = Daemon(
+        "The service", root / "service", ["serve", "--data", str(root / "service"), "--port", "0"]
+    )
     daemons = [service_daemon]
     try:
         url = service_daemon.await_file(root / "service" / "address")
         told(f"The service runs at {url}.")
         homes = _homes(root)
         charter = _charter(url, plan, now, homes)
-        told(f"Charter 1 is drawn up and signed by {len(homes) - 3} holders: custodians' members and witnesses.")
+        told(
+            f"Charter 1 is drawn up and signed by {len(homes) - 3} holders: custodians' members and witnesses."
+        )
         for name in WITNESSES:
             place = folder(root, "witnesses", name)
-            daemons.append(Daemon(f"Witness {name}", place, ["witness", "run", "--home", str(place)]))
+            daemons.append(
+                Daemon(f"Witness {name}", place, ["witness", "run", "--home", str(place)])
+            )
         ceremony.publish_charter(Service(url), charter)
         rules = {home.path: Rules(home) for home in homes.values() if home.card.kind == "custodian"}
         for view in rules.values():
@@ -159,7 +181,9 @@ def build(root: Path, plan: Plan, now: int, told: Callable[[str], None]) -> Doma
 
 
 def _sync(rules: Rules, service: Service, daemons: Sequence[Daemon]) -> None:
-    """Reads the charters and keysets, once what was just published is under a cosigned checkpoint."""
+    """Reads the charters and keysets, once what was just published is under a cosigned
+    checkpoint.
+    """
     until = time.monotonic() + _START_SECONDS
     while True:
         for daemon in daemons:
@@ -186,9 +210,15 @@ def _charter(url: str, plan: Plan, now: int, homes: dict[str, Home]) -> bytes:
 
 
 def _keyset(
-    service: Service, homes: dict[str, Home], rules: dict[Path, Rules], quarter: int, daemons: Sequence[Daemon]
+    service: Service,
+    homes: dict[str, Home],
+    rules: dict[Path, Rules],
+    quarter: int,
+    daemons: Sequence[Daemon],
 ) -> None:
-    """The keyset of a quarter in which something was written: keys drawn, the record signed by custodians and witnesses, published."""
+    """The keyset of a quarter in which something was written: keys drawn, the record signed by
+    custodians and witnesses, published.
+    """
     members = [home for home in homes.values() if home.path in rules]
     first = rules[members[0].path]
     for home in members:

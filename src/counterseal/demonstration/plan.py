@@ -1,4 +1,6 @@
-"""What a replay will be: who takes part, under which handles, and what the warrant asks for. No I/O."""
+"""What a replay will be: who takes part, under which handles, and what the warrant asks for. No
+I/O.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ DEFAULT_MEMBERS = 10  # when the file has more senders than this and nobody said
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """`members` are the senders' names, most messages first; `handles` gives each one's; `start` and `end` bound the warrant, in seconds."""
+    """`members` are the senders' names, most messages first; `handles` gives each one's; `start`
+    and `end` bound the warrant, in seconds.
+    """
 
     members: tuple[str, ...]
     handles: dict[str, str]
@@ -30,13 +34,23 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def make_plan(
-    lines: Sequence[Line], members: int | None, target: str | None, first: str | None, last: str | None, direction: str
+    lines: Sequence[Line],
+    members: int | None,
+    target: str | None,
+    first: str | None,
+    last: str | None,
+    direction: str,
 ) -> Plan:
-    """Chooses the `members` senders with the most messages; of equals, the one who spoke first. Errors: BadInput."""
-    counts = Counter(line.sender for line in lines)  # most_common keeps the order of first appearance among equals
+    """Chooses the `members` senders with the most messages; of equals, the one who spoke first.
+    Errors: BadInput.
+    """
+    # most_common keeps the order of first appearance among equals
+    counts = Counter(line.sender for line in lines)
     wanted = min(len(counts), DEFAULT_MEMBERS) if members is None else members
     if not 2 <= wanted <= len(counts):
-        raise BadInput(f"Between 2 and {len(counts)} can take part: so many have written in this conversation.")
+        raise BadInput(
+            f"Between 2 and {len(counts)} can take part: so many have written in this conversation."
+        )
     taking_part = tuple(name for name, _ in counts.most_common(wanted))
     chosen = taking_part[1] if target is None else target
     if chosen not in taking_part:

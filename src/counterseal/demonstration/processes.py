@@ -1,4 +1,6 @@
-"""The demonstration's processes: each party is the program that an operator would run, started as a child and ended with it."""
+"""The demonstration's processes: each party is the program that an operator would run, started as a
+child and ended with it.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,20 @@ class Daemon:
     def __init__(self, name: str, folder: Path, arguments: Sequence[str]) -> None:
         self.name, self.log = name, folder / "process.log"
         with _log(folder) as out:
-            # A session of its own: Ctrl-C in the terminal must reach us first, so that we can stop them in order.
+            # A session of its own: Ctrl-C in the terminal must reach us first, so that we can stop
+            # them in order.
             self.child = subprocess.Popen(  # noqa: S603 - our own program, no shell
-                [*PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                [*PROGRAM, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
 
     def await_file(self, path: Path) -> str:
-        """The text of a file that the child writes when it is ready. Raises `Unavailable` with the log's end when it dies first."""
+        """The text of a file that the child writes when it is ready. Raises `Unavailable` with the
+        log's end when it dies first.
+        """
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until:
             if path.exists() and (text := path.read_text().strip()):
@@ -52,11 +61,15 @@ class Daemon:
     def check(self) -> None:
         """Raises `Unavailable` if the child has died."""
         if self.child.poll() is not None:
-            raise Unavailable(f"{self.name} stopped with status {self.child.returncode}: {self.last_words()}")
+            raise Unavailable(
+                f"{self.name} stopped with status {self.child.returncode}: {self.last_words()}"
+            )
 
     def last_words(self) -> str:
         """The last lines of the child's log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        lines = (
+            self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        )
         return " / ".join(lines[-3:]) or "it said nothing"
 
     def stop(self) -> None:
@@ -71,11 +84,21 @@ class Daemon:
 
 
 def run(*arguments: str) -> str:
-    """Runs one command to its end and gives what it printed. Raises `Unavailable` with its own sentence when it fails."""
-    done = subprocess.run([*PROGRAM, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603
+    """Runs one command to its end and gives what it printed. Raises `Unavailable` with its own
+    sentence when it fails.
+    """
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*PROGRAM, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise Unavailable(f"counterseal {' '.join(arguments[:2])} failed: {said[-1] if said else done.returncode}")
+        raise Unavailable(
+            f"counterseal {' '.join(arguments[:2])} failed: {said[-1] if said else done.returncode}"
+        )
     return done.stdout
 
 
@@ -119,7 +142,9 @@ class Agent:
             raise Unavailable(f"{self.name}'s process ended while it was asked to {what}.")
         said: dict[str, Any] = msgspec.json.decode(answer, type=dict)
         if not said.get("ok"):
-            raise Unavailable(f"{self.name} could not {what}: {said.get('message')} [{said.get('code')}]")
+            raise Unavailable(
+                f"{self.name} could not {what}: {said.get('message')} [{said.get('code')}]"
+            )
         return said
 
     async def stop(self) -> None:

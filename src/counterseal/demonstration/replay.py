@@ -1,7 +1,8 @@
 """Replays a conversation through real members' processes, under the file's own clock.
 
-The clock stands at each message's own time when it is sent. Before it enters the next period every device has caught up, and the
-service answers only when the root of the period that ended is cosigned.
+The clock stands at each message's own time when it is sent. Before it enters the next period every
+device has caught up, and the service answers only when the root of the period that ended is
+cosigned.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _STEP_SECONDS = 120.0
 
 
 class Replayed(msgspec.Struct):
-    """What became of the replay. `accounts` are ids in hex by sender's name; counts are over all devices."""
+    """What became of the replay. `accounts` are ids in hex by sender's name; counts are over all
+    devices.
+    """
 
     accounts: dict[str, str]
     conversation: str
@@ -46,7 +49,9 @@ class Members:
         self.conversation = ""
 
     async def join(self, told: Callable[[str], None]) -> None:
-        """Every member makes an account, then the first of them makes the conversation with all the others in it."""
+        """Every member makes an account, then the first of them makes the conversation with all the
+        others in it.
+        """
         await self._step(self._plan.lines[0].sent_at_ms // 1000)
         for name in self._plan.members:
             home = folder(self._domain.root, "members", self._plan.handles[name])
@@ -73,14 +78,18 @@ class Members:
         return str(answer["account"])
 
     async def replay(self, progress: Callable[[int], None]) -> Replayed:
-        """Sends every line as its sender. `progress` is told how many are sent. Raises `Unavailable`."""
+        """Sends every line as its sender. `progress` is told how many are sent. Raises
+        `Unavailable`.
+        """
         done = 0
         for lines in _periods(self._plan.lines):
             for second, together in groupby(lines, key=lambda line: line.sent_at_ms // 1000):
                 await self._step(second)
                 for sender, turn in groupby(together, key=lambda line: line.sender):
                     messages = [[line.text, line.sent_at_ms] for line in turn]
-                    await self.agents[sender].do("send_many", conversation=self.conversation, messages=messages)
+                    await self.agents[sender].do(
+                        "send_many", conversation=self.conversation, messages=messages
+                    )
                     done += len(messages)
                     progress(done)
             await self._drain(done)
@@ -88,12 +97,17 @@ class Members:
         # One more period, so that the root of the last one is logged too.
         await self._step((self._plan.lines[-1].sent_at_ms // 1000 // PERIOD + 1) * PERIOD + 300)
         counts = await self._drain(done)
-        shown, refused = (sum(int(count[what]) for count in counts) for what in ("shown", "refused"))
+        shown, refused = (
+            sum(int(count[what]) for count in counts) for what in ("shown", "refused")
+        )
         return Replayed(self.accounts, self.conversation, done, shown, refused)
 
     async def _drain(self, messages: int) -> list[dict[str, Any]]:
         return await asyncio.gather(
-            *(agent.do("sync", until=messages, timeout=_STEP_SECONDS) for agent in self.agents.values())
+            *(
+                agent.do("sync", until=messages, timeout=_STEP_SECONDS)
+                for agent in self.agents.values()
+            )
         )
 
     async def _step(self, now: int) -> None:
@@ -122,7 +136,9 @@ def _post_clock(url: str, token: str, now: int) -> None:
         answer = connection.getresponse()
         body = answer.read(65_536)
         if answer.status != 200:
-            raise Unavailable(f"The clock cannot be stepped to {now}: {body.decode(errors='replace')}")
+            raise Unavailable(
+                f"The clock cannot be stepped to {now}: {body.decode(errors='replace')}"
+            )
     except OSError as error:
         raise Unavailable(f"The service does not answer: {error}.") from None
     finally:

@@ -16,7 +16,15 @@ import msgspec
 from counterseal.access.http import Service, get_array
 from counterseal.demonstration.access import Access, verify
 from counterseal.demonstration.chat import read_chat
-from counterseal.demonstration.domain import APPROVER, BODIES, REQUESTER, WITNESSES, Domain, build, folder
+from counterseal.demonstration.domain import (
+    APPROVER,
+    BODIES,
+    REQUESTER,
+    WITNESSES,
+    Domain,
+    build,
+    folder,
+)
 from counterseal.demonstration.plan import Plan, days, make_plan
 from counterseal.demonstration.replay import Members, Replayed
 from counterseal.demonstration.story import Story
@@ -41,7 +49,9 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What the live part came to: the replay, what was opened, and how many windows with frames the domain has."""
+    """What the live part came to: the replay, what was opened, and how many windows with frames the
+    domain has.
+    """
 
     replayed: Replayed
     windows_opened: int
@@ -50,7 +60,9 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def demonstrate(options: Options, story: Story, done: Callable[[Result], None]) -> None:
-    """Runs it all; `done` gets the report. Unless headless, everything stays up until Ctrl-C. Raises `CountersealError`."""
+    """Runs it all; `done` gets the report. Unless headless, everything stays up until Ctrl-C.
+    Raises `CountersealError`.
+    """
     plan = _plan(options)
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise BadInput(f"{options.out} is there already and not empty; name a new folder.")
@@ -63,7 +75,9 @@ def demonstrate(options: Options, story: Story, done: Callable[[Result], None]) 
         shown = asyncio.run(_live(domain, plan, story, options.out))
         story.say(f"All of it took {time.monotonic() - started:.0f} seconds.")
         if options.headless:
-            domain.stop()  # before the report: the ledger goes on ticking, and the sizes told should be those that stay
+            # before the report: the ledger goes on ticking, and the sizes told should be those that
+            # stay
+            domain.stop()
         done(_report(domain, plan, shown, options.out))
         if not options.headless:
             _stay(domain, story, plan)
@@ -75,7 +89,14 @@ def _plan(options: Options) -> Plan:
     path = options.chat
     if path is None:
         path = Path(str(importlib.resources.files("counterseal") / "demo_data" / "sample.jsonl"))
-    return make_plan(read_chat(path), options.members, options.target, options.first, options.last, options.direction)
+    return make_plan(
+        read_chat(path),
+        options.members,
+        options.target,
+        options.first,
+        options.last,
+        options.direction,
+    )
 
 
 async def _live(domain: Domain, plan: Plan, story: Story, out: Path) -> Shown:
@@ -84,7 +105,9 @@ async def _live(domain: Domain, plan: Plan, story: Story, out: Path) -> Shown:
         await members.join(story.say)
         story.chapter("People talk")
         with story.counting("messages sent", len(plan.lines)) as bar:
-            replayed = await members.replay(lambda sent: bar.update(bar.task_ids[0], completed=sent))
+            replayed = await members.replay(
+                lambda sent: bar.update(bar.task_ids[0], completed=sent)
+            )
         story.say(
             f"{replayed.shown} times a device showed a message it had verified; {replayed.refused} times it refused one."
         )
@@ -99,7 +122,9 @@ async def _live(domain: Domain, plan: Plan, story: Story, out: Path) -> Shown:
 def _open(access: Access, domain: Domain, story: Story, out: Path) -> tuple[int, int]:
     story.chapter("A warrant")
     access.order(story.say)
-    story.say("Both stand in the ledger, under a checkpoint that the witnesses cosigned. A custodian is shown:")
+    story.say(
+        "Both stand in the ledger, under a checkpoint that the witnesses cosigned. A custodian is shown:"
+    )
     story.quote(access.review())
     access.release(story.say)
     story.chapter("The opening")
@@ -120,7 +145,9 @@ async def _notified(members: Members, plan: Plan, story: Story) -> None:
             raise Unavailable(f"No notice has reached {plan.target}.")
         await asyncio.sleep(0.5)
     story.chapter("The notice")
-    story.say(f"{plan.target} was told: the notice is in the log, and the app found it and proved it.")
+    story.say(
+        f"{plan.target} was told: the notice is in the log, and the app found it and proved it."
+    )
     other = next(name for name in plan.members if name != plan.target)
     if not await members.notices(other):
         story.say(f"{other}'s app tried every notice too: none was for {other}.")
@@ -129,7 +156,9 @@ async def _notified(members: Members, plan: Plan, story: Story) -> None:
 def _windows(domain: Domain) -> int:
     """How many windows of the domain have frames, by the logged period roots."""
     total, after = 0, -1
-    while rows := get_array(Service(domain.url), "/v1/periods" + (f"?after={after}" if after >= 0 else "")):
+    while rows := get_array(
+        Service(domain.url), "/v1/periods" + (f"?after={after}" if after >= 0 else "")
+    ):
         total += sum(decode_period_root(record).windows for _, record in rows)
         after = int(rows[-1][0])
     return total
@@ -166,8 +195,13 @@ def _report(domain: Domain, plan: Plan, shown: Shown, out: Path) -> Result:
         "evidence": str(out / "evidence"),
         "folders": {
             "service": str(domain.root / "service"),
-            "members": {name: str(folder(domain.root, "members", plan.handles[name])) for name in plan.members},
-            "custodians": folders("custodians", [member for members in BODIES.values() for member in members]),
+            "members": {
+                name: str(folder(domain.root, "members", plan.handles[name]))
+                for name in plan.members
+            },
+            "custodians": folders(
+                "custodians", [member for members in BODIES.values() for member in members]
+            ),
             "witnesses": folders("witnesses", list(WITNESSES)),
             "issuers": folders("issuers", [REQUESTER, APPROVER]),
         },
@@ -187,7 +221,10 @@ def _stay(domain: Domain, story: Story, plan: Plan) -> None:
         ]
     )
     stop = threading.Event()
-    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         while not stop.wait(1.0):
             domain.check()

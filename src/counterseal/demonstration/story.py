@@ -14,7 +14,9 @@ from rich.table import Table
 
 
 class Story:
-    """Writes to one stream. Names and texts from a file are never markup, and never control the terminal."""
+    """Writes to one stream. Names and texts from a file are never markup, and never control the
+    terminal.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self.console = Console(file=out, highlight=False, soft_wrap=False)
@@ -27,9 +29,8 @@ class Story:
     def say(self, sentence: str) -> None:
         """One thing that happened."""
         row = Table.grid(padding=(0, 1, 0, 0))
-        row.add_row(
-            "  [green]·[/green]", plain(sentence)
-        )  # a grid, so that a long sentence goes on under its own beginning
+        # a grid, so that a long sentence goes on under its own beginning
+        row.add_row("  [green]·[/green]", plain(sentence))
         self.console.print(row)
 
     def quote(self, lines: list[str]) -> None:
@@ -39,7 +40,9 @@ class Story:
 
     @contextmanager
     def counting(self, what: str, total: int) -> Iterator[Progress]:
-        """A bar that goes to `total`; on anything but a terminal it says nothing until it is full."""
+        """A bar that goes to `total`; on anything but a terminal it says nothing until it is
+        full.
+        """
         columns = (
             TextColumn("  [green]·[/green] {task.description}"),
             BarColumn(bar_width=32),

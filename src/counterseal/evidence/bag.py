@@ -1,8 +1,8 @@
 """BagIt 1.0 (RFC 8493) with SHA-256, written in one go and read back without trust.
 
-A bag is written into a folder beside its place, synced, and renamed: there is a whole bag or none. Only its owner may
-look into it. Reading follows no link and
-knows only the file names this package writes: letters, digits, dot, hyphen, underscore, parted by slashes.
+A bag is written into a folder beside its place, synced, and renamed: there is a whole bag or none.
+Only its owner may look into it. Reading follows no link and knows only the file names this package
+writes: letters, digits, dot, hyphen, underscore, parted by slashes.
 
 | rule | finds |
 | --- | --- |
@@ -53,10 +53,13 @@ class BagWriter:
     """A bag in the making. As a context manager it leaves nothing behind when it was not sealed."""
 
     def __init__(self, place: Path) -> None:
-        """`place` is where the bag will stand. Raises `Conflict` if something stands there already: evidence is never overwritten."""
+        """`place` is where the bag will stand. Raises `Conflict` if something stands there already:
+        evidence is never overwritten.
+        """
         if place.exists() or place.is_symlink():
             raise Conflict(
-                f"{place} is there already; evidence is not overwritten. Choose another folder.", code="bag-there"
+                f"{place} is there already; evidence is not overwritten. Choose another folder.",
+                code="bag-there",
             )
         self._place = place
         try:
@@ -73,7 +76,10 @@ class BagWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -85,7 +91,9 @@ class BagWriter:
 
     @contextmanager
     def stream(self, name: str) -> Iterator[PayloadStream]:
-        """Opens the payload file `data/NAME` to be written piece by piece; it is in the manifest when the context ends."""
+        """Opens the payload file `data/NAME` to be written piece by piece; it is in the manifest
+        when the context ends.
+        """
         name = f"data/{name}"
         if not _NAME.fullmatch(name) or name in self._digests:
             raise AssertionError(f"{name!r} is no name for a new file of a bag")
@@ -106,7 +114,9 @@ class BagWriter:
         return _manifest(self._digests)
 
     def finish(self, info: Mapping[str, str], tags: Mapping[str, bytes]) -> None:
-        """Writes the tag files: declaration, `info`, both manifests, and further `tags` by name. Nothing can be added afterwards."""
+        """Writes the tag files: declaration, `info`, both manifests, and further `tags` by name.
+        Nothing can be added afterwards.
+        """
         oxum = {"Payload-Oxum": f"{self._bytes}.{len(self._digests)}"}
         lines = "".join(f"{key}: {_one_line(value)}\n" for key, value in {**info, **oxum}.items())
         files = {"bagit.txt": DECLARATION, INFO: lines.encode(), MANIFEST: self.manifest(), **tags}
@@ -116,21 +126,29 @@ class BagWriter:
         (self.folder / TAG_MANIFEST).write_bytes(_manifest(digests))
 
     def publish(self) -> None:
-        """Makes the finished bag durable and moves it to its place. Raises `Conflict` or `FatalError` (disk)."""
+        """Makes the finished bag durable and moves it to its place. Raises `Conflict` or
+        `FatalError` (disk).
+        """
         try:
             _sync_tree(self.folder)
             if self._place.exists():  # a rename would replace an empty folder in silence
-                raise Conflict(f"{self._place} appeared meanwhile; evidence is not overwritten.", code="bag-there")
+                raise Conflict(
+                    f"{self._place} appeared meanwhile; evidence is not overwritten.",
+                    code="bag-there",
+                )
             self.folder.rename(self._place)
             _sync(self._place.parent)
         except OSError as error:
             raise FatalError(
-                f"The bag {self._place} could not be written durably ({error.strerror}).", code="disk"
+                f"The bag {self._place} could not be written durably ({error.strerror}).",
+                code="disk",
             ) from error
 
 
 def _remove_leftovers(place: Path) -> None:
-    """Removes what a run that was cut off left behind: private messages, in a folder that nobody looks into."""
+    """Removes what a run that was cut off left behind: private messages, in a folder that nobody
+    looks into.
+    """
     for folder in place.parent.glob(f".{glob.escape(place.name)}.*.part"):
         owner = folder.name.removeprefix(f".{place.name}.").split(".")[0]
         if owner.isascii() and owner.isdigit() and not _runs(int(owner)):
@@ -170,7 +188,9 @@ def _sync(path: Path) -> None:
 
 
 class Bag:
-    """A bag on disk. `digests` are its payload files by name, as its manifest lists them (hex SHA-256)."""
+    """A bag on disk. `digests` are its payload files by name, as its manifest lists them (hex
+    SHA-256).
+    """
 
     def __init__(self, folder: Path, digests: dict[str, str]) -> None:
         self.folder, self.digests = folder, digests
@@ -180,7 +200,9 @@ class Bag:
         return f"data/{name}" in self.digests and _is_plain(self.folder, f"data/{name}")
 
     def names(self, folder: str) -> list[str]:
-        """The payload files below `data/FOLDER/`, without `data/`, sorted: the union of what is listed and what is there."""
+        """The payload files below `data/FOLDER/`, without `data/`, sorted: the union of what is
+        listed and what is there.
+        """
         listed = {name.removeprefix("data/") for name in self.digests}
         there = {name.removeprefix("data/") for name in _files(self.folder / "data", self.folder)}
         return sorted(name for name in listed | there if name.startswith(f"{folder}/"))
@@ -197,7 +219,9 @@ class Bag:
 
 
 def read_plain(folder: Path, name: str, limit: int) -> bytes:
-    """The bytes of the bag's file `name`, at most `limit`. Raises `NotFound` or `BadInput`; follows no link."""
+    """The bytes of the bag's file `name`, at most `limit`. Raises `NotFound` or `BadInput`; follows
+    no link.
+    """
     if not _is_plain(folder, name):
         raise NotFound(f"There is no plain file {name} in the bag.")
     with (folder / name).open("rb") as file:
@@ -208,7 +232,9 @@ def read_plain(folder: Path, name: str, limit: int) -> bytes:
 
 
 def open_bag(folder: Path, findings: Findings) -> Bag:
-    """Reads and hashes the whole bag; every departure is a fault B2. Raises `NotFound` for a folder that is no bag at all."""
+    """Reads and hashes the whole bag; every departure is a fault B2. Raises `NotFound` for a folder
+    that is no bag at all.
+    """
     if not (folder / MANIFEST).is_file():
         raise NotFound(f"{folder} is no evidence bag: it has no {MANIFEST}.")
     if not _is_plain(folder, "bagit.txt") or read_plain(folder, "bagit.txt", 1024) != DECLARATION:
@@ -216,7 +242,9 @@ def open_bag(folder: Path, findings: Findings) -> Bag:
     payload = _listed(folder, MANIFEST, findings)
     tags = _listed(folder, TAG_MANIFEST, findings)
     there = set(_files(folder, folder))
-    total = _compare(folder, payload, {name for name in there if name.startswith("data/")}, MANIFEST, findings)
+    total = _compare(
+        folder, payload, {name for name in there if name.startswith("data/")}, MANIFEST, findings
+    )
     loose = {name for name in there if not name.startswith("data/")} - {TAG_MANIFEST}
     _compare(folder, tags, loose, TAG_MANIFEST, findings)
     for name in ("bagit.txt", INFO, MANIFEST):
@@ -224,7 +252,9 @@ def open_bag(folder: Path, findings: Findings) -> Bag:
             findings.fault("B2", TAG_MANIFEST, f"it does not list {name}.")
     oxum = read_info(folder, findings).get("Payload-Oxum")
     if oxum != f"{total}.{len(payload)}":
-        findings.fault("B2", INFO, f"it counts {oxum} (bytes.files), the payload has {total}.{len(payload)}.")
+        findings.fault(
+            "B2", INFO, f"it counts {oxum} (bytes.files), the payload has {total}.{len(payload)}."
+        )
     return Bag(folder, payload)
 
 
@@ -236,7 +266,9 @@ def read_info(folder: Path, findings: Findings) -> dict[str, str]:
             label, colon, value = line.partition(": ")
             if not colon or label in info:
                 findings.fault(
-                    "B2", INFO, f"the line {line[:80]!r} is no label and value, or its label was there before."
+                    "B2",
+                    INFO,
+                    f"the line {line[:80]!r} is no label and value, or its label was there before.",
                 )
             info[label] = value
     return info
@@ -249,7 +281,9 @@ def _listed(folder: Path, manifest: str, findings: Findings) -> dict[str, str]:
             match = _LINE.fullmatch(line)
             if match is None or not _NAME.fullmatch(match[2]) or match[2] in digests:
                 findings.fault(
-                    "B2", manifest, f"the line {line[:160]!r} is no digest and name, or its name was there before."
+                    "B2",
+                    manifest,
+                    f"the line {line[:160]!r} is no digest and name, or its name was there before.",
                 )
                 continue
             digests[match[2]] = match[1]
@@ -263,21 +297,31 @@ def _text(folder: Path, name: str) -> str:
         raise BadInput(f"{name} is not UTF-8 text.") from None
 
 
-def _compare(folder: Path, listed: Mapping[str, str], there: set[str], manifest: str, findings: Findings) -> int:
-    """Compares files with a manifest and gives the number of bytes that it lists and that are there."""
+def _compare(
+    folder: Path, listed: Mapping[str, str], there: set[str], manifest: str, findings: Findings
+) -> int:
+    """Compares files with a manifest and gives the number of bytes that it lists and that are
+    there.
+    """
     total = 0
     for name in sorted(there - listed.keys()):
-        findings.fault("B2", name, f"this file is in the bag and {manifest} does not list it: it was added.")
+        findings.fault(
+            "B2", name, f"this file is in the bag and {manifest} does not list it: it was added."
+        )
     for name in sorted(listed):
         if name not in there or not _is_plain(folder, name):
             findings.fault(
-                "B2", name, f"{manifest} lists this file and there is no plain file of that name: it is missing."
+                "B2",
+                name,
+                f"{manifest} lists this file and there is no plain file of that name: it is missing.",
             )
             continue
         digest, size = _hash(folder / name)
         total += size
         if digest != listed[name]:
-            findings.fault("B2", name, f"its bytes are not those that {manifest} names: it was altered.")
+            findings.fault(
+                "B2", name, f"its bytes are not those that {manifest} names: it was altered."
+            )
     return total
 
 
@@ -291,7 +335,9 @@ def _hash(path: Path) -> tuple[str, int]:
 
 
 def _files(start: Path, root: Path) -> list[str]:
-    """Everything below `start` that is no folder, by its name from `root`; links are listed and not followed."""
+    """Everything below `start` that is no folder, by its name from `root`; links are listed and not
+    followed.
+    """
     found: list[str] = []
     for base, folders, files in os.walk(start):
         here = Path(base)

@@ -1,7 +1,9 @@
-"""The ledger's story of one warrant, told again: each leaf opened and proved, each statement judged by the rules every holder uses.
+"""The ledger's story of one warrant, told again: each leaf opened and proved, each statement judged
+by the rules every holder uses.
 
-A leaf's time is its tick's, and a tick's time stands in the tick's first leaf; so both are in the bag. The ledger's other leaves stay
-shut: the fold below therefore knows of this warrant alone, which is enough for order, signers, roles, bodies, scope and releases.
+A leaf's time is its tick's, and a tick's time stands in the tick's first leaf; so both are in the
+bag. The ledger's other leaves stay shut: the fold below therefore knows of this warrant alone,
+which is enough for order, signers, roles, bodies, scope and releases.
 
 | rule | finds |
 | --- | --- |
@@ -31,12 +33,15 @@ from counterseal.protocol.warrant import Warrant
 from counterseal.tlog.ledger import Opening, Schedule, TickRecord
 
 _WHERE = "data/ledger/events.cbor"
-# What the fold refuses because something else had to come before it: these are faults of order (B9), all others of content (B10).
+# What the fold refuses because something else had to come before it: these are faults of order
+# (B9), all others of content (B10).
 _ORDER = {"W15", "R7", "R9", "R10"}
 
 
 class Story(msgspec.Struct, frozen=True):
-    """A warrant whose listings both quorums released. `released_at` gives each listing's first release by a witness (Unix seconds)."""
+    """A warrant whose listings both quorums released. `released_at` gives each listing's first
+    release by a witness (Unix seconds).
+    """
 
     verified: VerifiedWarrant
     listings: dict[bytes, Listing]
@@ -46,11 +51,17 @@ class Story(msgspec.Struct, frozen=True):
     @property
     def windows(self) -> dict[bytes, bytes]:
         """Window id to the digest of its listing."""
-        return {window: digest for digest, listing in self.listings.items() for window in listing.windows}
+        return {
+            window: digest
+            for digest, listing in self.listings.items()
+            for window in listing.windows
+        }
 
 
 def concerned(record: Record, warrants: set[bytes]) -> bool:
-    """Whether a ledger statement is about one of these warrants: the statements that a bag has to hold."""
+    """Whether a ledger statement is about one of these warrants: the statements that a bag has to
+    hold.
+    """
     if isinstance(record, Warrant):
         return record.digest() in warrants
     named = {getattr(record, "warrant_digest", None), getattr(record, "successor_digest", None)}
@@ -67,7 +78,9 @@ def with_predecessors(statements: list[Record], warrant: bytes) -> set[bytes]:
 
 
 def read_story(bag: Bag, logged: Logged, warrant: bytes, findings: Findings) -> Story | None:
-    """Replays the events. None, and a fault, unless the warrant (by digest) ran and both quorums released a listing of it."""
+    """Replays the events. None, and a fault, unless the warrant (by digest) ran and both quorums
+    released a listing of it.
+    """
     file = decode_file(bag, "ledger/events.cbor", Events, findings)
     state, verified = AccessState(logged.rulebook), None
     for time, statement in _timed(file.events if file else (), logged, findings):
@@ -87,11 +100,19 @@ def read_story(bag: Bag, logged: Logged, warrant: bytes, findings: Findings) -> 
 
 
 def _story(
-    bag: Bag, state: AccessState, verified: VerifiedWarrant | None, warrant: bytes, findings: Findings
+    bag: Bag,
+    state: AccessState,
+    verified: VerifiedWarrant | None,
+    warrant: bytes,
+    findings: Findings,
 ) -> Story | None:
     access = state.accesses.get(warrant)
     if access is None:
-        findings.fault("B9", _WHERE, "the ledger's request of the warrant in data/order/warrant.cose is missing.")
+        findings.fault(
+            "B9",
+            _WHERE,
+            "the ledger's request of the warrant in data/order/warrant.cose is missing.",
+        )
         return None
     if access.approved_at is None and not access.warrant.urgent:
         findings.fault("B9", _WHERE, "the approval of the warrant is missing.")
@@ -104,11 +125,20 @@ def _story(
         return None
     listings = _released(bag, access, verified, findings)
     verified = msgspec.structs.replace(verified, access=access)
-    return Story(verified, listings, {digest: _witnessed(access, verified, digest) for digest in listings}, state.time)
+    return Story(
+        verified,
+        listings,
+        {digest: _witnessed(access, verified, digest) for digest in listings},
+        state.time,
+    )
 
 
-def _released(bag: Bag, access: Access, verified: VerifiedWarrant, findings: Findings) -> dict[bytes, Listing]:
-    """The listings that both quorums released. One that is not released yet is no fault, unless the bag has shares of it."""
+def _released(
+    bag: Bag, access: Access, verified: VerifiedWarrant, findings: Findings
+) -> dict[bytes, Listing]:
+    """The listings that both quorums released. One that is not released yet is no fault, unless the
+    bag has shares of it.
+    """
     listings: dict[bytes, Listing] = {}
     for digest, listing in access.listings:
         try:
@@ -131,7 +161,9 @@ def _witnessed(access: Access, verified: VerifiedWarrant, listing: bytes) -> int
     )
 
 
-def _timed(events: tuple[Event, ...], logged: Logged, findings: Findings) -> Iterator[tuple[int, bytes]]:
+def _timed(
+    events: tuple[Event, ...], logged: Logged, findings: Findings
+) -> Iterator[tuple[int, bytes]]:
     """The statements in order with their ticks' times; each leaf is proved on the way."""
     tick: TickRecord | None = None
     before = -1
@@ -141,12 +173,16 @@ def _timed(events: tuple[Event, ...], logged: Logged, findings: Findings) -> Ite
             findings.fault("B9", where, "the events are not in the ledger's order.")
         before = event.index
         with findings.under("B8", where):
-            prove(logged.ledger, Opening(event.salt, event.statement).leaf(), event.index, event.path)
+            prove(
+                logged.ledger, Opening(event.salt, event.statement).leaf(), event.index, event.path
+            )
         record = _tick_record(event.statement)
         if record is not None:
             tick = _check_tick(record, event.index, tick, logged.schedule, findings)
         elif tick is None or not _within(event.index, tick, logged.schedule):
-            findings.fault("B8", where, "the record of its tick is missing, so that it has no time.")
+            findings.fault(
+                "B8", where, "the record of its tick is missing, so that it has no time."
+            )
             yield tick.time if tick else 0, event.statement
         else:
             yield tick.time, event.statement
@@ -160,14 +196,22 @@ def _tick_record(statement: bytes) -> TickRecord | None:
 
 
 def _check_tick(
-    record: TickRecord, index: int, before: TickRecord | None, schedule: Schedule, findings: Findings
+    record: TickRecord,
+    index: int,
+    before: TickRecord | None,
+    schedule: Schedule,
+    findings: Findings,
 ) -> TickRecord:
     if schedule.first_leaf(record.number) != index:
         findings.fault(
-            "B8", f"{_WHERE}, leaf {index}", f"the record of tick {record.number} is not that tick's first leaf."
+            "B8",
+            f"{_WHERE}, leaf {index}",
+            f"the record of tick {record.number} is not that tick's first leaf.",
         )
     if before is not None and record.time < before.time:
-        findings.fault("B8", f"{_WHERE}, leaf {index}", "the tick's time is before the one before it.")
+        findings.fault(
+            "B8", f"{_WHERE}, leaf {index}", "the tick's time is before the one before it."
+        )
         return msgspec.structs.replace(record, time=before.time)
     return record
 
@@ -181,16 +225,22 @@ def _kind(tag: str) -> str:
 
 
 def check_order_files(bag: Bag, statements: Mapping[str, bytes], findings: Findings) -> None:
-    """The files in `data/order/` are the ledger's statements of the warrant and its approval, byte for byte (B18)."""
+    """The files in `data/order/` are the ledger's statements of the warrant and its approval, byte
+    for byte (B18).
+    """
     for name in {*bag.names("order"), *(f"order/{kind}.cose" for kind in statements)}:
         kind = name.removeprefix("order/").removesuffix(".cose")
         with findings.under("B18", f"data/{name}"):
             if bag.read(name, 4 << 20) != statements.get(kind):
-                findings.fault("B18", f"data/{name}", "this is not the statement that the ledger holds.")
+                findings.fault(
+                    "B18", f"data/{name}", "this is not the statement that the ledger holds."
+                )
 
 
 def order_statements(bag: Bag, warrant: bytes) -> dict[str, bytes]:
-    """The ledger's statements about the order itself by kind: `warrant`, `approval`, `ratification`. Raises as `Events.decode`."""
+    """The ledger's statements about the order itself by kind: `warrant`, `approval`,
+    `ratification`. Raises as `Events.decode`.
+    """
     found: dict[str, bytes] = {}
     for event in Events.decode(bag.read("ledger/events.cbor", Events.limit)).events:
         if _tick_record(event.statement) is not None:

@@ -1,4 +1,5 @@
-"""What a bag shows of the domain's log and ledger: checkpoints, charters, keysets, accounts, period roots.
+"""What a bag shows of the domain's log and ledger: checkpoints, charters, keysets, accounts, period
+roots.
 
 All of it hangs from two checkpoints, and those from the keys that whoever checks has brought.
 
@@ -58,7 +59,9 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class Logged(msgspec.Struct, frozen=True):
-    """What hangs together under the checkpoints. `devices` gives each account's device keys and the log index of their statement."""
+    """What hangs together under the checkpoints. `devices` gives each account's device keys and the
+    log index of their statement.
+    """
 
     ledger: Checkpoint
     charter: VerifiedCharter
@@ -71,7 +74,9 @@ class Logged(msgspec.Struct, frozen=True):
 
 
 def read_keys(texts: Sequence[str]) -> Keys:
-    """The keys out of verifier keys as text. Raises `BadInput` B1 unless they are whole pairs of a log, a ledger and a witness."""
+    """The keys out of verifier keys as text. Raises `BadInput` B1 unless they are whole pairs of a
+    log, a ledger and a witness.
+    """
     by_name: dict[str, dict[int, VerifierKey]] = {}
     for text in texts:
         try:
@@ -107,7 +112,9 @@ def _no_keys(what: str) -> BadInput:
 
 
 def read_logged(bag: Bag, keys: Keys, findings: Findings) -> Logged | None:
-    """Checks everything that hangs from the checkpoints. None if not even a charter can be read: then nothing else can be judged."""
+    """Checks everything that hangs from the checkpoints. None if not even a charter can be read:
+    then nothing else can be judged.
+    """
     charters = decode_file(bag, "log/charters.cbor", Charters, findings)
     if charters is None:
         return None
@@ -141,32 +148,41 @@ def decode_file(bag: Bag, name: str, kind: type[R], findings: Findings) -> R | N
 
 
 def prove(checkpoint: Checkpoint, entry: bytes, index: int, path: Path) -> None:
-    """Returns if the entry (32 bytes) stands at `index` under the checkpoint. Raises `TlogError` T9 or T11."""
+    """Returns if the entry (32 bytes) stands at `index` under the checkpoint. Raises `TlogError` T9
+    or T11.
+    """
     verify_inclusion(leaf_hash(entry), index, checkpoint.size, checkpoint.root, path)
 
 
 def _check_keys(charters: Charters, keys: Keys, findings: Findings) -> int:
-    """How many witnesses have to have cosigned, by the newest charter; every key given has to be one that it names.
+    """How many witnesses have to have cosigned, by the newest charter; every key given has to be
+    one that it names.
 
-    The second half keeps a forged charter from choosing its own witnesses, or asking for fewer than those given can be: the charter's
-    rule `2c >= W + w` counts all whom it names.
+    The second half keeps a forged charter from choosing its own witnesses, or asking for fewer than
+    those given can be: the charter's rule `2c >= W + w` counts all whom it names.
     """
     where, most = "data/log/charters.cbor", len(keys.witnesses)
     with findings.under("B5", where):
         charter = ReceivedCharter.decode(charters.charters[-1].statement).charter.check()
         for name, given, named in _pairs(charter, keys):
             if given not in named:
-                findings.fault("B1", where, f"the newest charter does not name the keys given for {name}.")
+                findings.fault(
+                    "B1", where, f"the newest charter does not name the keys given for {name}."
+                )
         if most < charter.witnesses.c:
             findings.fault(
-                "B1", where, f"the keys of {charter.witnesses.c} witnesses are needed, and {most} were given."
+                "B1",
+                where,
+                f"the keys of {charter.witnesses.c} witnesses are needed, and {most} were given.",
             )
         return charter.witnesses.c
     return most
 
 
 def _pairs(charter: Charter, keys: Keys) -> list[tuple[str, KeyPair, list[KeyPair]]]:
-    witnesses = [witness_keys((one.vkeys.ed25519, one.vkeys.mldsa44)) for one in charter.witnesses.members]
+    witnesses = [
+        witness_keys((one.vkeys.ed25519, one.vkeys.mldsa44)) for one in charter.witnesses.members
+    ]
     log = log_keys((charter.log.vkeys.ed25519, charter.log.vkeys.mldsa44))
     ledger = log_keys((charter.ledger.vkeys.ed25519, charter.ledger.vkeys.mldsa44))
     rows = [(keys.log.name, keys.log, [log]), (keys.ledger.name, keys.ledger, [ledger])]
@@ -176,7 +192,9 @@ def _pairs(charter: Charter, keys: Keys) -> list[tuple[str, KeyPair, list[KeyPai
 def _checkpoint(
     bag: Bag, log: str, key: KeyPair, witnesses: Sequence[KeyPair], needed: int, findings: Findings
 ) -> Checkpoint | None:
-    """The checkpoint, also one that is not signed as it has to be: then a fault says so, and what hangs from it is checked all the same."""
+    """The checkpoint, also one that is not signed as it has to be: then a fault says so, and what
+    hangs from it is checked all the same.
+    """
     name = f"{log}/checkpoint"
     with findings.under("B4", f"data/{name}"):
         note = bag.read(name, MAX_NOTE)
@@ -195,15 +213,24 @@ def _read_charters(file: Charters, log: Checkpoint, findings: Findings) -> Ruleb
             prove(log, entry_hash(placed.statement), placed.index, placed.path)
         with findings.under("B5", where):
             known.append(
-                (placed.active, ReceivedCharter.decode(placed.statement).check(known[-1][1] if known else None))
+                (
+                    placed.active,
+                    ReceivedCharter.decode(placed.statement).check(known[-1][1] if known else None),
+                )
             )
     times = [active for active, _ in known]
     if times != sorted(times) or (times and times[0]):
-        findings.fault("B5", "data/log/charters.cbor", "the charters do not come into force one after the other.")
+        findings.fault(
+            "B5",
+            "data/log/charters.cbor",
+            "the charters do not come into force one after the other.",
+        )
     return Rulebook(tuple(known)) if known else None
 
 
-def _read_keysets(bag: Bag, log: Checkpoint, rulebook: Rulebook, findings: Findings) -> dict[bytes, VerifiedKeyset]:
+def _read_keysets(
+    bag: Bag, log: Checkpoint, rulebook: Rulebook, findings: Findings
+) -> dict[bytes, VerifiedKeyset]:
     found: dict[bytes, VerifiedKeyset] = {}
     file = decode_file(bag, "log/keysets.cbor", Keysets, findings)
     previous: VerifiedKeyset | None = None
@@ -231,7 +258,11 @@ def _read_accounts(
             with findings.under("B7", where):
                 prove(log, entry_hash(link.statement), link.index, link.path)
             with findings.under("B7", where):
-                chain = chain.extend(link.statement) if chain else VerifiedChain.start(link.statement, domain)
+                chain = (
+                    chain.extend(link.statement)
+                    if chain
+                    else VerifiedChain.start(link.statement, domain)
+                )
                 for device in chain.devices:
                     devices.setdefault(account.account_id, {}).setdefault(device, link.index)
         if chain is None or chain.account_id != account.account_id:
@@ -252,13 +283,21 @@ def _read_periods(bag: Bag, log: Checkpoint, findings: Findings) -> dict[int, Pe
     return found
 
 
-def _schedule(rulebook: Rulebook, keysets: dict[bytes, VerifiedKeyset], findings: Findings) -> Schedule:
-    """How many leaves the ledger takes in each tick, by the keysets and their charters; the keys themselves are not needed here."""
+def _schedule(
+    rulebook: Rulebook, keysets: dict[bytes, VerifiedKeyset], findings: Findings
+) -> Schedule:
+    """How many leaves the ledger takes in each tick, by the keysets and their charters; the keys
+    themselves are not needed here.
+    """
     with findings.under("B6", "data/log/keysets.cbor"):
         segments = []
         for keyset in keysets.values():
             ledger = rulebook.charter(keyset.keyset.charter_digest).charter.ledger
-            segments.append(Segment(keyset.keyset.ledger_key.first_chunk, bytes(32), ledger.leaves, ledger.batch))
+            segments.append(
+                Segment(
+                    keyset.keyset.ledger_key.first_chunk, bytes(32), ledger.leaves, ledger.batch
+                )
+            )
         return Schedule(segments)
     ledger = rulebook.charters[0][1].charter.ledger
     return Schedule([Segment(0, bytes(32), ledger.leaves, ledger.batch)])

@@ -1,7 +1,8 @@
 """The messages as people and programs read them: `data/messages.jsonl`, one JSON object a line.
 
-`sender` is the name that the service gives for the account: a claim. What the bag proves is `account`. `sent_at` is what the sending
-device signed; the service's stamp bears it out to within the window's period.
+`sender` is the name that the service gives for the account: a claim. What the bag proves is
+`account`. `sent_at` is what the sending device signed; the service's stamp bears it out to within
+the window's period.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from counterseal.evidence.records import Frame
 from counterseal.protocol.frame import Attachment, Content
 from counterseal.protocol.window import Label
 
-# Some readers take these for ends of lines; in JSON text they only stand inside strings, where an escape means the same character.
+# Some readers take these for ends of lines; in JSON text they only stand inside strings, where an
+# escape means the same character.
 _BREAKS = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One opened message. Ids and digests are bytes (32; a conversation's 16); `stamp` is seconds, `sent_at_ms` milliseconds, both UTC.
+    """One opened message. Ids and digests are bytes (32; a conversation's 16); `stamp` is seconds,
+    `sent_at_ms` milliseconds, both UTC.
 
     `number` is the frame's in its conversation, as the service stamped it."""
 
@@ -56,11 +59,15 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def order(self) -> tuple[int, int, bytes, int, bytes, int]:
-        """By the sender's time, then the service's stamp; then, so that any two readers agree, by conversation and number in it."""
+        """By the sender's time, then the service's stamp; then, so that any two readers agree, by
+        conversation and number in it.
+        """
         return (self.sent_at_ms, self.stamp, self.conversation, self.number, self.window, self.seq)
 
     def line(self, names: Mapping[bytes, str]) -> bytes:
-        """The message's line, newline included: UTF-8, every character of the text as it was sent."""
+        """The message's line, newline included: UTF-8, every character of the text as it was
+        sent.
+        """
         fields: dict[str, Any] = {
             "sent_at": rfc3339(self.sent_at_ms),
             "sender": names.get(self.account, self.account.hex()),

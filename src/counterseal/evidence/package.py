@@ -1,7 +1,9 @@
-"""Writes the evidence bag: raw material in, out comes a bag that has passed the very check that its receiver will run.
+"""Writes the evidence bag: raw material in, out comes a bag that has passed the very check that its
+receiver will run.
 
-Nothing is exported that `verify` would fault: what is wrong with the material stops the writing, and says so, before a bag is there. What
-a sender spoilt is different: it is reported, and the rest is exported.
+Nothing is exported that `verify` would fault: what is wrong with the material stops the writing,
+and says so, before a bag is there. What a sender spoilt is different: it is reported, and the rest
+is exported.
 """
 
 from __future__ import annotations
@@ -41,11 +43,15 @@ class Unsound(CountersealError):
     def __init__(self, faults: Sequence[Finding]) -> None:
         self.faults = tuple(faults)
         lines = "\n".join(f"{number}. {fault}" for number, fault in enumerate(faults, 1))
-        super().__init__(f"The material that was released does not stand, so no evidence is written:\n{lines}")
+        super().__init__(
+            f"The material that was released does not stand, so no evidence is written:\n{lines}"
+        )
 
 
 class Material(msgspec.Struct, frozen=True):
-    """What a bag holds beside its windows. `shares` is by listing number and position; `names` are the service's, by account id."""
+    """What a bag holds beside its windows. `shares` is by listing number and position; `names` are
+    the service's, by account id.
+    """
 
     warrant: bytes
     log_note: bytes
@@ -60,7 +66,9 @@ class Material(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A bag that is in its place: what was opened, whose seals or frames were bad, what else to know, and the report for the ledger."""
+    """A bag that is in its place: what was opened, whose seals or frames were bad, what else to
+    know, and the report for the ledger.
+    """
 
     place: Path
     tally: Tally
@@ -70,7 +78,9 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Package:
-    """A bag in the making. Add the windows, then `finish`. As a context manager it leaves nothing behind when it was not finished."""
+    """A bag in the making. Add the windows, then `finish`. As a context manager it leaves nothing
+    behind when it was not finished.
+    """
 
     def __init__(self, place: Path) -> None:
         """Raises `Conflict` if something stands at `place` already."""
@@ -84,12 +94,17 @@ class Package:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._writer.__exit__(kind, error, trace)
 
     def add_window(self, window: WindowFile) -> None:
-        """Takes one window's raw material; `senders`, `periods` (log indices) and `windows` say what was taken. Raises `Refused` E1 to E7."""
+        """Takes one window's raw material; `senders`, `periods` (log indices) and `windows` say
+        what was taken. Raises `Refused` E1 to E7.
+        """
         label = Label.decode(window.label)
         self._writer.add(file_name(label), window.encode())
         self.senders.add(label.account_id)
@@ -97,11 +112,18 @@ class Package:
         self.windows.add(label.window_id)
 
     def finish(
-        self, material: Material, keys: Keys, signer: InstitutionSigner, custody: Iterable[Mapping[str, Any]], now: int
+        self,
+        material: Material,
+        keys: Keys,
+        signer: InstitutionSigner,
+        custody: Iterable[Mapping[str, Any]],
+        now: int,
     ) -> Written:
-        """Writes the rest, opens the windows, signs the report at `now` (Unix seconds), and moves the bag to its place.
+        """Writes the rest, opens the windows, signs the report at `now` (Unix seconds), and moves
+        the bag to its place.
 
-        Raises `Unsound` if anything but a sender's own fault is found, `Conflict` or `FatalError` (disk).
+        Raises `Unsound` if anything but a sender's own fault is found, `Conflict` or `FatalError`
+        (disk).
         """
         findings = Findings()
         story, reading = self._open(material, keys, findings)
@@ -109,7 +131,9 @@ class Package:
         report = self._report(story, reading, signer, now)
         self._writer.finish(_info(story, reading.tally, now), {REPORT: report})
         self._writer.publish()
-        return Written(self._place, reading.tally, tuple(reading.judged), tuple(findings.remarks), report)
+        return Written(
+            self._place, reading.tally, tuple(reading.judged), tuple(findings.remarks), report
+        )
 
     def _open(self, material: Material, keys: Keys, findings: Findings) -> tuple[Story, Reading]:
         self._write_material(material)
@@ -122,7 +146,10 @@ class Package:
             raise Unsound(findings.faults)
         reading = Reading(bag, logged, story, findings)
         transcript = Transcript(Cover.of(story.verified.warrant), material.names)
-        with self._writer.stream("messages.jsonl") as lines, self._writer.stream("transcript.html") as page:
+        with (
+            self._writer.stream("messages.jsonl") as lines,
+            self._writer.stream("transcript.html") as page,
+        ):
             page.write(transcript.head())
             for message in reading.messages():
                 lines.write(message.line(material.names))
@@ -141,14 +168,18 @@ class Package:
             "log/periods.cbor": material.periods.encode(),
             "ledger/checkpoint": material.ledger_note,
             "ledger/events.cbor": material.events.encode(),
-            "names.json": _json({account.hex(): name for account, name in sorted(material.names.items())}, indent=1),
+            "names.json": _json(
+                {account.hex(): name for account, name in sorted(material.names.items())}, indent=1
+            ),
         }
         for (listing, position), statement in material.shares.items():
             files[f"shares/{listing}-{position}.cose"] = statement
         for name, data in files.items():
             self._writer.add(name, data)
 
-    def _write_words(self, story: Story, reading: Reading, custody: Iterable[Mapping[str, Any]], now: int) -> None:
+    def _write_words(
+        self, story: Story, reading: Reading, custody: Iterable[Mapping[str, Any]], now: int
+    ) -> None:
         opened = {
             "at": rfc3339(now * 1000),
             "what": "opened",
@@ -161,7 +192,9 @@ class Package:
             {"at": opened["at"], "what": "found bad", "rule": one.rule, "detail": one.sentence}
             for one in reading.judged
         ]
-        self._writer.add("custody.jsonl", b"".join(_json(entry) for entry in (*custody, opened, *bad)))
+        self._writer.add(
+            "custody.jsonl", b"".join(_json(entry) for entry in (*custody, opened, *bad))
+        )
         self._writer.add("README.txt", _readme(story).encode())
 
     def _report(self, story: Story, reading: Reading, signer: InstitutionSigner, now: int) -> bytes:

@@ -1,4 +1,5 @@
-"""A window's place in its period's root, and its frames' place in the window: the one room here that knows how those trees are made.
+"""A window's place in its period's root, and its frames' place in the window: the one room here
+that knows how those trees are made.
 
 | rule | finds |
 | --- | --- |
@@ -21,28 +22,44 @@ __all__ = ["check_frames", "decode_period_root", "prove_window"]
 def prove_window(
     file: WindowFile, window_id: bytes, seal_digest: bytes, roots: dict[int, periods.PeriodRoot]
 ) -> LoggedWindow:
-    """The window's proved leaf under its logged period root. Raises `Refused` R6, `PeriodError` P3 or P6."""
+    """The window's proved leaf under its logged period root. Raises `Refused` R6, `PeriodError` P3
+    or P6.
+    """
     record = roots.get(file.period)
     if record is None or record.windows != file.proof.size:
         raise Refused(
-            "R6", f"There is no period root of {file.proof.size} windows at log index {file.period} in the bag."
+            "R6",
+            f"There is no period root of {file.proof.size} windows at log index {file.period} in the bag.",
         )
     leaf = periods.WindowFrames(window_id, file.proof.frames, file.proof.root)
     periods.WindowProof(leaf, file.proof.index, file.proof.path).verify(record, window_id)
     window = PeriodWindow(window_id, seal_digest, file.proof.frames, file.proof.root)
     root = PeriodRoot(
-        record.domain, record.opens, record.closes, record.previous, record.windows, file.proof.frames, record.root
+        record.domain,
+        record.opens,
+        record.closes,
+        record.previous,
+        record.windows,
+        file.proof.frames,
+        record.root,
     )
     return LoggedWindow(window, root)
 
 
 def check_frames(file: WindowFile, label: Label, logged: LoggedWindow) -> None:
-    """Returns if the frames, with their stamps, are those the logged window was made from, all of them and in order.
+    """Returns if the frames, with their stamps, are those the logged window was made from, all of
+    them and in order.
 
     Raises `Refused` R6, or `PeriodError` P2 for a stamp outside of the period.
     """
-    stamps = [periods.Stamp(message_digest(frame.message), frame.number, frame.time) for frame in file.frames]
-    if len(stamps) != logged.window.frames or periods.window_root(stamps) != logged.window.frames_root:
+    stamps = [
+        periods.Stamp(message_digest(frame.message), frame.number, frame.time)
+        for frame in file.frames
+    ]
+    if (
+        len(stamps) != logged.window.frames
+        or periods.window_root(stamps) != logged.window.frames_root
+    ):
         raise Refused(
             "R6",
             f"Its {len(stamps)} frames are not the {logged.window.frames} that were logged: one is missing, added, altered or moved.",

@@ -1,6 +1,8 @@
-"""The bag's own files in canonical CBOR (docs/reference/evidence.md). Form only: whether any of it is true is `verify`'s business.
+"""The bag's own files in canonical CBOR (docs/reference/evidence.md). Form only: whether any of it
+is true is `verify`'s business.
 
-A `path` is an inclusion proof, leaf to root, in the tree of the checkpoint that lies beside the file.
+A `path` is an inclusion proof, leaf to root, in the tree of the checkpoint that lies beside the
+file.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ class Placed(Part, frozen=True):
 
 
 class PlacedCharter(Part, frozen=True):
-    """A charter, its place in the log, and from when (Unix seconds) the opener has held it to be in force; 0 for the first."""
+    """A charter, its place in the log, and from when (Unix seconds) the opener has held it to be in
+    force; 0 for the first.
+    """
 
     statement: bytes
     index: Uint
@@ -33,14 +37,18 @@ class PlacedCharter(Part, frozen=True):
 
 
 class AccountChain(Part, frozen=True):
-    """An account's statements in order, each as the log has it (a new key's together with its possession)."""
+    """An account's statements in order, each as the log has it (a new key's together with its
+    possession).
+    """
 
     account_id: Bytes32
     links: Annotated[tuple[Placed, ...], Meta(min_length=1, max_length=1_025)]
 
 
 class Event(Part, frozen=True):
-    """A leaf of the ledger, opened: a statement about the warrant, or the record of the tick that statements stand in."""
+    """A leaf of the ledger, opened: a statement about the warrant, or the record of the tick that
+    statements stand in.
+    """
 
     index: Uint
     salt: Bytes32
@@ -49,7 +57,9 @@ class Event(Part, frozen=True):
 
 
 class WindowProof(Part, frozen=True):
-    """A window's place in its period's tree: `frames` is their number, `root` that of the tree of their stamps."""
+    """A window's place in its period's tree: `frames` is their number, `root` that of the tree of
+    their stamps.
+    """
 
     frames: Positive
     root: Bytes32
@@ -59,7 +69,9 @@ class WindowProof(Part, frozen=True):
 
 
 class Frame(Part, frozen=True):
-    """A PrivateMessage as the service stamped it: its number in the conversation, and the time (Unix seconds)."""
+    """A PrivateMessage as the service stamped it: its number in the conversation, and the time
+    (Unix seconds).
+    """
 
     number: Uint
     time: Uint
@@ -74,14 +86,18 @@ class Charters(Record, frozen=True, tag="counterseal/v1/evidence-charters"):
 
 
 class Keysets(Record, frozen=True, tag="counterseal/v1/evidence-keysets"):
-    """`data/log/keysets.cbor`: all of the domain's, in order, so that each can be checked against the one before."""
+    """`data/log/keysets.cbor`: all of the domain's, in order, so that each can be checked against
+    the one before.
+    """
 
     limit: ClassVar[int] = 1 << 30
     keysets: Annotated[tuple[Placed, ...], Meta(min_length=1)]
 
 
 class Accounts(Record, frozen=True, tag="counterseal/v1/evidence-accounts"):
-    """`data/log/accounts.cbor`: the chain of every account that sent in the windows, in order of id."""
+    """`data/log/accounts.cbor`: the chain of every account that sent in the windows, in order of
+    id.
+    """
 
     limit: ClassVar[int] = 1 << 30
     accounts: tuple[AccountChain, ...]
@@ -95,14 +111,18 @@ class Periods(Record, frozen=True, tag="counterseal/v1/evidence-periods"):
 
 
 class Events(Record, frozen=True, tag="counterseal/v1/evidence-events"):
-    """`data/ledger/events.cbor`: all that the ledger has about the warrant, with the ticks' records, in order of index."""
+    """`data/ledger/events.cbor`: all that the ledger has about the warrant, with the ticks'
+    records, in order of index.
+    """
 
     limit: ClassVar[int] = 1 << 30
     events: tuple[Event, ...]
 
 
 class WindowFile(Record, frozen=True, tag="counterseal/v1/evidence-window"):
-    """`data/windows/OPENS/WINDOW.cbor`: one window. `period` is the log index of its period root; frames are in order of `seq`."""
+    """`data/windows/OPENS/WINDOW.cbor`: one window. `period` is the log index of its period root;
+    frames are in order of `seq`.
+    """
 
     limit: ClassVar[int] = 1 << 30
     label: bytes

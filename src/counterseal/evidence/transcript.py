@@ -1,8 +1,10 @@
-"""A transcript for people: one HTML page that stands alone, without a script, the same bytes from the same messages.
+"""A transcript for people: one HTML page that stands alone, without a script, the same bytes from
+the same messages.
 
-It is made from verified messages only, and `verify` makes it again and compares, so the page cannot say anything that the frames do
-not. Everything that somebody else wrote is escaped and isolated (`dir=auto`, `bdi`), so that text in one direction cannot rearrange
-what stands beside it; characters that steer direction or cannot be seen are shown by their code point.
+It is made from verified messages only, and `verify` makes it again and compares, so the page cannot
+say anything that the frames do not. Everything that somebody else wrote is escaped and isolated
+(`dir=auto`, `bdi`), so that text in one direction cannot rearrange what stands beside it;
+characters that steer direction or cannot be seen are shown by their code point.
 """
 
 from __future__ import annotations
@@ -49,13 +51,16 @@ h3{position:static;break-after:avoid}li{break-inside:avoid}dl{border:1px solid #
 """.strip()
 
 _POLICY = f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
-# Unseen or steering: every format character but the joiners, which scripts and emoji need, and controls but line feed and tab.
+# Unseen or steering: every format character but the joiners, which scripts and emoji need, and
+# controls but line feed and tab.
 _UNSEEN = re.compile("|".join(f"[{c}]" for c in ("\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f",
                                               "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff")))  # fmt: skip
 
 
 class Cover(msgspec.Struct, frozen=True):
-    """What stands on top, all of it from the warrant. Times are seconds UTC; the period's end is exclusive."""
+    """What stands on top, all of it from the warrant. Times are seconds UTC; the period's end is
+    exclusive.
+    """
 
     domain: str
     warrant: bytes
@@ -91,7 +96,9 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class Transcript:
-    """The page in pieces, UTF-8: `head`, each `message` in order, `foot`. Its length does not matter for memory."""
+    """The page in pieces, UTF-8: `head`, each `message` in order, `foot`. Its length does not
+    matter for memory.
+    """
 
     def __init__(self, cover: Cover, names: Mapping[bytes, str]) -> None:
         self._cover, self._names = cover, names
@@ -115,16 +122,20 @@ class Transcript:
         """What comes after the last message."""
         said = f"{_count(tally.messages, 'message')} in {_count(tally.frames, 'frame')} of {_count(tally.windows, 'window')}."
         if tally.unread:
-            said += (
-                f" Not readable: {_count(tally.unread, 'frame')}; the opening report names the windows and the rules."
-            )
+            said += f" Not readable: {_count(tally.unread, 'frame')}; the opening report names the windows and the rules."
         closing = "</ol>\n" if self._conversation is not None else ""
         return f'{closing}<p class="note">{said} End of the transcript.</p>\n</main>\n</body>\n</html>\n'.encode()
 
 
 def _head(cover: Cover, names: Mapping[bytes, str]) -> str:
-    who = "<br>".join(f"{_name(account, names)} <code>{account.hex()}</code>" for account in cover.accounts)
-    sent = "messages sent by the account" if cover.direction == "sent" else "whole conversations of the account"
+    who = "<br>".join(
+        f"{_name(account, names)} <code>{account.hex()}</code>" for account in cover.accounts
+    )
+    sent = (
+        "messages sent by the account"
+        if cover.direction == "sent"
+        else "whole conversations of the account"
+    )
     rows = [
         ("Order", f"{_isolated(cover.reference)} <code>{cover.warrant.hex()}</code>"),
         ("Service", _isolated(cover.domain)),

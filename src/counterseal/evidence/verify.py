@@ -1,8 +1,10 @@
-"""Checks an evidence bag from its raw material, trusting nothing but the verifier keys that its user brings.
+"""Checks an evidence bag from its raw material, trusting nothing but the verifier keys that its
+user brings.
 
-In order: the bag's files (B2); checkpoints, charters, keysets, accounts and period roots (B3 to B7, B13); the ledger's story of the
-warrant (B8 to B10); every window, share, seal and frame (B11 to B16); and only then what people read (B17, B18) and what the opener
-signed (B19). It goes on after a fault and lists them all. No network; one period of messages in memory at a time.
+In order: the bag's files (B2); checkpoints, charters, keysets, accounts and period roots (B3 to B7,
+B13); the ledger's story of the warrant (B8 to B10); every window, share, seal and frame (B11 to
+B16); and only then what people read (B17, B18) and what the opener signed (B19). It goes on after a
+fault and lists them all. No network; one period of messages in memory at a time.
 
 | rule | finds |
 | --- | --- |
@@ -41,7 +43,9 @@ _WINDOW_RULES = ("S", "X", "E")
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a check found. The bag stands if `faults` is empty; `remarks` are for the reader all the same."""
+    """What a check found. The bag stands if `faults` is empty; `remarks` are for the reader all the
+    same.
+    """
 
     faults: tuple[Finding, ...]
     remarks: tuple[str, ...]
@@ -54,7 +58,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def verify_bag(folder: Path, key_texts: Sequence[str]) -> Verdict:
-    """Checks the bag in `folder` with verifier keys as text (signed-note form). Raises `BadInput` B1 or `NotFound` if it cannot begin."""
+    """Checks the bag in `folder` with verifier keys as text (signed-note form). Raises `BadInput`
+    B1 or `NotFound` if it cannot begin.
+    """
     keys = read_keys(key_texts)
     findings = Findings()
     bag = open_bag(folder, findings)
@@ -69,7 +75,9 @@ def _check_story(bag: Bag, logged: Logged, findings: Findings) -> Tally:
     where = "data/order/warrant.cose"
     warrant: bytes | None = None
     with findings.under("B3", where):
-        payload = ReceivedSign.decode(bag.read("order/warrant.cose", _TEXT_MAX), Warrant.limit).payload
+        payload = ReceivedSign.decode(
+            bag.read("order/warrant.cose", _TEXT_MAX), Warrant.limit
+        ).payload
         warrant = Warrant.decode(payload).digest()
     if warrant is None:
         return Tally()
@@ -97,11 +105,15 @@ def _read_names(bag: Bag, findings: Findings) -> dict[bytes, str]:
             value = json.loads(bag.read("names.json", _TEXT_MAX))
             return {bytes.fromhex(account): str(name) for account, name in value.items()}
         except (ValueError, AttributeError):
-            raise BadInput("This is not a JSON object of account ids and names.", code="B18") from None
+            raise BadInput(
+                "This is not a JSON object of account ids and names.", code="B18"
+            ) from None
     return {}
 
 
-def _check_words(bag: Bag, story: Story, reading: Reading, names: dict[bytes, str], findings: Findings) -> None:
+def _check_words(
+    bag: Bag, story: Story, reading: Reading, names: dict[bytes, str], findings: Findings
+) -> None:
     """Runs the reading, and compares its messages with the two files that people read."""
     lines, page = _Lines(bag, findings), _Page(bag, findings)
     transcript = Transcript(Cover.of(story.verified.warrant), names)
@@ -115,8 +127,8 @@ def _check_words(bag: Bag, story: Story, reading: Reading, names: dict[bytes, st
 
 
 class _Lines:
-    """Compares `messages.jsonl` with the messages as they come. A shift by one line is one fault and not a thousand: lines that do not
-    match at once wait to be met later."""
+    """Compares `messages.jsonl` with the messages as they come. A shift by one line is one fault
+    and not a thousand: lines that do not match at once wait to be met later."""
 
     def __init__(self, bag: Bag, findings: Findings) -> None:
         self._findings, self._where = findings, "data/messages.jsonl"
@@ -147,16 +159,25 @@ class _Lines:
         if self._file is not None:
             self._file.close()
         for what in list(self._missing.values())[:100]:
-            self._findings.fault("B17", self._where, f"it lacks the message of {what}, or has it with other words.")
+            self._findings.fault(
+                "B17", self._where, f"it lacks the message of {what}, or has it with other words."
+            )
         for line, number in list(self._extra.items())[:100]:
             start = line[:80].decode("utf-8", "replace")
-            self._findings.fault("B17", f"{self._where}, line {number}", f"no frame gives this line: {start!r}.")
-        for count, what in ((len(self._missing), "missing messages"), (len(self._extra), "added lines")):
+            self._findings.fault(
+                "B17", f"{self._where}, line {number}", f"no frame gives this line: {start!r}."
+            )
+        for count, what in (
+            (len(self._missing), "missing messages"),
+            (len(self._extra), "added lines"),
+        ):
             if count > 100:
                 self._findings.fault("B17", self._where, f"there are {count - 100} more {what}.")
         if self._moved and not self._missing and not self._extra:
             self._findings.fault(
-                "B17", self._where, f"the messages are all there and not in order: {self._moved} are out of place."
+                "B17",
+                self._where,
+                f"the messages are all there and not in order: {self._moved} are out of place.",
             )
 
     def _met(self, line: bytes) -> None:
@@ -199,14 +220,18 @@ def _check_counts(bag: Bag, story: Story, tally: Tally, findings: Findings) -> N
     info = read_info(bag.folder, findings)
     for label, value in expected.items():
         if info.get(label) != value:
-            findings.fault("B18", INFO, f"{label} is {info.get(label)}, and {value} by the material.")
+            findings.fault(
+                "B18", INFO, f"{label} is {info.get(label)}, and {value} by the material."
+            )
 
 
 def _check_custody(bag: Bag, findings: Findings) -> None:
     where = "data/custody.jsonl"
     with findings.under("B18", where):
         try:
-            entries = [json.loads(line) for line in bag.read("custody.jsonl", _TEXT_MAX).splitlines()]
+            entries = [
+                json.loads(line) for line in bag.read("custody.jsonl", _TEXT_MAX).splitlines()
+            ]
             whole = bool(entries) and all(entry["at"] and entry["what"] for entry in entries)
         except (ValueError, KeyError, TypeError):
             whole = False
@@ -214,8 +239,12 @@ def _check_custody(bag: Bag, findings: Findings) -> None:
             findings.fault("B18", where, "this is no record of times and deeds.")
 
 
-def _check_report(bag: Bag, logged: Logged, story: Story, reading: Reading, findings: Findings) -> None:
-    """The opener's report: signed by the warrant's opener, about these files, listings, counts and faults."""
+def _check_report(
+    bag: Bag, logged: Logged, story: Story, reading: Reading, findings: Findings
+) -> None:
+    """The opener's report: signed by the warrant's opener, about these files, listings, counts and
+    faults.
+    """
     report: OpeningReport | None = None
     with findings.under("B19", REPORT):
         cose = ReceivedSign.decode(read_plain(bag.folder, REPORT, _TEXT_MAX), OpeningReport.limit)
@@ -238,18 +267,26 @@ def _check_report(bag: Bag, logged: Logged, story: Story, reading: Reading, find
             findings.fault("B19", REPORT, f"its {field.replace('_', ' ')} is not that of this bag.")
     if report is not None and set(report.listings) != set(story.listings):
         findings.fault("B19", REPORT, "it is about other listings than those released.")
-    reported = {(fault.window_id, fault.rule) for fault in report.faults} if report is not None else set()
+    reported = (
+        {(fault.window_id, fault.rule) for fault in report.faults} if report is not None else set()
+    )
     _check_judged(reading.judged, reported, findings)
 
 
-def _check_judged(judged: list[Judged], reported: set[tuple[bytes, str]], findings: Findings) -> None:
-    """A sender's fault that the opener reported is a remark; one that it did not is a fault of the bag, and so is the reverse."""
+def _check_judged(
+    judged: list[Judged], reported: set[tuple[bytes, str]], findings: Findings
+) -> None:
+    """A sender's fault that the opener reported is a remark; one that it did not is a fault of the
+    bag, and so is the reverse.
+    """
     for one in judged:
         if (one.window_id, one.rule) in reported:
             findings.remark(f"{one.sentence} [{one.rule}], as the opening report says.")
         else:
             rule = "B15" if one.rule.startswith(_WINDOW_RULES) else "B16"
-            findings.fault(rule, f"window {one.window_id.hex()[:16]}", f"{one.sentence} [{one.rule}]")
+            findings.fault(
+                rule, f"window {one.window_id.hex()[:16]}", f"{one.sentence} [{one.rule}]"
+            )
     for window_id, rule_said in sorted(reported - {(one.window_id, one.rule) for one in judged}):
         findings.fault(
             "B19",

@@ -1,7 +1,9 @@
-"""The windows of a bag, one period after the other: scope, stamps, shares, key, seal, frames; and out of them the messages in order.
+"""The windows of a bag, one period after the other: scope, stamps, shares, key, seal, frames; and
+out of them the messages in order.
 
-The opener writes `messages.jsonl` from what this gives, and whoever checks compares with what this gives: one code for both. A period
-is in memory at a time, and no more, since a message is dated inside its window's period (F10).
+The opener writes `messages.jsonl` from what this gives, and whoever checks compares with what this
+gives: one code for both. A period is in memory at a time, and no more, since a message is dated
+inside its window's period (F10).
 
 | rule | finds |
 | --- | --- |
@@ -31,7 +33,15 @@ from counterseal.evidence.logged import Logged
 from counterseal.evidence.messages import Message
 from counterseal.evidence.period import check_frames, prove_window
 from counterseal.evidence.records import WindowFile
-from counterseal.evidence.shares import Sifted, check_seal, join, remake, sift, verify_statement, who
+from counterseal.evidence.shares import (
+    Sifted,
+    check_seal,
+    join,
+    remake,
+    sift,
+    verify_statement,
+    who,
+)
 from counterseal.evidence.transcript import Tally
 from counterseal.protocol.counterseal import Counterseal, check_positions
 from counterseal.protocol.decision import check_units, window_in_scope
@@ -49,7 +59,9 @@ Given = dict[bytes, dict[int, dict[bytes, bytes | None]]]
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """A window that a sender spoilt: what the opening report names. `rule` is one of S2, S5, F1 to F10."""
+    """A window that a sender spoilt: what the opening report names. `rule` is one of S2, S5, F1 to
+    F10.
+    """
 
     window_id: bytes
     rule: str
@@ -68,7 +80,9 @@ class _Window(msgspec.Struct, frozen=True):
 
 
 class Reading:
-    """One pass over a bag's windows. After `messages` has run out, `tally`, `judged` and `labels` are whole."""
+    """One pass over a bag's windows. After `messages` has run out, `tally`, `judged` and `labels`
+    are whole.
+    """
 
     def __init__(self, bag: Bag, logged: Logged, story: Story, findings: Findings) -> None:
         self._bag, self._logged, self._story, self._findings = bag, logged, story, findings
@@ -79,13 +93,17 @@ class Reading:
         self._short: dict[str, list[str]] = {}
 
     def messages(self) -> Iterator[Message]:
-        """The messages in order. Faults go to the findings and, where a sender is at fault, to `judged`."""
+        """The messages in order. Faults go to the findings and, where a sender is at fault, to
+        `judged`.
+        """
         names = sorted(self._bag.names("windows"), key=_period_first)
         for _, group in itertools.groupby(names, key=lambda name: _period_first(name)[0]):
             windows = [window for name in group if (window := self._read(name)) is not None]
             yield from self._open_period(windows)
         for window_id in sorted(self._story.windows.keys() - self.labels.keys()):
-            self._findings.fault("B11", f"window {window_id.hex()[:16]}", "it is in a listing and not in the bag.")
+            self._findings.fault(
+                "B11", f"window {window_id.hex()[:16]}", "it is in a listing and not in the bag."
+            )
         self._check_units()
         for sentence, where in self._short.items():
             more = f" and {len(where) - 3} more" if len(where) > 3 else ""
@@ -97,14 +115,23 @@ class Reading:
             file = WindowFile.decode(self._bag.read(name, WindowFile.limit))
             label = Label.decode(file.label)
             window = _Window(
-                where, file, label, Roster.decode(file.roster), Counterseal.decode(file.counterseal), label.window_id
+                where,
+                file,
+                label,
+                Roster.decode(file.roster),
+                Counterseal.decode(file.counterseal),
+                label.window_id,
             )
             if name != file_name(label):
                 self._findings.fault(
-                    "B11", where, f"this file holds window {window.window_id.hex()[:16]} of {label.opens}."
+                    "B11",
+                    where,
+                    f"this file holds window {window.window_id.hex()[:16]} of {label.opens}.",
                 )
             if window.window_id not in self._story.windows:
-                self._findings.fault("B11", where, "this window is in no listing that was released.")
+                self._findings.fault(
+                    "B11", where, "this window is in no listing that was released."
+                )
                 return None
             if window.window_id in self.labels:
                 self._findings.fault("B11", where, "this window is in the bag twice.")
@@ -120,13 +147,22 @@ class Reading:
             before = len(self._findings.faults)
             keyset = self._check_context(window)
             # Nobody is blamed for a window whose material is not what was logged.
-            prk = self._join(window, keyset) if self._check_place(window) and keyset is not None else None
+            prk = (
+                self._join(window, keyset)
+                if self._check_place(window) and keyset is not None
+                else None
+            )
             if prk is not None:
                 opened.append((window, prk))
             elif len(self._findings.faults) == before:  # a sender's fault, and nobody else's
                 self._count(unread=len(window.file.frames))
         tasks = [
-            (window.file.label, window.counterseal.seal_digest, prk, [frame.message for frame in window.file.frames])
+            (
+                window.file.label,
+                window.counterseal.seal_digest,
+                prk,
+                [frame.message for frame in window.file.frames],
+            )
             for window, prk in opened
         ]
         messages: list[Message] = []
@@ -137,9 +173,13 @@ class Reading:
         yield from messages
 
     def _check_place(self, window: _Window) -> bool:
-        """Period root, window proof, stamps and seal (B13), then the warrant's scope (B12). False if the first does not stand."""
+        """Period root, window proof, stamps and seal (B13), then the warrant's scope (B12). False
+        if the first does not stand.
+        """
         with self._findings.under("B13", window.where):
-            logged = prove_window(window.file, window.window_id, window.counterseal.seal_digest, self._logged.periods)
+            logged = prove_window(
+                window.file, window.window_id, window.counterseal.seal_digest, self._logged.periods
+            )
             check_frames(window.file, window.label, logged)
             check_seal(window.counterseal, [frame.message for frame in window.file.frames])
             with self._findings.under("B12", window.where):
@@ -149,7 +189,9 @@ class Reading:
         return False
 
     def _check_context(self, window: _Window) -> VerifiedKeyset | None:
-        """The keyset the window was sealed under (B6), after its device (B7) and its counterseal's form (B15)."""
+        """The keyset the window was sealed under (B6), after its device (B7) and its counterseal's
+        form (B15).
+        """
         label = window.label
         added = self._logged.devices.get(label.account_id, {}).get(label.device_key)
         if added is None or added >= window.file.period:
@@ -161,7 +203,9 @@ class Reading:
         keyset = self._logged.keysets.get(label.keyset_digest)
         if keyset is None or keyset.keyset.charter_digest != label.charter_digest:
             self._findings.fault(
-                "B6", window.where, "the keyset that its label names is not in the bag, or is another charter's."
+                "B6",
+                window.where,
+                "the keyset that its label names is not in the bag, or is another charter's.",
             )
             return None
         with self._findings.under("B15", window.where):
@@ -170,10 +214,15 @@ class Reading:
         return None
 
     def _join(self, window: _Window, keyset: VerifiedKeyset) -> bytes | None:
-        """The window's `prk`, proved by its label and by the counterseal made again; None after a fault."""
+        """The window's `prk`, proved by its label and by the counterseal made again; None after a
+        fault.
+        """
         charter = self._story.verified.charter
         listing = self._story.windows[window.window_id]
-        given = {position: shares[window.window_id] for position, shares in self._given.get(listing, {}).items()}
+        given = {
+            position: shares[window.window_id]
+            for position, shares in self._given.get(listing, {}).items()
+        }
         sifted = sift(window.window_id, window.counterseal, given)
         self._remark_false(window, sifted)
         try:
@@ -181,7 +230,9 @@ class Reading:
             remake(charter, keyset, window.label, prk, window.counterseal)
         except Refused as error:
             if error.rule == "S4":
-                false = f" False ones came from {who(charter, sifted.false)}." if sifted.false else ""
+                false = (
+                    f" False ones came from {who(charter, sifted.false)}." if sifted.false else ""
+                )
                 self._short.setdefault(f"{error.message}{false} [S4]", []).append(window.where)
             else:
                 self._judge(window, error.rule, error.message)
@@ -206,20 +257,32 @@ class Reading:
                 self._judge(window, rule or "F7", f"Frame {seq} is refused.")
                 self._count(unread=1)
                 continue
-            yield Message.of(window.label, window.window_id, seq, frame, Content.decode(opened.content))
+            yield Message.of(
+                window.label, window.window_id, seq, frame, Content.decode(opened.content)
+            )
 
     def _judge(self, window: _Window, rule: str, sentence: str) -> None:
-        if all(one.window_id != window.window_id for one in self.judged):  # a window is named once, by its first fault
+        # a window is named once, by its first fault
+        if all(one.window_id != window.window_id for one in self.judged):
             sender = f"Device {window.label.device_key.hex()[:16]} of account {window.label.account_id.hex()[:16]}"
             self.judged.append(
-                Judged(window.window_id, rule, f"{sender}, window {window.window_id.hex()[:16]}: {sentence}")
+                Judged(
+                    window.window_id,
+                    rule,
+                    f"{sender}, window {window.window_id.hex()[:16]}: {sentence}",
+                )
             )
 
     def _check_units(self) -> None:
         """Units over the labels of every listing up to each one (R8)."""
         everything = [one for _, one in self._story.verified.access.listings]
         for digest, listing in self._story.listings.items():
-            ids = [window for one in everything if one.number <= listing.number for window in one.windows]
+            ids = [
+                window
+                for one in everything
+                if one.number <= listing.number
+                for window in one.windows
+            ]
             labels = [self.labels[window] for window in ids if window in self.labels]
             if len(labels) == len(ids):
                 with self._findings.under("B10", f"listing {listing.number}"):
@@ -227,7 +290,9 @@ class Reading:
 
     def _count(self, windows: int = 0, frames: int = 0, messages: int = 0, unread: int = 0) -> None:
         old = self.tally
-        self.tally = Tally(old.windows + windows, old.frames + frames, old.messages + messages, old.unread + unread)
+        self.tally = Tally(
+            old.windows + windows, old.frames + frames, old.messages + messages, old.unread + unread
+        )
 
 
 def file_name(label: Label) -> str:
@@ -236,20 +301,26 @@ def file_name(label: Label) -> str:
 
 
 def _period_first(name: str) -> tuple[int, str]:
-    """The period that a file's folder names (a folder that names none sorts first), and the name."""
+    """The period that a file's folder names (a folder that names none sorts first), and the
+    name.
+    """
     folder = name.split("/")[1]
     return (int(folder) if folder.isascii() and folder.isdigit() and len(folder) < 20 else -1, name)
 
 
 def read_shares(bag: Bag, story: Story, findings: Findings) -> Given:
-    """The statements in `data/shares/`, each by the holder and for the listing that its name says (B14)."""
+    """The statements in `data/shares/`, each by the holder and for the listing that its name says
+    (B14).
+    """
     given: Given = {}
     by_number = {listing.number: (digest, listing) for digest, listing in story.listings.items()}
     for name in bag.names("shares"):
         with findings.under("B14", f"data/{name}"):
             number, position = _numbers(name)
             if number not in by_number:
-                raise Refused("R11", f"There is no released listing {number} that these shares could be of.")
+                raise Refused(
+                    "R11", f"There is no released listing {number} that these shares could be of."
+                )
             digest, listing = by_number[number]
             statement = bag.read(name, _STATEMENT_MAX)
             shares = verify_statement(
@@ -262,7 +333,10 @@ def read_shares(bag: Bag, story: Story, findings: Findings) -> Given:
 def _numbers(name: str) -> tuple[int, int]:
     listing, hyphen, position = name.removeprefix("shares/").removesuffix(".cose").partition("-")
     if not (
-        hyphen and listing.isdigit() and position.isdigit() and name == f"shares/{int(listing)}-{int(position)}.cose"
+        hyphen
+        and listing.isdigit()
+        and position.isdigit()
+        and name == f"shares/{int(listing)}-{int(position)}.cose"
     ):
         raise Refused("R11", "Shares lie in files named LISTING-POSITION.cose.")
     return int(listing), int(position)

@@ -1,7 +1,9 @@
-"""The ledger as a fold: every warrant's life, from the statements in order and their ticks' times (section 8).
+"""The ledger as a fold: every warrant's life, from the statements in order and their ticks' times
+(section 8).
 
-A statement that a rule refuses has no effect; the rule is kept as the reason. Nothing here reads a clock: time is what the
-ledger says, and it only moves on. Decisions about an access are in `decision.py`.
+A statement that a rule refuses has no effect; the rule is kept as the reason. Nothing here reads a
+clock: time is what the ledger says, and it only moves on. Decisions about an access are in
+`decision.py`.
 
 | rule | refuses |
 | --- | --- |
@@ -55,7 +57,9 @@ class LoggedRelease(msgspec.Struct, frozen=True):
 
 
 class Access(msgspec.Struct, frozen=True):
-    """One warrant's life so far. Times are the ledger's, None for what has not happened; signers are kids."""
+    """One warrant's life so far. Times are the ledger's, None for what has not happened; signers
+    are kids.
+    """
 
     warrant: Warrant
     digest: bytes
@@ -82,11 +86,14 @@ class Access(msgspec.Struct, frozen=True):
 
     @property
     def used(self) -> int:
-        """Units of the listings that any holder has released, those of the warrant it replaced included."""
+        """Units of the listings that any holder has released, those of the warrant it replaced
+        included.
+        """
         released = {logged.release.listing_digest for logged in self.releases}
         standing = None in released
         return self.inherited + max(
-            (one.units for digest, one in self.listings if standing or digest in released), default=0
+            (one.units for digest, one in self.listings if standing or digest in released),
+            default=0,
         )
 
     def listing(self, digest: bytes) -> Listing:
@@ -95,13 +102,16 @@ class Access(msgspec.Struct, frozen=True):
             if known == digest:
                 return listing
         raise Refused(
-            "R10", "The ledger has no such listing of this warrant; a listing is logged before it is released."
+            "R10",
+            "The ledger has no such listing of this warrant; a listing is logged before it is released.",
         )
 
     def released_by(self, listing_digest: bytes) -> tuple[int, ...]:
         """Positions whose release statements cover this listing, standing ones included."""
         covers = (None, listing_digest)
-        return tuple(one.release.position for one in self.releases if one.release.listing_digest in covers)
+        return tuple(
+            one.release.position for one in self.releases if one.release.listing_digest in covers
+        )
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -125,8 +135,8 @@ class AccessState:
         self.outcomes: list[Outcome] = []
 
     def apply(self, time: int, data: bytes) -> Outcome:
-        """Takes in one statement at its tick's `time` (seconds). A statement that is refused has no effect and is an
-        outcome, not an exception. Raises `BadInput` if time runs backwards."""
+        """Takes in one statement at its tick's `time` (seconds). A statement that is refused has no
+        effect and is an outcome, not an exception. Raises `BadInput` if time runs backwards."""
         self.advance(time)
         kind, digest, rule, message = "", b"", None, "taken"
         try:
@@ -143,13 +153,19 @@ class AccessState:
         return outcome
 
     def advance(self, time: int) -> None:
-        """Moves to `time` without a statement: urgent warrants whose time to be ratified is over lapse, requesters are
-        barred. Raises `BadInput` if time runs backwards."""
+        """Moves to `time` without a statement: urgent warrants whose time to be ratified is over
+        lapse, requesters are barred. Raises `BadInput` if time runs backwards."""
         if time < self.time:
-            raise BadInput(f"The ledger's time went back from {self.time} to {time}; read it from the start, in order.")
+            raise BadInput(
+                f"The ledger's time went back from {self.time} to {time}; read it from the start, in order."
+            )
         self.time = time
         for access in self.accesses.values():
-            unratified = access.ratify_by is not None and access.approved_at is None and access.ended_at is None
+            unratified = (
+                access.ratify_by is not None
+                and access.approved_at is None
+                and access.ended_at is None
+            )
             if unratified and access.ratify_by is not None and time >= access.ratify_by:
                 self._put(access, lapsed_at=access.ratify_by)
                 self.barred[access.requester] = access.ratify_by
@@ -158,29 +174,48 @@ class AccessState:
         """The warrant with this digest, as requested in the ledger. Raises `Refused` W15."""
         access = self.accesses.get(digest)
         if access is None:
-            raise Refused("W15", "The ledger has no valid request of this warrant; it is requested there first.")
+            raise Refused(
+                "W15",
+                "The ledger has no valid request of this warrant; it is requested there first.",
+            )
         return access
 
     def committed(self, time: int) -> int:
-        """Units that count against the cap at `time`: declared ones while a warrant runs, used ones after its end."""
+        """Units that count against the cap at `time`: declared ones while a warrant runs, used ones
+        after its end.
+        """
         total = 0
         for access in self.accesses.values():
-            if access.counted_at is None or access.replaced_by is not None or access.counted_at <= time - CAP_SPAN:
+            if (
+                access.counted_at is None
+                or access.replaced_by is not None
+                or access.counted_at <= time - CAP_SPAN
+            ):
                 continue
             over = access.ended_at is not None or time >= access.warrant.expires
             total += access.used if over else access.warrant.units
         return total
 
     def check_running(self, digest: bytes, time: int) -> Access:
-        """The access, if shares may be released under it at `time`. Raises `Refused` W6, W10, W11, W12, W14 or W15."""
+        """The access, if shares may be released under it at `time`. Raises `Refused` W6, W10, W11,
+        W12, W14 or W15.
+        """
         access = self.access(digest)
         if access.cancelled_at is not None:
             raise Refused("W11", f"The warrant was cancelled or replaced at {access.cancelled_at}.")
         unratified = access.ratify_by is not None and access.approved_at is None
-        if access.lapsed_at is not None or (unratified and access.ratify_by is not None and time >= access.ratify_by):
-            raise Refused("W14", f"The urgent warrant lapsed at {access.ratify_by}: nobody ratified it in time.")
+        if access.lapsed_at is not None or (
+            unratified and access.ratify_by is not None and time >= access.ratify_by
+        ):
+            raise Refused(
+                "W14",
+                f"The urgent warrant lapsed at {access.ratify_by}: nobody ratified it in time.",
+            )
         if access.approved_at is None and not unratified:
-            raise Refused("W6", "No approver has approved the warrant; the double lock needs one of another body.")
+            raise Refused(
+                "W6",
+                "No approver has approved the warrant; the double lock needs one of another body.",
+            )
         check_not_expired(access.warrant, time)
         self.rulebook.check_not_revoked(access.requester, access.requested_at)
         if access.approver is not None and access.approved_at is not None:
@@ -197,15 +232,21 @@ class AccessState:
         kids = received.signed.verify(charter.issuer_keys)
         return [(self.rulebook.check_not_revoked(kid, time), charter.issuers[kid]) for kid in kids]
 
-    def _one(self, received: ReceivedStatement, time: int, role: str, rule: str) -> tuple[bytes, Issuer]:
+    def _one(
+        self, received: ReceivedStatement, time: int, role: str, rule: str
+    ) -> tuple[bytes, Issuer]:
         signers = self._signers(received, time)
         if len(signers) != 1 or role not in signers[0][1].roles:
-            raise Refused(rule, f"This is signed by exactly one issuer in role {role}; here it is not.")
+            raise Refused(
+                rule, f"This is signed by exactly one issuer in role {role}; here it is not."
+            )
         return signers[0]
 
     def _check_named(self, record: Any) -> VerifiedCharter:
         if record.domain != self.rulebook.domain:
-            raise Refused("W1", f"The statement is of {record.domain!r}, not of {self.rulebook.domain!r}.")
+            raise Refused(
+                "W1", f"The statement is of {record.domain!r}, not of {self.rulebook.domain!r}."
+            )
         return self.rulebook.charter(record.charter_digest)
 
     def _of(self, record: Any) -> Access:
@@ -220,14 +261,16 @@ class AccessState:
         requester = self.rulebook.issuer(access.requester, access.requested_at)
         if requester.body == approver.body:
             raise Refused(
-                "W7", f"{approver.name!r} and {requester.name!r} are both of {approver.body!r}; another body approves."
+                "W7",
+                f"{approver.name!r} and {requester.name!r} are both of {approver.body!r}; another body approves.",
             )
 
     def _check_cap(self, warrant: Warrant, time: int) -> None:
         cap = self.rulebook.in_force(time).charter.caps.units_30_days
         if self.committed(time) + warrant.units > cap:
             raise Refused(
-                "W8", f"{self.committed(time)} units of 30 days are committed; {warrant.units} more pass {cap}."
+                "W8",
+                f"{self.committed(time)} units of 30 days are committed; {warrant.units} more pass {cap}.",
             )
 
     def _request(self, time: int, received: ReceivedStatement) -> None:
@@ -246,8 +289,15 @@ class AccessState:
 
     def _start_urgent(self, access: Access, time: int) -> Access:
         if access.requester in self.barred:
-            raise Refused("W13", "This requester's last urgent warrant lapsed; an approver reinstates before the next.")
-        waiting = [one for one in self.accesses.values() if one.ratify_by and not one.approved_at and not one.ended_at]
+            raise Refused(
+                "W13",
+                "This requester's last urgent warrant lapsed; an approver reinstates before the next.",
+            )
+        waiting = [
+            one
+            for one in self.accesses.values()
+            if one.ratify_by and not one.approved_at and not one.ended_at
+        ]
         if waiting:
             raise Refused("W13", "An urgent warrant waits to be ratified; one at a time.")
         self._check_cap(access.warrant, time)
@@ -259,7 +309,10 @@ class AccessState:
     def _approve(self, time: int, received: ReceivedStatement) -> None:
         access = self._of(received.record)
         if access.warrant.urgent or access.approved_at is not None:
-            raise Refused("W15", "The warrant is approved already, or is urgent and waits for a ratification instead.")
+            raise Refused(
+                "W15",
+                "The warrant is approved already, or is urgent and waits for a ratification instead.",
+            )
         kid = self._check_approver(access, time, received)
         self._check_cap(access.warrant, time)
         self._put(access, approver=kid, approved_at=time, counted_at=time)
@@ -267,9 +320,14 @@ class AccessState:
     def _ratify(self, time: int, received: ReceivedStatement) -> None:
         access = self._of(received.record)
         if access.lapsed_at is not None:
-            raise Refused("W14", f"The urgent warrant lapsed at {access.lapsed_at}; ratifying comes too late.")
+            raise Refused(
+                "W14", f"The urgent warrant lapsed at {access.lapsed_at}; ratifying comes too late."
+            )
         if not access.warrant.urgent or access.approved_at is not None:
-            raise Refused("W15", "The warrant is ratified already, or is not urgent and waits for an approval instead.")
+            raise Refused(
+                "W15",
+                "The warrant is ratified already, or is not urgent and waits for an approval instead.",
+            )
         self._put(access, approver=self._check_approver(access, time, received), approved_at=time)
 
     def _check_approver(self, access: Access, time: int, received: ReceivedStatement) -> bytes:
@@ -284,14 +342,20 @@ class AccessState:
     def _cancel(self, time: int, received: ReceivedStatement) -> None:
         access = self._of(received.record)
         signers = self._signers(received, time)
-        if len(signers) != 1 or not (signers[0][0] == access.requester or APPROVER in signers[0][1].roles):
+        if len(signers) != 1 or not (
+            signers[0][0] == access.requester or APPROVER in signers[0][1].roles
+        ):
             raise Refused("W18", "A warrant is cancelled by its requester or by an approver.")
         if access.ended_at is not None:
             raise Refused("W15", "The warrant has ended already.")
         self._put(access, cancelled_at=time)
 
-    def _check_both(self, access: Access, time: int, received: ReceivedStatement, rule: str) -> bytes:
-        """The approver's kid, of a statement that the warrant's requester and an approver of another body signed."""
+    def _check_both(
+        self, access: Access, time: int, received: ReceivedStatement, rule: str
+    ) -> bytes:
+        """The approver's kid, of a statement that the warrant's requester and an approver of
+        another body signed.
+        """
         signers = self._signers(received, time)
         approvers = [(kid, issuer) for kid, issuer in signers if kid != access.requester]
         if len(signers) != 2 or len(approvers) != 1 or APPROVER not in approvers[0][1].roles:
@@ -313,13 +377,19 @@ class AccessState:
             or new.ended_at is not None
         ):
             raise Refused(
-                "W16", "A warrant is replaced by a normal one of its requester that is requested, and no more."
+                "W16",
+                "A warrant is replaced by a normal one of its requester that is requested, and no more.",
             )
         check_not_expired(new.warrant, time)
         if _kept(old.warrant) != _kept(new.warrant) or new.warrant.expires > old.warrant.expires:
-            raise Refused("W16", "The warrant that replaces another differs in key, reference and earlier end alone.")
+            raise Refused(
+                "W16",
+                "The warrant that replaces another differs in key, reference and earlier end alone.",
+            )
         self._put(old, cancelled_at=time, replaced_by=new.digest)
-        self._put(new, approver=approver, approved_at=time, counted_at=old.counted_at, inherited=old.used)
+        self._put(
+            new, approver=approver, approved_at=time, counted_at=old.counted_at, inherited=old.used
+        )
 
     def _extend(self, time: int, received: ReceivedStatement) -> None:
         record = _as(received.record, Extension)
@@ -348,15 +418,21 @@ class AccessState:
         access = self.check_running(listing.warrant_digest, time)
         if listing.domain != self.rulebook.domain:
             raise Refused("W1", "The listing is of another domain.")
-        if listing.number != len(access.listings) or list(listing.windows) != sorted(set(listing.windows)):
-            raise Refused("R7", f"Listing {len(access.listings)} comes next, its windows sorted and each once.")
+        if listing.number != len(access.listings) or list(listing.windows) != sorted(
+            set(listing.windows)
+        ):
+            raise Refused(
+                "R7",
+                f"Listing {len(access.listings)} comes next, its windows sorted and each once.",
+            )
         before = {window for _, earlier in access.listings for window in earlier.windows}
         if not before.isdisjoint(listing.windows):
             raise Refused("R7", "The listing repeats a window of an earlier one.")
         floor = access.listings[-1][1].units if access.listings else 1
         if not floor <= listing.units <= access.warrant.units - access.inherited:
             raise Refused(
-                "R8", f"The listing brings the units to {listing.units}; {floor} to the warrant's units may be."
+                "R8",
+                f"The listing brings the units to {listing.units}; {floor} to the warrant's units may be.",
             )
         self._put(access, listings=(*access.listings, (listing.digest(), listing)))
 
@@ -376,7 +452,9 @@ class AccessState:
         access = self._of(report)
         self._check_opener(access, received)
         charter = self.rulebook.charter(access.warrant.charter_digest)
-        released = {digest: one for digest, one in access.listings if _released(access, digest, charter)}
+        released = {
+            digest: one for digest, one in access.listings if _released(access, digest, charter)
+        }
         check_report(report, released)
         self._put(access, reports=(*access.reports, report))
 
@@ -390,34 +468,48 @@ class AccessState:
     def _check_opener(self, access: Access, received: ReceivedStatement) -> None:
         opener = self.rulebook.in_force(access.requested_at).openers.get(access.warrant.opener_key)
         if opener is None:
-            raise Refused("W9", "The charter that the warrant was judged by has no opener with its key.")
+            raise Refused(
+                "W9", "The charter that the warrant was judged by has no opener with its key."
+            )
         try:
             received.signed.verify({opener.key.kid: opener.key})
         except Refused as error:
-            raise Refused("O1", f"This is signed by the warrant's opener, {opener.name!r}. {error.message}") from error
+            raise Refused(
+                "O1", f"This is signed by the warrant's opener, {opener.name!r}. {error.message}"
+            ) from error
 
 
 def check_release(access: Access, release: Release, charter: VerifiedCharter) -> Release:
-    """The release again, if this holder's turn has come. Signature and warrant are checked already. Raises `Refused` N1,
-    R9, R10 or R12."""
+    """The release again, if this holder's turn has come. Signature and warrant are checked already.
+    Raises `Refused` N1, R9, R10 or R12."""
     if release.opener_key_hash != opener_key_hash(access.warrant.opener_key):
         raise Refused("R12", "The release is to another key than the warrant's opener's.")
     witness = release.position in charter.tree.witness_positions()
     digest = release.listing_digest
     if digest is None and witness:
-        raise Refused("R10", "A witness releases listing by listing; only custodians give a standing release.")
+        raise Refused(
+            "R10", "A witness releases listing by listing; only custodians give a standing release."
+        )
     if digest is not None:
         access.listing(digest)
-    mine = [one.release.listing_digest for one in access.releases if one.release.position == release.position]
+    mine = [
+        one.release.listing_digest
+        for one in access.releases
+        if one.release.position == release.position
+    ]
     if digest in mine or None in mine:
         raise Refused("R9", f"Position {release.position} has released this already.")
     if witness and digest is not None:
         try:
             charter.tree.custodian_quorum(access.released_by(digest))
         except Refused as error:
-            raise Refused("R10", f"Witnesses release after the custodians' quorum. {error.message}") from error
+            raise Refused(
+                "R10", f"Witnesses release after the custodians' quorum. {error.message}"
+            ) from error
     if witness != bool(release.notices):
-        raise Refused("N1", "A witness commits to a notice with each release, and nobody else does.")
+        raise Refused(
+            "N1", "A witness commits to a notice with each release, and nobody else does."
+        )
     return release
 
 
@@ -441,12 +533,16 @@ def _released(access: Access, listing_digest: bytes, charter: VerifiedCharter) -
 
 def _kept(warrant: Warrant) -> Warrant:
     """The warrant without what its replacement may change."""
-    return msgspec.structs.replace(warrant, opener_key=b"", expires=0, reference="", issued=0, urgency="normal")
+    return msgspec.structs.replace(
+        warrant, opener_key=b"", expires=0, reference="", issued=0, urgency="normal"
+    )
 
 
 def _as(record: Record, kind: type[R]) -> R:
     if not isinstance(record, kind):  # the table below sends each kind to its own method
-        raise FatalError(f"A {record.tag()} came where a {kind.tag()} is handled; this is a bug of ours.")
+        raise FatalError(
+            f"A {record.tag()} came where a {kind.tag()} is handled; this is a bug of ours."
+        )
     return record
 
 

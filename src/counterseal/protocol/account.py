@@ -1,4 +1,5 @@
-"""Accounts and their devices: a chain of statements, each signed by the account key of the moment (section 7).
+"""Accounts and their devices: a chain of statements, each signed by the account key of the moment
+(section 7).
 
 | rule | refuses |
 | --- | --- |
@@ -105,7 +106,9 @@ class ReceivedLink(msgspec.Struct, frozen=True):
 
     @classmethod
     def decode(cls, statement: bytes) -> ReceivedLink:
-        """A COSE_Sign1, or `[COSE_Sign1 in a byte string, possession]` where a key is new. Raises `Refused` E1 to E7, X1."""
+        """A COSE_Sign1, or `[COSE_Sign1 in a byte string, possession]` where a key is new. Raises
+        `Refused` E1 to E7, X1.
+        """
         value = decode(statement, STATEMENT_MAX)
         possession = None
         if type(value) is tuple and len(value) == 2:
@@ -115,15 +118,22 @@ class ReceivedLink(msgspec.Struct, frozen=True):
         payload = decode(cose.payload, STATEMENT_MAX)
         kind = _KINDS.get(str(payload[0])) if type(payload) is tuple and payload else None
         if kind is None:
-            raise Refused("E5", "An account's chain goes on with device, device-revoked or account-key, not with this.")
+            raise Refused(
+                "E5",
+                "An account's chain goes on with device, device-revoked or account-key, not with this.",
+            )
         record = kind.decode(cose.payload)
         if (possession is None) != isinstance(record, DeviceRevoked):
-            raise Refused("E6", "A new key comes with a signature for its possession, and nothing else does.")
+            raise Refused(
+                "E6", "A new key comes with a signature for its possession, and nothing else does."
+            )
         return cls(record, cose, possession)
 
 
 class VerifiedChain(msgspec.Struct, frozen=True):
-    """An account's chain, replayed up to `head`: whose devices they are, and which key signs next."""
+    """An account's chain, replayed up to `head`: whose devices they are, and which key signs
+    next.
+    """
 
     account_id: bytes
     domain: str
@@ -155,7 +165,9 @@ class VerifiedChain(msgspec.Struct, frozen=True):
 
     @classmethod
     def replay(cls, statements: Iterable[bytes], domain: str) -> VerifiedChain:
-        """The chain of these statements in order. Raises `Refused` A1 to A6, A9 and those of `start`."""
+        """The chain of these statements in order. Raises `Refused` A1 to A6, A9 and those of
+        `start`.
+        """
         chain: VerifiedChain | None = None
         for statement in statements:
             chain = chain.extend(statement) if chain else cls.start(statement, domain)
@@ -167,16 +179,23 @@ class VerifiedChain(msgspec.Struct, frozen=True):
         """The chain with one more statement. Raises `Refused` A2 to A6, A9, E1 to E7, X1, X6."""
         received = ReceivedLink.decode(statement)
         record = received.record
-        if (record.account_id, record.previous, record.number) != (self.account_id, self.head, self.number + 1):
+        if (record.account_id, record.previous, record.number) != (
+            self.account_id,
+            self.head,
+            self.number + 1,
+        ):
             raise Refused(
-                "A2", f"The statement does not follow number {self.number} of its account; fetch the chain again."
+                "A2",
+                f"The statement does not follow number {self.number} of its account; fetch the chain again.",
             )
         if record.number > CHAIN_MAX:
             raise Refused("A9", f"A chain has at most {CHAIN_MAX} statements after its first.")
         try:
             received.cose.verify(self.account_key)
         except Refused as error:
-            raise Refused("A3", f"The account key in force did not sign this statement. {error.message}") from error
+            raise Refused(
+                "A3", f"The account key in force did not sign this statement. {error.message}"
+            ) from error
         head = hashlib.sha256(received.cose.payload).digest()
         after = msgspec.structs.replace(self, head=head, number=record.number)
         if isinstance(record, DeviceRevoked):
@@ -184,7 +203,9 @@ class VerifiedChain(msgspec.Struct, frozen=True):
         new = record.device_key if isinstance(record, Device) else record.account_key
         self._check_new(new, received)
         if isinstance(record, AccountKey):
-            return msgspec.structs.replace(after, account_key=new, former_keys=(*self.former_keys, new))
+            return msgspec.structs.replace(
+                after, account_key=new, former_keys=(*self.former_keys, new)
+            )
         if len(self.devices) >= DEVICES_MAX:
             raise Refused("A9", f"An account has at most {DEVICES_MAX} devices; revoke one first.")
         return msgspec.structs.replace(after, devices=tuple(sorted((*self.devices, new))))
@@ -194,9 +215,14 @@ class VerifiedChain(msgspec.Struct, frozen=True):
         try:
             verify_ed25519(key, received.possession or b"", possession_input(received.cose.payload))
         except Refused as error:
-            raise Refused("A4", f"The new key did not sign for its possession. {error.message}") from error
+            raise Refused(
+                "A4", f"The new key did not sign for its possession. {error.message}"
+            ) from error
         if key in (*self.devices, *self.revoked, *self.former_keys):
-            raise Refused("A5", "This account has had that key already; a new device or account key is drawn anew.")
+            raise Refused(
+                "A5",
+                "This account has had that key already; a new device or account key is drawn anew.",
+            )
 
     def _revoke(self, key: bytes) -> VerifiedChain:
         if key not in self.devices:
@@ -208,12 +234,15 @@ class VerifiedChain(msgspec.Struct, frozen=True):
         """The device's key again, if it is the account's now. Raises `Refused` A7."""
         if device_key not in self.devices:
             gone = "is revoked" if device_key in self.revoked else "was never added"
-            raise Refused("A7", f"The device {device_key.hex()[:16]} {gone}; it is not the account's.")
+            raise Refused(
+                "A7", f"The device {device_key.hex()[:16]} {gone}; it is not the account's."
+            )
         return device_key
 
     def check_notice_key(self) -> bytes:
-        """The notice key (1,216 bytes), if it can be sealed to. Raises `Refused` A8: at registration the account is refused,
-        in a release the notice goes to the charter's substitute."""
+        """The notice key (1,216 bytes), if it can be sealed to. Raises `Refused` A8: at
+        registration the account is refused, in a release the notice goes to the charter's
+        substitute."""
         try:
             return check_xwing(self.notice_key)
         except Refused as error:
@@ -225,8 +254,12 @@ def possession_input(payload: bytes) -> bytes:
     return encode([tag("possession"), payload])
 
 
-def sign_link(account_key: Ed25519PrivateKey, record: Link, new_key: Ed25519PrivateKey | None) -> bytes:
-    """The statement's bytes. `new_key` is the device's or the new account's, None for a revocation."""
+def sign_link(
+    account_key: Ed25519PrivateKey, record: Link, new_key: Ed25519PrivateKey | None
+) -> bytes:
+    """The statement's bytes. `new_key` is the device's or the new account's, None for a
+    revocation.
+    """
     payload = record.encode()
     statement = sign1(account_key, payload)
     if new_key is None:

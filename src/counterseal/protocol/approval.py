@@ -1,5 +1,6 @@
-"""What is signed about a warrant after it: approval, ratification, cancellation, replacement, extension; and about the people
-who sign: reinstatement, revocation (section 8). Their rules are decided in `access_state.py`."""
+"""What is signed about a warrant after it: approval, ratification, cancellation, replacement,
+extension; and about the people who sign: reinstatement, revocation (section 8). Their rules are
+decided in `access_state.py`."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ class Approval(Record, frozen=True, tag="counterseal/v1/approval"):
 
 
 class Ratification(Record, frozen=True, tag="counterseal/v1/ratification"):
-    """An approver of another body agrees to an urgent warrant that has started. COSE_Sign by that approver."""
+    """An approver of another body agrees to an urgent warrant that has started. COSE_Sign by that
+    approver.
+    """
 
     limit: ClassVar[int] = 1_024
     domain: Domain
@@ -40,8 +43,9 @@ class Cancellation(Record, frozen=True, tag="counterseal/v1/cancellation"):
 
 
 class Replacement(Record, frozen=True, tag="counterseal/v1/replacement"):
-    """The same warrant goes on with another opener's key: `warrant_digest` ends, `successor_digest` (requested before, alike
-    but for key, reference and dates) inherits its units. COSE_Sign by the requester and an approver."""
+    """The same warrant goes on with another opener's key: `warrant_digest` ends, `successor_digest`
+    (requested before, alike but for key, reference and dates) inherits its units. COSE_Sign by the
+    requester and an approver."""
 
     limit: ClassVar[int] = 1_024
     domain: Domain
@@ -52,7 +56,9 @@ class Replacement(Record, frozen=True, tag="counterseal/v1/replacement"):
 
 
 class Extension(Record, frozen=True, tag="counterseal/v1/extension"):
-    """The notices of a warrant are delayed once more; `number` counts from 1. COSE_Sign by the requester and an approver."""
+    """The notices of a warrant are delayed once more; `number` counts from 1. COSE_Sign by the
+    requester and an approver.
+    """
 
     limit: ClassVar[int] = 1_024
     domain: Domain
@@ -73,7 +79,9 @@ class Reinstatement(Record, frozen=True, tag="counterseal/v1/reinstatement"):
 
 
 class Revocation(Record, frozen=True, tag="counterseal/v1/revocation"):
-    """What the issuer with key `issuer` (kid) signs from `start` on is void. By the custodians' quorum, in the log."""
+    """What the issuer with key `issuer` (kid) signs from `start` on is void. By the custodians'
+    quorum, in the log.
+    """
 
     limit: ClassVar[int] = 1_024
     domain: Domain

@@ -16,7 +16,9 @@ _THURSDAY = 3  # 1970-01-01, when Monday is 0
 
 
 class Calendar(Part, frozen=True):
-    """The days that do not count: weekdays (0 is Monday) and dates (`YYYY-MM-DD`), at a fixed offset from UTC."""
+    """The days that do not count: weekdays (0 is Monday) and dates (`YYYY-MM-DD`), at a fixed
+    offset from UTC.
+    """
 
     name: Name
     utc_offset_minutes: int
@@ -24,16 +26,21 @@ class Calendar(Part, frozen=True):
     dates: Annotated[tuple[str, ...], Meta(max_length=1_000)]
 
     def check(self) -> Calendar:
-        """The calendar again, if some weekday counts and every date is one, in order. Raises `Refused` C11."""
+        """The calendar again, if some weekday counts and every date is one, in order. Raises
+        `Refused` C11.
+        """
         days = list(self.weekdays)
         if days != sorted(set(days)) or len(days) == 7 or any(not 0 <= day <= 6 for day in days):
             raise Refused(
-                "C11", f"The calendar {self.name!r} lists weekdays that are not 0 to 6 in order, or all seven."
+                "C11",
+                f"The calendar {self.name!r} lists weekdays that are not 0 to 6 in order, or all seven.",
             )
         if abs(self.utc_offset_minutes) > 14 * 60:
             raise Refused("C11", f"The calendar {self.name!r} is more than 14 hours off UTC.")
         if list(self.dates) != sorted(set(self.dates)):
-            raise Refused("C11", f"The dates of the calendar {self.name!r} are not in order, each once.")
+            raise Refused(
+                "C11", f"The dates of the calendar {self.name!r} are not in order, each once."
+            )
         self._days_off()
         return self
 
@@ -41,9 +48,14 @@ class Calendar(Part, frozen=True):
         try:
             dates = [datetime.date.fromisoformat(date) for date in self.dates]
         except ValueError:
-            raise Refused("C11", f"The calendar {self.name!r} has a date that is none; write YYYY-MM-DD.") from None
-        if [date.isoformat() for date in dates] != list(self.dates):  # weeks and the like are dates too, but not here
-            raise Refused("C11", f"The calendar {self.name!r} has a date in another form; write YYYY-MM-DD.")
+            raise Refused(
+                "C11", f"The calendar {self.name!r} has a date that is none; write YYYY-MM-DD."
+            ) from None
+        # weeks and the like are dates too, but not here
+        if [date.isoformat() for date in dates] != list(self.dates):
+            raise Refused(
+                "C11", f"The calendar {self.name!r} has a date in another form; write YYYY-MM-DD."
+            )
         return frozenset((date - _EPOCH).days for date in dates)
 
     def deadline(self, start: int, seconds: int) -> int:

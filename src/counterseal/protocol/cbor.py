@@ -1,7 +1,8 @@
 """Deterministic CBOR, the part of it that the protocol uses (docs/protocol.md section 1).
 
-Values are `int` (64 bits and a sign), `bytes`, `str`, `tuple` (or `list` when encoding), `bool`, `None` and the empty
-`dict`, which only COSE headers contain. There is one encoding of each value, and `decode` refuses every other.
+Values are `int` (64 bits and a sign), `bytes`, `str`, `tuple` (or `list` when encoding), `bool`,
+`None` and the empty `dict`, which only COSE headers contain. There is one encoding of each value,
+and `decode` refuses every other.
 
 | rule | refuses |
 | --- | --- |
@@ -11,7 +12,8 @@ Values are `int` (64 bits and a sign), `bytes`, `str`, `tuple` (or `list` when e
 | E4 | input longer than the record's limit |
 | E7 | a value that decodes but does not encode to the same bytes |
 
-The first fault in reading order counts; a length greater than the bytes that are left is E1 at once.
+The first fault in reading order counts; a length greater than the bytes that are left is E1 at
+once.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _SIMPLE: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}
 
 
 def tag(name: str) -> str:
-    """`counterseal/v1/NAME`: the first element of every array that is hashed, signed or put into a KDF or an AEAD."""
+    """`counterseal/v1/NAME`: the first element of every array that is hashed, signed or put into a
+    KDF or an AEAD.
+    """
     return TAG + name
 
 
@@ -45,12 +49,16 @@ def H(array: Any) -> bytes:
 
 
 def expand(prk: bytes, array: Any, length: int) -> bytes:
-    """HKDF-Expand with SHA-256: `length` bytes (at most 8,160) from `prk` with the array's encoding as info."""
+    """HKDF-Expand with SHA-256: `length` bytes (at most 8,160) from `prk` with the array's encoding
+    as info.
+    """
     return HKDFExpand(SHA256(), length, encode(array)).derive(prk)
 
 
 def encode(value: Any) -> bytes:
-    """The one encoding of a value. Raises `Refused` E3 for a type, a size or a depth that has none."""
+    """The one encoding of a value. Raises `Refused` E3 for a type, a size or a depth that has
+    none.
+    """
     out: list[bytes] = []
     _put(value, out, 0)
     return b"".join(out)
@@ -76,7 +84,9 @@ def _put(value: Any, out: list[bytes], depth: int) -> None:
         out += (_head(_TEXT, len(data)), data)
     elif kind is tuple or kind is list:
         if depth == DEPTH:
-            raise Refused("E3", f"Arrays stand more than {DEPTH} deep in one another; no record does.")
+            raise Refused(
+                "E3", f"Arrays stand more than {DEPTH} deep in one another; no record does."
+            )
         out.append(_head(_ARRAY, len(value)))
         for element in value:
             _put(element, out, depth + 1)
@@ -85,24 +95,34 @@ def _put(value: Any, out: list[bytes], depth: int) -> None:
     elif kind is dict and not value:
         out.append(b"\xa0")
     else:
-        raise Refused("E3", f"A {kind.__name__} has no encoding here; use int, bytes, str, tuple, bool or None.")
+        raise Refused(
+            "E3",
+            f"A {kind.__name__} has no encoding here; use int, bytes, str, tuple, bool or None.",
+        )
 
 
 def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise Refused("E3", "A text holds half of a surrogate pair, which UTF-8 cannot carry.") from None
+        raise Refused(
+            "E3", "A text holds half of a surrogate pair, which UTF-8 cannot carry."
+        ) from None
 
 
 def decode(data: bytes, limit: int) -> Value:
-    """The value that `data` (at most `limit` bytes) encodes; arrays come as tuples. Raises `Refused` E1 to E4 or E7."""
+    """The value that `data` (at most `limit` bytes) encodes; arrays come as tuples. Raises
+    `Refused` E1 to E4 or E7.
+    """
     if len(data) > limit:
         raise Refused("E4", f"The input has {len(data)} bytes where this record may have {limit}.")
     value, end = _take(data, 0, 0)
     if end != len(data):
-        raise Refused("E1", f"The input goes on after the value: {len(data) - end} bytes from byte {end} on.")
-    if encode(value) != data:  # the rules above leave no such input; this line is what makes that a fact
+        raise Refused(
+            "E1", f"The input goes on after the value: {len(data) - end} bytes from byte {end} on."
+        )
+    # the rules above leave no such input; this line is what makes that a fact
+    if encode(value) != data:
         raise Refused("E7", "The input is not the deterministic encoding of its own value.")
     return value
 
@@ -115,9 +135,15 @@ def _take(data: bytes, at: int, depth: int) -> tuple[Value, int]:
     if first in _SIMPLE:
         return _SIMPLE[first], at + 1
     if major >= _CBOR_TAG:
-        raise Refused("E3", f"Byte {at} (0x{first:02x}) begins a tag, a float or a simple value that no record uses.")
+        raise Refused(
+            "E3",
+            f"Byte {at} (0x{first:02x}) begins a tag, a float or a simple value that no record uses.",
+        )
     if major == _ARRAY and depth == DEPTH:
-        raise Refused("E3", f"Arrays stand more than {DEPTH} deep in one another at byte {at}; no record does.")
+        raise Refused(
+            "E3",
+            f"Arrays stand more than {DEPTH} deep in one another at byte {at}; no record does.",
+        )
     argument, start = _argument(data, at, first & 31)
     if major == _UINT:
         return argument, start
@@ -128,7 +154,10 @@ def _take(data: bytes, at: int, depth: int) -> tuple[Value, int]:
             raise Refused("E3", f"A map with entries begins at byte {at}; records are arrays.")
         return {}, start
     if argument > len(data) - start:
-        raise Refused("E1", f"Byte {at} announces {argument} bytes or elements, but {len(data) - start} are left.")
+        raise Refused(
+            "E1",
+            f"Byte {at} announces {argument} bytes or elements, but {len(data) - start} are left.",
+        )
     if major == _ARRAY:
         return _take_array(data, start, argument, depth)
     end = start + argument

@@ -1,6 +1,7 @@
 """The charter: the published rules of access of a domain (section 6).
 
-`ReceivedCharter.decode` reads a statement, `check` gives a `VerifiedCharter`, the only form in which a charter judges anything.
+`ReceivedCharter.decode` reads a statement, `check` gives a `VerifiedCharter`, the only form in
+which a charter judges anything.
 
 | rule | refuses |
 | --- | --- |
@@ -85,7 +86,9 @@ class VkeyPair(Part, frozen=True):
 
 
 class Witness(Part, frozen=True):
-    """A witness: its holder's key, the keys it cosigns with, and where it answers (an empty text: by files)."""
+    """A witness: its holder's key, the keys it cosigns with, and where it answers (an empty text:
+    by files).
+    """
 
     name: Name
     key: InstitutionKey
@@ -127,7 +130,9 @@ class Caps(Part, frozen=True):
 
 
 class Urgent(Part, frozen=True):
-    """The urgent rule: longest span of periods (seconds), time to ratify (seconds of counting days), whose calendar."""
+    """The urgent rule: longest span of periods (seconds), time to ratify (seconds of counting
+    days), whose calendar.
+    """
 
     max_period: Uint
     ratify_within: Uint
@@ -135,7 +140,9 @@ class Urgent(Part, frozen=True):
 
 
 class Notices(Part, frozen=True):
-    """When and how often notices are published (seconds), and the account that stands in for one that is gone."""
+    """When and how often notices are published (seconds), and the account that stands in for one
+    that is gone.
+    """
 
     delay: Uint
     extension: Uint
@@ -160,8 +167,8 @@ class Log(Part, frozen=True):
 
 
 class Ledger(Part, frozen=True):
-    """The ledger's origin and keys; seconds a tick, leaves a tick, bytes of openings a tick, and how old (seconds) a
-    checkpoint may be for a holder online and for one without a network."""
+    """The ledger's origin and keys; seconds a tick, leaves a tick, bytes of openings a tick, and
+    how old (seconds) a checkpoint may be for a holder online and for one without a network."""
 
     origin: Name
     vkeys: VkeyPair
@@ -216,8 +223,17 @@ class Charter(Record, frozen=True, tag="counterseal/v1/charter"):
     valid_until: Uint
 
     def check(self) -> Charter:
-        """The charter again, if its numbers, names and keys fit one another. Raises `Refused` C1 to C16."""
-        for part in (_check_version, _check_names, _check_period, _check_quorums, _check_separation, _check_keys):
+        """The charter again, if its numbers, names and keys fit one another. Raises `Refused` C1 to
+        C16.
+        """
+        for part in (
+            _check_version,
+            _check_names,
+            _check_period,
+            _check_quorums,
+            _check_separation,
+            _check_keys,
+        ):
             part(self)
         for part in (_check_issuers, _check_caps, _check_urgent, _check_notices, _check_disclosure):
             part(self)
@@ -228,7 +244,9 @@ class Charter(Record, frozen=True, tag="counterseal/v1/charter"):
     @property
     def tree(self) -> Tree:
         """The holders' tree (section 2)."""
-        bodies = tuple(BodyNode(body.threshold, len(body.members)) for body in self.custodians.bodies)
+        bodies = tuple(
+            BodyNode(body.threshold, len(body.members)) for body in self.custodians.bodies
+        )
         witnesses = WitnessesNode(self.witnesses.w, len(self.witnesses.members))
         return Tree(CustodiansNode(self.custodians.needed, bodies), witnesses)
 
@@ -240,7 +258,9 @@ class Charter(Record, frozen=True, tag="counterseal/v1/charter"):
 
 
 class VerifiedCharter(msgspec.Struct, frozen=True, dict=True):
-    """A charter that fits (C1 to C16), follows its predecessor (C19) and has both quorums' signatures (C18)."""
+    """A charter that fits (C1 to C16), follows its predecessor (C19) and has both quorums'
+    signatures (C18).
+    """
 
     charter: Charter
     digest: bytes
@@ -292,13 +312,17 @@ class VerifiedCharter(msgspec.Struct, frozen=True, dict=True):
         return self.charter.holders[position].name
 
     def check_holder(self, position: int) -> InstitutionKey:
-        """The signing key of the holder at `position`. Raises `Refused` C18 for a position that the charter does not have."""
+        """The signing key of the holder at `position`. Raises `Refused` C18 for a position that the
+        charter does not have.
+        """
         if not 0 <= position < len(self.holder_keys):
             raise Refused("C18", f"The charter has no holder at position {position}.")
         return self.holder_keys[position]
 
     def check_quorums(self, kids: Iterable[bytes], witnesses: int) -> tuple[int, ...]:
-        """The signers' positions, if they are a custodians' quorum and `witnesses` witnesses. Raises `Refused` C18."""
+        """The signers' positions, if they are a custodians' quorum and `witnesses` witnesses.
+        Raises `Refused` C18.
+        """
         positions = tuple(sorted(self.positions[kid] for kid in kids if kid in self.positions))
         try:
             self.tree.custodian_quorum(positions)
@@ -310,15 +334,23 @@ class VerifiedCharter(msgspec.Struct, frozen=True, dict=True):
         return positions
 
     def check_valid(self, at: int) -> VerifiedCharter:
-        """The charter again, if `at` (seconds, of the clock the domain goes by) is in its validity. Raises `Refused` C20."""
+        """The charter again, if `at` (seconds, of the clock the domain goes by) is in its validity.
+        Raises `Refused` C20.
+        """
         if not self.charter.valid_from <= at < self.charter.valid_until:
-            raise Refused("C20", f"Charter {self.charter.version} is not valid at {at}; fetch the one in force.")
+            raise Refused(
+                "C20",
+                f"Charter {self.charter.version} is not valid at {at}; fetch the one in force.",
+            )
         return self
 
     def check_ordinary(self) -> VerifiedCharter:
         """The charter again, if it is no demonstration's. Raises `Refused` C17."""
         if self.charter.demonstration:
-            raise Refused("C17", "This domain's charter is a demonstration's; an ordinary app does not join it.")
+            raise Refused(
+                "C17",
+                "This domain's charter is a demonstration's; an ordinary app does not join it.",
+            )
         return self
 
 
@@ -336,8 +368,8 @@ class ReceivedCharter(msgspec.Struct, frozen=True):
         return cls(Charter.decode(cose.payload), cose, statement)
 
     def check(self, previous: VerifiedCharter | None) -> VerifiedCharter:
-        """The verified charter. `previous` is the charter before it, None for version 1, which its own quorums sign (and
-        which an app pins). Raises `Refused` C1 to C16, C18, C19, X2, X4."""
+        """The verified charter. `previous` is the charter before it, None for version 1, which its
+        own quorums sign (and which an app pins). Raises `Refused` C1 to C16, C18, C19, X2, X4."""
         charter = self.charter.check()
         digest = hashlib.sha256(self.cose.payload).digest()
         own = VerifiedCharter(charter, digest, self.statement, self.cose.kids)
@@ -349,22 +381,29 @@ class ReceivedCharter(msgspec.Struct, frozen=True):
 
 
 def check_succession(charter: Charter, previous: VerifiedCharter | None) -> Charter:
-    """The charter again, if it is the next after `previous` (None: the first). Raises `Refused` C19."""
+    """The charter again, if it is the next after `previous` (None: the first). Raises `Refused`
+    C19.
+    """
     if previous is None:
         if charter.version != 1:
             raise Refused(
-                "C19", f"Charter {charter.version} comes without its predecessor; fetch it from the log first."
+                "C19",
+                f"Charter {charter.version} comes without its predecessor; fetch it from the log first.",
             )
         return charter
     before = previous.charter
     expected = (before.domain, before.version + 1, previous.digest, before.demonstration)
     if (charter.domain, charter.version, charter.previous, charter.demonstration) != expected:
-        raise Refused("C19", f"This is not the one successor of charter {before.version} of {before.domain}.")
+        raise Refused(
+            "C19", f"This is not the one successor of charter {before.version} of {before.domain}."
+        )
     return charter
 
 
 def active_from(logged_at: int, previous: VerifiedCharter | None) -> int:
-    """When a charter logged at `logged_at` comes into force: the predecessor's activation delay later (seconds)."""
+    """When a charter logged at `logged_at` comes into force: the predecessor's activation delay
+    later (seconds).
+    """
     return logged_at + (previous.charter.activation_delay if previous else 0)
 
 
@@ -375,7 +414,10 @@ def _check_version(charter: Charter) -> None:
 
 def _check_names(charter: Charter) -> None:
     if not _DOMAIN.fullmatch(charter.domain):
-        raise Refused("C2", f"{charter.domain!r} is no domain; write a lower-case host name, with a port if need be.")
+        raise Refused(
+            "C2",
+            f"{charter.domain!r} is no domain; write a lower-case host name, with a port if need be.",
+        )
     lists: list[list[str]] = [
         [holder.name for holder in charter.holders],
         [body.name for body in charter.custodians.bodies],
@@ -388,42 +430,64 @@ def _check_names(charter: Charter) -> None:
     for names in lists:
         for name in names:
             if not name.isprintable() or name != name.strip():
-                raise Refused("C2", f"The name {name!r} holds what a page cannot show, or spaces around it.")
+                raise Refused(
+                    "C2", f"The name {name!r} holds what a page cannot show, or spaces around it."
+                )
             if names.count(name) > 1 and names is not lists[3]:
-                raise Refused("C2", f"The name {name!r} stands twice in one list; nobody could tell the two apart.")
+                raise Refused(
+                    "C2",
+                    f"The name {name!r} stands twice in one list; nobody could tell the two apart.",
+                )
 
 
 def _check_period(charter: Charter) -> None:
     if not charter.period_length or DAY % charter.period_length:
-        raise Refused("C3", f"A period of {charter.period_length} s does not divide a day; 3600 does.")
+        raise Refused(
+            "C3", f"A period of {charter.period_length} s does not divide a day; 3600 does."
+        )
 
 
 def _check_quorums(charter: Charter) -> None:
     bodies = charter.custodians.bodies
     if not 1 <= charter.custodians.needed <= len(bodies):
         raise Refused(
-            "C4", f"{charter.custodians.needed} of {len(bodies)} custodian bodies are needed; 1 to all can be."
+            "C4",
+            f"{charter.custodians.needed} of {len(bodies)} custodian bodies are needed; 1 to all can be.",
         )
     for body in bodies:
         if not 1 <= body.threshold <= len(body.members):
             raise Refused(
-                "C4", f"{body.name!r} needs {body.threshold} of {len(body.members)} members; 1 to all can be."
+                "C4",
+                f"{body.name!r} needs {body.threshold} of {len(body.members)} members; 1 to all can be.",
             )
     w, c, count = charter.witnesses.w, charter.witnesses.c, len(charter.witnesses.members)
     if not 1 <= w <= count or not 1 <= c <= count:
-        raise Refused("C5", f"Of {count} witnesses, {w} give shares and {c} cosign; each must be 1 to {count}.")
+        raise Refused(
+            "C5",
+            f"Of {count} witnesses, {w} give shares and {c} cosign; each must be 1 to {count}.",
+        )
     if 2 * c < count + w:
-        raise Refused("C5", f"2 * {c} cosignatures are fewer than {count} + {w}: a fork could satisfy {w} witnesses.")
+        raise Refused(
+            "C5",
+            f"2 * {c} cosignatures are fewer than {count} + {w}: a fork could satisfy {w} witnesses.",
+        )
 
 
 def _check_separation(charter: Charter) -> None:
     signers = [*charter.holders, *charter.issuers, *charter.openers]
-    for keys in ([signer.key.ed25519 for signer in signers], [signer.key.mldsa65 for signer in signers]):
+    for keys in (
+        [signer.key.ed25519 for signer in signers],
+        [signer.key.mldsa65 for signer in signers],
+    ):
         if len(set(keys)) != len(keys):
-            raise Refused("C6", "A key stands in two places; each holder, issuer and opener has its own.")
+            raise Refused(
+                "C6", "A key stands in two places; each holder, issuer and opener has its own."
+            )
     witnesses = {witness.name for witness in charter.witnesses.members}
     if both := witnesses.intersection(body.name for body in charter.custodians.bodies):
-        raise Refused("C6", f"{min(both)!r} is custodian and witness at once; the quorums share nobody.")
+        raise Refused(
+            "C6", f"{min(both)!r} is custodian and witness at once; the quorums share nobody."
+        )
 
 
 def _check_keys(charter: Charter) -> None:
@@ -431,7 +495,9 @@ def _check_keys(charter: Charter) -> None:
         try:
             check_ed25519(signer.key.ed25519)
         except Refused as error:
-            raise Refused("C7", f"The key of {signer.name!r} is no good: {error.message}") from error
+            raise Refused(
+                "C7", f"The key of {signer.name!r} is no good: {error.message}"
+            ) from error
     seen: set[bytes] = set()
     for witness in charter.witnesses.members:
         for key in vkey_pair(witness.vkeys, WITNESS_ED25519):
@@ -439,21 +505,36 @@ def _check_keys(charter: Charter) -> None:
                 raise Refused("C6", f"The witness {witness.name!r} cosigns with a key of another.")
             seen.add(key.key)
         if witness.url and not re.match(r"https?://[^\s]+\Z", witness.url):
-            raise Refused("C7", f"The address of the witness {witness.name!r} is neither empty nor an http(s) URL.")
+            raise Refused(
+                "C7",
+                f"The address of the witness {witness.name!r} is neither empty nor an http(s) URL.",
+            )
 
 
 def vkey_pair(pair: VkeyPair, classical: int = LOG_ED25519) -> tuple[VerifierKey, VerifierKey]:
-    """The two parsed keys, of one name. `classical` is the Ed25519 key's type byte: 0x01 log, 0x04 witness. C7."""
+    """The two parsed keys, of one name. `classical` is the Ed25519 key's type byte: 0x01 log, 0x04
+    witness. C7.
+    """
     keys = parse_vkey(pair.ed25519, (classical,)), parse_vkey(pair.mldsa44, (MLDSA44,))
     if keys[0].name != keys[1].name:
-        raise Refused("C7", f"The verifier keys {keys[0].name!r} and {keys[1].name!r} are a pair, so have one name.")
+        raise Refused(
+            "C7",
+            f"The verifier keys {keys[0].name!r} and {keys[1].name!r} are a pair, so have one name.",
+        )
     return keys
 
 
 def _check_issuers(charter: Charter) -> None:
     for issuer in charter.issuers:
-        if not issuer.roles or len(set(issuer.roles)) < len(issuer.roles) or set(issuer.roles) - {REQUESTER, APPROVER}:
-            raise Refused("C8", f"The issuer {issuer.name!r} has no role, or one that is not requester or approver.")
+        if (
+            not issuer.roles
+            or len(set(issuer.roles)) < len(issuer.roles)
+            or set(issuer.roles) - {REQUESTER, APPROVER}
+        ):
+            raise Refused(
+                "C8",
+                f"The issuer {issuer.name!r} has no role, or one that is not requester or approver.",
+            )
     requesters = {issuer.body for issuer in charter.issuers if REQUESTER in issuer.roles}
     approvers = {issuer.body for issuer in charter.issuers if APPROVER in issuer.roles}
     if not any(body != other for body in requesters for other in approvers):
@@ -474,31 +555,48 @@ def _check_urgent(charter: Charter) -> None:
         calendar.check()
     urgent = charter.urgent
     if urgent.max_period < charter.period_length or urgent.max_period % charter.period_length:
-        raise Refused("C11", "The urgent rule's longest span is whole periods of the charter, at least one.")
+        raise Refused(
+            "C11", "The urgent rule's longest span is whole periods of the charter, at least one."
+        )
     if not 1 <= urgent.ratify_within <= 366 * DAY:
         raise Refused("C11", "An urgent warrant is ratified within a second to a year.")
     if urgent.calendar not in [calendar.name for calendar in charter.calendars]:
         raise Refused(
-            "C11", f"The urgent rule goes by the calendar {urgent.calendar!r}, which the charter does not have."
+            "C11",
+            f"The urgent rule goes by the calendar {urgent.calendar!r}, which the charter does not have.",
         )
 
 
 def _check_notices(charter: Charter) -> None:
     notices = charter.notices
     if notices.cadence < 1 or notices.per_cadence < 1:
-        raise Refused("C12", "Notices are published at a cadence of at least a second, at least one at a time.")
-    if notices.extensions_max > 16 or notices.delay + notices.extensions_max * notices.extension > 20 * 366 * DAY:
-        raise Refused("C12", "A notice's delay is extended at most 16 times, and by no more than 20 years in all.")
+        raise Refused(
+            "C12",
+            "Notices are published at a cadence of at least a second, at least one at a time.",
+        )
+    if (
+        notices.extensions_max > 16
+        or notices.delay + notices.extensions_max * notices.extension > 20 * 366 * DAY
+    ):
+        raise Refused(
+            "C12",
+            "A notice's delay is extended at most 16 times, and by no more than 20 years in all.",
+        )
 
 
 def _check_disclosure(charter: Charter) -> None:
     fields = [rule.field for rule in charter.disclosure]
     if len(set(fields)) != len(fields) or set(fields) - set(DISCLOSABLE):
-        raise Refused("C13", f"The disclosure rule speaks of a field twice, or of none of {', '.join(DISCLOSABLE)}.")
+        raise Refused(
+            "C13",
+            f"The disclosure rule speaks of a field twice, or of none of {', '.join(DISCLOSABLE)}.",
+        )
 
 
 _TICK_RECORD, _DUMMY = 137, 63
-"""Bytes that a tick's record and a dummy take in the ledger's stream (docs/tlog.md): together at most half of a batch."""
+"""Bytes that a tick's record and a dummy take in the ledger's stream (docs/tlog.md): together at
+most half of a batch.
+"""
 
 
 def _check_logs(charter: Charter) -> None:
@@ -506,16 +604,25 @@ def _check_logs(charter: Charter) -> None:
         origin = f"{charter.domain}/{name}"
         keys = vkey_pair(log.vkeys)
         if log.origin != origin or keys[0].name != origin:
-            raise Refused("C14", f"The {name}'s origin and its keys' name are {origin!r}; this charter has others.")
+            raise Refused(
+                "C14",
+                f"The {name}'s origin and its keys' name are {origin!r}; this charter has others.",
+            )
     if charter.log.vkeys.ed25519.split("+")[2] == charter.ledger.vkeys.ed25519.split("+")[2]:
         raise Refused("C6", "Log and ledger sign with one key; each has its own.")
     ledger = charter.ledger
-    if min(ledger.tick, ledger.leaves, ledger.batch, ledger.fresh_online) < 1 or ledger.leaves > 1_024:
-        raise Refused("C14", "The ledger's tick, leaves (up to 1,024), batch and freshness are at least 1.")
+    if (
+        min(ledger.tick, ledger.leaves, ledger.batch, ledger.fresh_online) < 1
+        or ledger.leaves > 1_024
+    ):
+        raise Refused(
+            "C14", "The ledger's tick, leaves (up to 1,024), batch and freshness are at least 1."
+        )
     least = 2 * (_TICK_RECORD + (ledger.leaves - 1) * _DUMMY)
     if ledger.leaves < 2 or not least <= ledger.batch <= 8 << 20:
         raise Refused(
-            "C14", f"A tick has at least 2 leaves, and {ledger.leaves} of them take a batch of {least} bytes to 8 MiB."
+            "C14",
+            f"A tick has at least 2 leaves, and {ledger.leaves} of them take a batch of {least} bytes to 8 MiB.",
         )
     if ledger.fresh_offline < ledger.fresh_online:
         raise Refused("C14", "A checkpoint stays fresh offline at least as long as online.")
@@ -525,7 +632,9 @@ def _check_validity(charter: Charter) -> None:
     if charter.valid_from >= charter.valid_until:
         raise Refused("C15", "The charter ends before it begins.")
     if charter.retention < charter.period_length or charter.activation_delay > 366 * DAY:
-        raise Refused("C15", "Retention is at least a period, and the activation delay at most a year.")
+        raise Refused(
+            "C15", "Retention is at least a period, and the activation delay at most a year."
+        )
 
 
 def _check_sealing_keys(charter: Charter) -> None:
@@ -540,4 +649,6 @@ def _check_sealing_keys(charter: Charter) -> None:
         try:
             check_xwing(person.xwing)
         except Refused as error:
-            raise Refused("C16", f"The sealing key of {person.name!r} is no good: {error.message}") from error
+            raise Refused(
+                "C16", f"The sealing key of {person.name!r} is no good: {error.message}"
+            ) from error

@@ -1,7 +1,8 @@
-"""Signed statements: COSE_Sign1 by a device or an account, COSE_Sign by institutions (section 1; RFC 9052).
+"""Signed statements: COSE_Sign1 by a device or an account, COSE_Sign by institutions (section 1;
+RFC 9052).
 
-A statement is `[protected, {}, payload, signature(s)]` without a CBOR tag. What was decoded is `Received...`; only
-`verify` gives the payload as something to act upon.
+A statement is `[protected, {}, payload, signature(s)]` without a CBOR tag. What was decoded is
+`Received...`; only `verify` gives the payload as something to act upon.
 
 | rule | refuses |
 | --- | --- |
@@ -81,7 +82,9 @@ class ReceivedSign1(msgspec.Struct, frozen=True):
         return cbor.encode([_SIGN1_HEADER, {}, self.payload, self.signature])
 
     def verify(self, public_key: bytes, external_aad: bytes = b"") -> bytes:
-        """The payload, signed by `public_key` (Ed25519, 32 bytes) with `external_aad`. Raises `Refused` X2, X6."""
+        """The payload, signed by `public_key` (Ed25519, 32 bytes) with `external_aad`. Raises
+        `Refused` X2, X6.
+        """
         verify_ed25519(public_key, self.signature, _sign1_input(self.payload, external_aad))
         return self.payload
 
@@ -94,12 +97,17 @@ class ReceivedSign(msgspec.Struct, frozen=True):
 
     @classmethod
     def decode(cls, data: bytes, limit: int) -> ReceivedSign:
-        """Raises `Refused` E1 to E7, X1, X3 and X4. `limit` bounds the payload; the signatures have room beside it."""
+        """Raises `Refused` E1 to E7, X1, X3 and X4. `limit` bounds the payload; the signatures have
+        room beside it.
+        """
         cose = convert(cbor.decode(data, limit + 64 + SIGNERS_MAX * SIGNER_BYTES), _Sign)
         if cose.protected:
             raise Refused("X1", "A COSE_Sign here has an empty protected header.")
         if len(cose.payload) > limit:
-            raise Refused("E4", f"The payload has {len(cose.payload)} bytes where this record may have {limit}.")
+            raise Refused(
+                "E4",
+                f"The payload has {len(cose.payload)} bytes where this record may have {limit}.",
+            )
         return cls(cose.payload, _pairs(cose.entries))
 
     def encode(self) -> bytes:
@@ -116,11 +124,15 @@ class ReceivedSign(msgspec.Struct, frozen=True):
         return tuple(pair.kid for pair in self.pairs)
 
     def verify(self, allowed: Mapping[bytes, InstitutionKey]) -> tuple[bytes, ...]:
-        """The kids that signed, all of them among `allowed` (kid to key). Raises `Refused` X2, X4, X6."""
+        """The kids that signed, all of them among `allowed` (kid to key). Raises `Refused` X2, X4,
+        X6.
+        """
         for pair in self.pairs:
             key = allowed.get(pair.kid)
             if key is None or key.kid != pair.kid:
-                raise Refused("X4", f"The signer {pair.kid.hex()[:16]} is not one whom this record admits.")
+                raise Refused(
+                    "X4", f"The signer {pair.kid.hex()[:16]} is not one whom this record admits."
+                )
             ed25519_input, mldsa65_input = _inputs(pair.kid, self.payload)
             key.verify(ed25519_input, pair.ed25519, mldsa65_input, pair.mldsa65)
         return self.kids
@@ -138,7 +150,8 @@ def sign(signers: Sequence[InstitutionSigner], payload: bytes) -> bytes:
 
 
 def add_signature(statement: bytes, signer: InstitutionSigner, limit: int) -> bytes:
-    """The statement with one more signer's pair in its place: people sign in turn, handing a file on.
+    """The statement with one more signer's pair in its place: people sign in turn, handing a file
+    on.
 
     Raises `Refused` X4 if this signer is in it already. Whoever signs looks at the payload first.
     """
@@ -167,7 +180,9 @@ def _pairs(entries: tuple[_Entry, ...]) -> tuple[SignaturePair, ...]:
     while at < len(entries):
         classical, kid = algorithms[at]
         if not classical or at + 1 == len(entries) or algorithms[at + 1] != (False, kid):
-            raise Refused("X3", f"The signer {kid.hex()[:16]} gives only one of the two signatures it owes.")
+            raise Refused(
+                "X3", f"The signer {kid.hex()[:16]} gives only one of the two signatures it owes."
+            )
         pairs.append(SignaturePair(kid, entries[at].signature, entries[at + 1].signature))
         at += 2
     _checked(ReceivedSign(b"", tuple(pairs)))
@@ -179,7 +194,10 @@ def _algorithm(entry: _Entry) -> tuple[bool, bytes]:
     for header, classical, size in ((_ED25519_HEADER, True, 64), (_MLDSA65_HEADER, False, 3309)):
         if entry.protected.startswith(header) and len(entry.protected) == len(header) + 32:
             if len(entry.signature) != size:
-                raise Refused("E6", f"A signature has {len(entry.signature)} bytes where its algorithm has {size}.")
+                raise Refused(
+                    "E6",
+                    f"A signature has {len(entry.signature)} bytes where its algorithm has {size}.",
+                )
             return classical, entry.protected[len(header) :]
     raise Refused("X1", "A signature's header is neither {1: -19, 4: kid} nor {1: -49, 4: kid}.")
 
@@ -187,7 +205,11 @@ def _algorithm(entry: _Entry) -> tuple[bool, bytes]:
 def _checked(received: ReceivedSign) -> ReceivedSign:
     kids = received.kids
     if len(set(kids)) != len(kids):
-        raise Refused("X4", "The same signer stands twice in a statement; one signature of each is enough.")
+        raise Refused(
+            "X4", "The same signer stands twice in a statement; one signature of each is enough."
+        )
     if not 1 <= len(kids) <= SIGNERS_MAX or list(kids) != sorted(kids):
-        raise Refused("X1", f"A statement has 1 to {SIGNERS_MAX} signers in order of kid; this one has not.")
+        raise Refused(
+            "X1", f"A statement has 1 to {SIGNERS_MAX} signers in order of kid; this one has not."
+        )
     return received

@@ -1,4 +1,5 @@
-"""The counterseal: a window's `prk` shared among the holders, each share sealed to one of them (section 4).
+"""The counterseal: a window's `prk` shared among the holders, each share sealed to one of them
+(section 4).
 
 The compiled floor makes and remakes it; here it is read, and shares are opened, checked and joined.
 
@@ -35,7 +36,9 @@ class SealedShare(Part, frozen=True):
 
 
 class Counterseal(Record, frozen=True, tag="counterseal/v1/counterseal"):
-    """The sealed shares by position; null where the keyset has no key. Its digest is the seal digest."""
+    """The sealed shares by position; null where the keyset has no key. Its digest is the seal
+    digest.
+    """
 
     limit: ClassVar[int] = 640_000
     sealed: Annotated[tuple[SealedShare | None, ...], Meta(min_length=2, max_length=510)]
@@ -47,9 +50,14 @@ class Counterseal(Record, frozen=True, tag="counterseal/v1/counterseal"):
 
 
 def check_positions(counterseal: Counterseal, keys: Sequence[bytes | None]) -> Counterseal:
-    """The counterseal again, if it has a share exactly where the keyset has a key. Raises `Refused` S1."""
+    """The counterseal again, if it has a share exactly where the keyset has a key. Raises `Refused`
+    S1.
+    """
     if [sealed is None for sealed in counterseal.sealed] != [key is None for key in keys]:
-        raise Refused("S1", "The counterseal's positions are not those of the keyset; seal again under the right one.")
+        raise Refused(
+            "S1",
+            "The counterseal's positions are not those of the keyset; seal again under the right one.",
+        )
     return counterseal
 
 
@@ -59,7 +67,9 @@ def share_hash(window_id: bytes, position: int, share: bytes) -> bytes:
 
 
 def open_share(private: SealingKey, label: Label, position: int, sealed: SealedShare) -> bytes:
-    """The holder's share (32 bytes). Raises `Refused` X5 if it does not open, S3 if it is not what its hash names."""
+    """The holder's share (32 bytes). Raises `Refused` X5 if it does not open, S3 if it is not what
+    its hash names.
+    """
     info = [tag("seal"), label.window_id, label.charter_digest, position]
     share = private.open(info, sealed.enc + sealed.ciphertext)
     return check_share(label.window_id, position, share, sealed)
@@ -68,7 +78,9 @@ def open_share(private: SealingKey, label: Label, position: int, sealed: SealedS
 def check_share(window_id: bytes, position: int, share: bytes, sealed: SealedShare) -> bytes:
     """The share again, if it is the one that was sealed. Raises `Refused` S3."""
     if not hmac.compare_digest(share_hash(window_id, position, share), sealed.share_hash):
-        raise Refused("S3", f"The share of position {position} is not the one that was sealed for it.")
+        raise Refused(
+            "S3", f"The share of position {position} is not the one that was sealed for it."
+        )
     return share
 
 

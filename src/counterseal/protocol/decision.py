@@ -1,8 +1,9 @@
-"""The decisions that every holder makes alike, custodian and witness: is this warrant good, is this window in its scope?
+"""The decisions that every holder makes alike, custodian and witness: is this warrant good, is this
+window in its scope?
 
-Pure functions over what was verified before: the ledger folded up to a fresh cosigned checkpoint (`access_state.py`), the
-charters and revocations of the log (`rulebook.py`), labels, rosters, and proofs of inclusion. An honest holder gives no share
-beyond what they return. In order:
+Pure functions over what was verified before: the ledger folded up to a fresh cosigned checkpoint
+(`access_state.py`), the charters and revocations of the log (`rulebook.py`), labels, rosters, and
+proofs of inclusion. An honest holder gives no share beyond what they return. In order:
 
 1. `decide`: the warrant runs (W1 to W15, by the ledger).
 2. `window_in_scope`: each window of the listing (R1 to R6, L1 to L3).
@@ -36,8 +37,8 @@ from .window import Label, Roster, VerifiedWindow, check_period, check_roster
 
 
 class VerifiedWarrant(msgspec.Struct, frozen=True):
-    """A warrant that runs. `charter` is the one it names, whose windows and holders it is about; `approver` is None while
-    an urgent warrant waits to be ratified."""
+    """A warrant that runs. `charter` is the one it names, whose windows and holders it is about;
+    `approver` is None while an urgent warrant waits to be ratified."""
 
     warrant: Warrant
     digest: bytes
@@ -50,8 +51,9 @@ class VerifiedWarrant(msgspec.Struct, frozen=True):
 def decide(state: AccessState, digest: bytes, now: int) -> VerifiedWarrant:
     """The warrant with this digest, if shares may be released under it.
 
-    `now` (seconds) is the later of the checkpoint's time and the holder's own clock. Raises `Refused` W1, W6, W10, W11, W12,
-    W14 or W15; what the ledger itself refused before stands in `state.outcomes`.
+    `now` (seconds) is the later of the checkpoint's time and the holder's own clock. Raises
+    `Refused` W1, W6, W10, W11, W12, W14 or W15; what the ledger itself refused before stands in
+    `state.outcomes`.
     """
     access = state.check_running(digest, max(now, state.time))
     charter = state.rulebook.charter(access.warrant.charter_digest)
@@ -63,27 +65,41 @@ def decide(state: AccessState, digest: bytes, now: int) -> VerifiedWarrant:
 
 
 def window_in_scope(
-    verified: VerifiedWarrant, label: Label, roster: Roster, logged: LoggedWindow, checkpoint_time: int
+    verified: VerifiedWarrant,
+    label: Label,
+    roster: Roster,
+    logged: LoggedWindow,
+    checkpoint_time: int,
 ) -> VerifiedWindow:
-    """The window, if the warrant reaches it. `checkpoint_time` (seconds) is the ledger checkpoint's.
+    """The window, if the warrant reaches it. `checkpoint_time` (seconds) is the ledger
+    checkpoint's.
 
     Raises `Refused` R1 to R6, L1, L2 or L3.
     """
     warrant, charter = verified.warrant, verified.charter.charter
     if label.charter_digest != warrant.charter_digest:
-        raise Refused("R1", "The window is under another charter than the warrant's; it takes a warrant of its own.")
+        raise Refused(
+            "R1",
+            "The window is under another charter than the warrant's; it takes a warrant of its own.",
+        )
     if label.domain != warrant.domain:
-        raise Refused("L1", f"The window is of {label.domain!r}, the warrant of {warrant.domain!r}.")
+        raise Refused(
+            "L1", f"The window is of {label.domain!r}, the warrant of {warrant.domain!r}."
+        )
     check_period(label, charter.period_length)
     check_roster(label, roster)
     _check_account(warrant, label, roster)
     if not warrant.start <= label.opens or not label.closes <= warrant.until:
-        raise Refused("R3", f"The window's period [{label.opens}, {label.closes}) is outside the warrant's span.")
+        raise Refused(
+            "R3",
+            f"The window's period [{label.opens}, {label.closes}) is outside the warrant's span.",
+        )
     if warrant.conversations is not None and label.conversation_id not in warrant.conversations:
         raise Refused("R4", "The window is of a conversation that the warrant does not list.")
     if not charter.demonstration and checkpoint_time < label.closes + GRACE:
         raise Refused(
-            "R5", f"The window takes frames until {label.closes + GRACE}; its key would read on. Wait for that."
+            "R5",
+            f"The window takes frames until {label.closes + GRACE}; its key would read on. Wait for that.",
         )
     check_logged(label, logged)
     return VerifiedWindow(label.window_id, label, roster)
@@ -104,23 +120,29 @@ def units(labels: Iterable[Label]) -> int:
 
 
 def check_units(verified: VerifiedWarrant, labels: Iterable[Label], listing_digest: bytes) -> int:
-    """The units of all listings up to this one, `labels` being those of all their windows. Raises `Refused` R8 or R10."""
+    """The units of all listings up to this one, `labels` being those of all their windows. Raises
+    `Refused` R8 or R10.
+    """
     listing = verified.access.listing(listing_digest)
     up_to = [one for _, one in verified.access.listings if one.number <= listing.number]
     labels = list(labels)
     if {label.window_id for label in labels} != {window for one in up_to for window in one.windows}:
-        raise Refused("R8", "Units are counted over the labels of every listing so far, and these are others.")
+        raise Refused(
+            "R8", "Units are counted over the labels of every listing so far, and these are others."
+        )
     count = units(labels)
     if count != listing.units or count + verified.access.inherited > verified.warrant.units:
         raise Refused(
-            "R8", f"The windows make {count} units where the listing says {listing.units} of {verified.warrant.units}."
+            "R8",
+            f"The windows make {count} units where the listing says {listing.units} of {verified.warrant.units}.",
         )
     return count
 
 
 def notice_due(access: Access, release: LoggedRelease, notices_delay: int, extension: int) -> int:
-    """When (seconds) the notices of a witness's release are due: the charter's delay after it, later by `extension` for each
-    extension that was logged before they were due. A warrant that lapsed has no extensions."""
+    """When (seconds) the notices of a witness's release are due: the charter's delay after it,
+    later by `extension` for each extension that was logged before they were due. A warrant that
+    lapsed has no extensions."""
     due = release.time + notices_delay
     for extended_at in () if access.lapsed_at is not None else access.extended_at:
         if extended_at < due:
@@ -129,12 +151,18 @@ def notice_due(access: Access, release: LoggedRelease, notices_delay: int, exten
 
 
 def check_export(state: AccessState, digest: bytes, now: int) -> Access:
-    """The access, if the opener may export what it opened: an urgent warrant has been ratified. Raises `Refused` O4, W15."""
+    """The access, if the opener may export what it opened: an urgent warrant has been ratified.
+    Raises `Refused` O4, W15.
+    """
     access = state.access(digest)
     if access.warrant.urgent and access.approved_at is None:
-        lapsed = access.lapsed_at is not None or (access.ratify_by is not None and now >= access.ratify_by)
+        lapsed = access.lapsed_at is not None or (
+            access.ratify_by is not None and now >= access.ratify_by
+        )
         todo = (
-            "it lapsed: destroy what was opened, and log that" if lapsed else f"wait for it, until {access.ratify_by}"
+            "it lapsed: destroy what was opened, and log that"
+            if lapsed
+            else f"wait for it, until {access.ratify_by}"
         )
         raise Refused("O4", f"The urgent warrant is not ratified; {todo}.")
     return access

@@ -1,8 +1,9 @@
-"""One family of errors, with one table of exit and HTTP statuses that command line and service share.
+"""One family of errors, with one table of exit and HTTP statuses that command line and service
+share.
 
-Every error has a `code` that never changes (a rule of docs/protocol.md such as "W7", or a word such as "not-found") and
-a `message`: a sentence or two that say what is wrong, where, and what to do about it. Errors for people are sentences,
-not traces.
+Every error has a `code` that never changes (a rule of docs/protocol.md such as "W7", or a word such
+as "not-found") and a `message`: a sentence or two that say what is wrong, where, and what to do
+about it. Errors for people are sentences, not traces.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import ClassVar
 
 
 class CountersealError(Exception):
-    """Root of what can go wrong through no fault of this program; catching it never hides a `FatalError`."""
+    """Root of what can go wrong through no fault of this program; catching it never hides a
+    `FatalError`.
+    """
 
     exit_status: ClassVar[int] = 1
     http_status: ClassVar[int] = 400
@@ -27,7 +30,9 @@ class CountersealError(Exception):
 
 
 class BadInput(CountersealError):
-    """What the caller gave cannot be meant: a missing argument, a wrong file, a number out of range."""
+    """What the caller gave cannot be meant: a missing argument, a wrong file, a number out of
+    range.
+    """
 
     exit_status = 2
     http_status = 400
@@ -35,7 +40,9 @@ class BadInput(CountersealError):
 
 
 class Refused(CountersealError):
-    """A numbered rule refuses what came from outside. `rule` and `code` are the number, as in docs/protocol.md."""
+    """A numbered rule refuses what came from outside. `rule` and `code` are the number, as in
+    docs/protocol.md.
+    """
 
     exit_status = 3
     http_status = 422
@@ -66,7 +73,9 @@ class NotFound(CountersealError):
 
 
 class Conflict(CountersealError):
-    """Somebody else was first, or what is held differs from what was given: read again, then decide."""
+    """Somebody else was first, or what is held differs from what was given: read again, then
+    decide.
+    """
 
     exit_status = 6
     http_status = 409
@@ -82,7 +91,9 @@ class Unavailable(CountersealError):
 
 
 class FatalError(Exception):
-    """A disk that lies or a bug of our own. Stands apart from `CountersealError`: nothing may catch it and carry on."""
+    """A disk that lies or a bug of our own. Stands apart from `CountersealError`: nothing may catch
+    it and carry on.
+    """
 
     exit_status: ClassVar[int] = 70
     http_status: ClassVar[int] = 500
@@ -98,6 +109,15 @@ class FatalError(Exception):
 
 STATUSES: dict[type[CountersealError] | type[FatalError], tuple[int, int]] = {
     kind: (kind.exit_status, kind.http_status)
-    for kind in (CountersealError, BadInput, Refused, NotAuthorised, NotFound, Conflict, Unavailable, FatalError)
+    for kind in (
+        CountersealError,
+        BadInput,
+        Refused,
+        NotAuthorised,
+        NotFound,
+        Conflict,
+        Unavailable,
+        FatalError,
+    )
 }
 """Class to (exit status, HTTP status)."""

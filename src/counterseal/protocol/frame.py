@@ -38,7 +38,9 @@ R = TypeVar("R", bound=Record)
 
 
 class Attachment(Part, frozen=True):
-    """A sealed blob: digest of the ciphertext, its size in bytes, the key that opens it, and what to call it."""
+    """A sealed blob: digest of the ciphertext, its size in bytes, the key that opens it, and what
+    to call it.
+    """
 
     digest: Bytes32
     size: Uint
@@ -58,7 +60,9 @@ class Content(Record, frozen=True, tag="counterseal/v1/content"):
 
 
 class Authenticated(Record, frozen=True, tag="counterseal/v1/authenticated"):
-    """The `authenticated_data` of one PrivateMessage: routing for the service, and the ciphertext."""
+    """The `authenticated_data` of one PrivateMessage: routing for the service, and the
+    ciphertext.
+    """
 
     limit: ClassVar[int] = BODY_MAX
     window_id: Bytes32
@@ -70,8 +74,12 @@ class Authenticated(Record, frozen=True, tag="counterseal/v1/authenticated"):
 
     @property
     def external(self) -> bytes:
-        """Encoded `[tag("external"), window_id, seal_digest, seq, r, prev]`: AEAD's and COSE's associated data."""
-        return encode([tag("external"), self.window_id, self.seal_digest, self.seq, self.r, self.prev])
+        """Encoded `[tag("external"), window_id, seal_digest, seq, r, prev]`: AEAD's and COSE's
+        associated data.
+        """
+        return encode(
+            [tag("external"), self.window_id, self.seal_digest, self.seq, self.r, self.prev]
+        )
 
     @property
     def ct_digest(self) -> bytes:
@@ -90,9 +98,11 @@ class Key(Record, frozen=True, tag="counterseal/v1/key"):
 
 
 class Stamp(Record, frozen=True, tag="counterseal/v1/stamp"):
-    """The service's word that a message came at `time` (seconds), as number `n` of its conversation (from 1).
+    """The service's word that a message came at `time` (seconds), as number `n` of its conversation
+    (from 1).
 
-    `n` is here so that the period root also fixes the order between senders, which no window alone can show.
+    `n` is here so that the period root also fixes the order between senders, which no window alone
+    can show.
     """
 
     limit: ClassVar[int] = 128
@@ -102,7 +112,9 @@ class Stamp(Record, frozen=True, tag="counterseal/v1/stamp"):
 
 
 class WindowPlace(NamedTuple):
-    """What the service knows of the window that a frame claims: its label, the next `seq`, the conversation's epoch and next number."""
+    """What the service knows of the window that a frame claims: its label, the next `seq`, the
+    conversation's epoch and next number.
+    """
 
     label: Label
     next_seq: int
@@ -116,13 +128,19 @@ def message_digest(private_message: bytes) -> bytes:
 
 
 def received_part(kind: type[R], data: bytes) -> R:
-    """Authenticated data or MLS content (`Authenticated` or `Key`) from its bytes. Raises `Refused` F2."""
+    """Authenticated data or MLS content (`Authenticated` or `Key`) from its bytes. Raises `Refused`
+    F2.
+    """
     try:
         part = kind.decode(data)
     except Refused as error:
-        raise Refused("F2", f"A frame's {kind.__name__} is not as specified: {error.message}") from error
+        raise Refused(
+            "F2", f"A frame's {kind.__name__} is not as specified: {error.message}"
+        ) from error
     if isinstance(part, Authenticated) and (part.seq == 0) != (part.prev is None):
-        raise Refused("F2", "The first frame of a window has no predecessor, and every other names one.")
+        raise Refused(
+            "F2", "The first frame of a window has no predecessor, and every other names one."
+        )
     return part
 
 
@@ -141,7 +159,9 @@ def unpad(padded: bytes) -> bytes:
 
 
 def _padme(length: int) -> int:
-    """The least length that keeps only as many leading bits as log2(log2(length)) needs: under 12 % more."""
+    """The least length that keeps only as many leading bits as log2(log2(length)) needs: under 12 %
+    more.
+    """
     exponent = length.bit_length() - 1
     free = (1 << (exponent - exponent.bit_length())) - 1
     return length + free & ~free
@@ -153,15 +173,25 @@ def open_frame(prk: bytes, authenticated: Authenticated) -> bytes:
     try:
         padded = ChaCha20Poly1305(key).decrypt(bytes(12), authenticated.ct, authenticated.external)
     except InvalidTag:
-        raise Refused("F6", f"Frame {authenticated.seq} does not open under its window's key.") from None
+        raise Refused(
+            "F6", f"Frame {authenticated.seq} does not open under its window's key."
+        ) from None
     return unpad(padded)
 
 
 def seal_frame(prk: bytes, authenticated: Authenticated, signed_content: bytes) -> Authenticated:
-    """The frame with `signed_content` sealed in it; its `ct` before plays no part. The reference for the compiled floor."""
+    """The frame with `signed_content` sealed in it; its `ct` before plays no part. The reference
+    for the compiled floor.
+    """
     key = expand(prk, [tag("frame"), authenticated.seq, authenticated.r], 32)
     ct = ChaCha20Poly1305(key).encrypt(bytes(12), pad(signed_content), authenticated.external)
-    head = (authenticated.window_id, authenticated.seal_digest, authenticated.seq, authenticated.r, authenticated.prev)
+    head = (
+        authenticated.window_id,
+        authenticated.seal_digest,
+        authenticated.seq,
+        authenticated.r,
+        authenticated.prev,
+    )
     return Authenticated(*head, ct)
 
 
@@ -171,41 +201,70 @@ def verify_content(signed: bytes, authenticated: Authenticated, device_key: byte
         received = ReceivedSign1.decode(signed, BODY_MAX)
         return Content.decode(received.verify(device_key, authenticated.external))
     except Refused as error:
-        raise Refused("F7", f"The content of frame {authenticated.seq} is not its device's: {error.message}") from error
+        raise Refused(
+            "F7", f"The content of frame {authenticated.seq} is not its device's: {error.message}"
+        ) from error
 
 
 def check_prev(authenticated: Authenticated, before: Authenticated | None) -> Authenticated:
-    """The frame again, if it follows `before` (None: the frame with the seq before is missing). Raises `Refused` F9."""
-    if before is not None and before.seq + 1 == authenticated.seq and authenticated.prev != before.ct_digest:
-        raise Refused("F9", f"Frame {authenticated.seq} names another predecessor than frame {before.seq}.")
+    """The frame again, if it follows `before` (None: the frame with the seq before is missing).
+    Raises `Refused` F9.
+    """
+    if (
+        before is not None
+        and before.seq + 1 == authenticated.seq
+        and authenticated.prev != before.ct_digest
+    ):
+        raise Refused(
+            "F9", f"Frame {authenticated.seq} names another predecessor than frame {before.seq}."
+        )
     return authenticated
 
 
 def check_sent_at(content: Content, label: Label) -> Content:
     """The content again. Raises `Refused` F10."""
     if not label.opens * 1000 <= content.sent_at_ms < label.closes * 1000:
-        raise Refused("F10", f"The content's time {content.sent_at_ms} ms lies outside its window's period.")
+        raise Refused(
+            "F10", f"The content's time {content.sent_at_ms} ms lies outside its window's period."
+        )
     return content
 
 
 def check_posting(
-    authenticated: Authenticated, body: bytes, place: WindowPlace | None, sender: bytes, epoch: int, now: int
+    authenticated: Authenticated,
+    body: bytes,
+    place: WindowPlace | None,
+    sender: bytes,
+    epoch: int,
+    now: int,
 ) -> Stamp:
-    """The stamp of a PrivateMessage `body` posted by device `sender` in MLS `epoch` at `now` (seconds).
+    """The stamp of a PrivateMessage `body` posted by device `sender` in MLS `epoch` at `now`
+    (seconds).
 
-    `place` is None when no counterseal of that window is stored. The same bytes again are the caller's to know: they get
-    the first stamp again. Raises `Refused` V1 to V6.
+    `place` is None when no counterseal of that window is stored. The same bytes again are the
+    caller's to know: they get the first stamp again. Raises `Refused` V1 to V6.
     """
     if len(body) > BODY_MAX:
-        raise Refused("V6", f"The message has {len(body)} bytes where {BODY_MAX} are allowed; send a blob instead.")
+        raise Refused(
+            "V6",
+            f"The message has {len(body)} bytes where {BODY_MAX} are allowed; send a blob instead.",
+        )
     if place is None:
         raise Refused("V1", "No counterseal is stored for this frame's window; upload it first.")
     if place.label.device_key != sender:
         raise Refused("V5", "This frame's window belongs to another device.")
     if authenticated.seq != place.next_seq:
-        raise Refused("V2", f"The frame's seq is {authenticated.seq} where {place.next_seq} is next.")
+        raise Refused(
+            "V2", f"The frame's seq is {authenticated.seq} where {place.next_seq} is next."
+        )
     if not place.label.opens <= now < place.label.closes + GRACE:
-        raise Refused("V3", f"The window takes frames from {place.label.opens} until {place.label.closes + GRACE}.")
+        raise Refused(
+            "V3",
+            f"The window takes frames from {place.label.opens} until {place.label.closes + GRACE}.",
+        )
     if epoch != place.epoch:
-        raise Refused("V4", f"The frame is of epoch {epoch}, the conversation in {place.epoch}; process its commits.")
+        raise Refused(
+            "V4",
+            f"The frame is of epoch {epoch}, the conversation in {place.epoch}; process its commits.",
+        )
     return Stamp(message_digest(body), place.next_n, now)

@@ -47,7 +47,9 @@ _ED25519_LOW_ORDER = {0, 1, _ED25519_PRIME - 1, _ED25519_ORDER_8, _ED25519_PRIME
 
 
 class InstitutionKey(Part, frozen=True):
-    """An institution's public signing key: Ed25519 (32 bytes) and ML-DSA-65 (1,952 bytes); both must hold."""
+    """An institution's public signing key: Ed25519 (32 bytes) and ML-DSA-65 (1,952 bytes); both
+    must hold.
+    """
 
     ed25519: Bytes32
     mldsa65: Annotated[bytes, Meta(min_length=1952, max_length=1952)]
@@ -57,27 +59,37 @@ class InstitutionKey(Part, frozen=True):
         """`H([tag("institution-key"), ed25519, mldsa65])`, 32 bytes."""
         return H([tag("institution-key"), self.ed25519, self.mldsa65])
 
-    def verify(self, ed25519_input: bytes, ed25519: bytes, mldsa65_input: bytes, mldsa65: bytes) -> None:
+    def verify(
+        self, ed25519_input: bytes, ed25519: bytes, mldsa65_input: bytes, mldsa65: bytes
+    ) -> None:
         """Returns if both signatures hold. Raises `Refused` X2 otherwise, X6 for a weak key."""
         verify_ed25519(self.ed25519, ed25519, ed25519_input)
         try:
             MLDSA65PublicKey.from_public_bytes(self.mldsa65).verify(mldsa65, mldsa65_input)
         except (InvalidSignature, ValueError):
-            raise Refused("X2", f"The ML-DSA-65 signature of {self.kid.hex()[:16]} does not verify.") from None
+            raise Refused(
+                "X2", f"The ML-DSA-65 signature of {self.kid.hex()[:16]} does not verify."
+            ) from None
 
 
 class InstitutionSigner:
     """An institution's private signing key, kept as two seeds of 32 bytes."""
 
     def __init__(self, seeds: bytes) -> None:
-        """`seeds` is the Ed25519 seed (32 bytes), then the ML-DSA-65 seed (32 bytes). Raises `Refused` E6."""
+        """`seeds` is the Ed25519 seed (32 bytes), then the ML-DSA-65 seed (32 bytes). Raises
+        `Refused` E6.
+        """
         if len(seeds) != 64:
-            raise Refused("E6", f"An institution's secret key is 64 bytes of seeds; this one has {len(seeds)}.")
+            raise Refused(
+                "E6",
+                f"An institution's secret key is 64 bytes of seeds; this one has {len(seeds)}.",
+            )
         self._seeds = seeds
         self._ed25519 = Ed25519PrivateKey.from_private_bytes(seeds[:32])
         self._mldsa65 = MLDSA65PrivateKey.from_seed_bytes(seeds[32:])
         self.public = InstitutionKey(
-            self._ed25519.public_key().public_bytes_raw(), self._mldsa65.public_key().public_bytes_raw()
+            self._ed25519.public_key().public_bytes_raw(),
+            self._mldsa65.public_key().public_bytes_raw(),
         )
         self.kid = self.public.kid
 
@@ -92,7 +104,9 @@ class InstitutionSigner:
         return self._seeds
 
     def sign(self, ed25519_input: bytes, mldsa65_input: bytes) -> tuple[bytes, bytes]:
-        """Ed25519 signature (64 bytes) and ML-DSA-65 signature (3,309 bytes; hedged, so it differs each time)."""
+        """Ed25519 signature (64 bytes) and ML-DSA-65 signature (3,309 bytes; hedged, so it differs
+        each time).
+        """
         return self._ed25519.sign(ed25519_input), self._mldsa65.sign(mldsa65_input)
 
 
@@ -100,7 +114,9 @@ class SealingKey:
     """A private X-Wing key, kept as its seed of 32 bytes."""
 
     def __init__(self, seed: bytes) -> None:
-        """Expands the seed as X-Wing does: SHAKE256 to 96 bytes, ML-KEM's two seeds first. Raises `Refused` E6."""
+        """Expands the seed as X-Wing does: SHAKE256 to 96 bytes, ML-KEM's two seeds first. Raises
+        `Refused` E6.
+        """
         if len(seed) != 32:
             raise Refused("E6", f"A sealing key's seed has 32 bytes; this one has {len(seed)}.")
         expanded = hashlib.shake_256(seed).digest(96)
@@ -120,7 +136,9 @@ class SealingKey:
         try:
             return _SUITE.decrypt(sealed, self._private, encode(info))
         except Exception:  # the library raises several kinds, and which one says nothing to us
-            raise Refused("X5", "A sealed message does not open with this key: altered, or not meant for it.") from None
+            raise Refused(
+                "X5", "A sealed message does not open with this key: altered, or not meant for it."
+            ) from None
 
 
 def open_sealed(private: SealingKey, info: object, sealed: bytes) -> bytes:
@@ -129,7 +147,9 @@ def open_sealed(private: SealingKey, info: object, sealed: bytes) -> bytes:
 
 
 def seal_to(public: bytes, info: object, plaintext: bytes) -> bytes:
-    """`enc (1120) || ciphertext` of HPKE base mode to an X-Wing key; `info` is an array. Raises `Refused` K5."""
+    """`enc (1120) || ciphertext` of HPKE base mode to an X-Wing key; `info` is an array. Raises
+    `Refused` K5.
+    """
     check_xwing(public)
     mlkem = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC])
     x25519 = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:])
@@ -137,13 +157,18 @@ def seal_to(public: bytes, info: object, plaintext: bytes) -> bytes:
 
 
 def check_xwing(public: bytes) -> bytes:
-    """The key again if it may be sealed to: 1,216 bytes, ML-KEM-768's part first. Raises `Refused` K5."""
+    """The key again if it may be sealed to: 1,216 bytes, ML-KEM-768's part first. Raises `Refused`
+    K5.
+    """
     if len(public) != XWING_PUBLIC:
         raise Refused("K5", f"An X-Wing key has {XWING_PUBLIC} bytes; this one has {len(public)}.")
     for at in range(0, 1152, 3):  # 768 coefficients of 12 bits, little-endian, two in three bytes
         pair = int.from_bytes(public[at : at + 3], "little")
         if pair & 0xFFF >= _MLKEM_MODULUS or pair >> 12 >= _MLKEM_MODULUS:
-            raise Refused("K5", "An X-Wing key's ML-KEM half has a coefficient that is not below 3329 (FIPS 203, 7.2).")
+            raise Refused(
+                "K5",
+                "An X-Wing key's ML-KEM half has a coefficient that is not below 3329 (FIPS 203, 7.2).",
+            )
     try:
         point = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:])
         X25519PrivateKey.from_private_bytes(bytes(32)).exchange(point)
@@ -153,17 +178,26 @@ def check_xwing(public: bytes) -> bytes:
 
 
 def check_ed25519(public: bytes) -> bytes:
-    """The key (32 bytes) again if its encoding is canonical and its point is not of low order. Raises `Refused` X6."""
+    """The key (32 bytes) again if its encoding is canonical and its point is not of low order.
+    Raises `Refused` X6.
+    """
     y = int.from_bytes(public, "little") & ((1 << 255) - 1)
     if len(public) != 32 or y >= _ED25519_PRIME or y in _ED25519_LOW_ORDER:
-        raise Refused("X6", f"The Ed25519 key {public.hex()[:16]} is not canonical or has low order; take a new key.")
+        raise Refused(
+            "X6",
+            f"The Ed25519 key {public.hex()[:16]} is not canonical or has low order; take a new key.",
+        )
     return public
 
 
 def verify_ed25519(public: bytes, signature: bytes, message: bytes) -> None:
-    """Returns if the signature (64 bytes) holds. Raises `Refused` X2, or X6 for a key that proves nothing."""
+    """Returns if the signature (64 bytes) holds. Raises `Refused` X2, or X6 for a key that proves
+    nothing.
+    """
     check_ed25519(public)
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):
-        raise Refused("X2", f"The Ed25519 signature of {public.hex()[:16]} does not verify.") from None
+        raise Refused(
+            "X2", f"The Ed25519 signature of {public.hex()[:16]} does not verify."
+        ) from None

@@ -56,13 +56,15 @@ class HolderKey(Record, frozen=True, tag="counterseal/v1/holder-key"):
 
 
 class LedgerKey(Part, frozen=True):
-    """The ledger key that a keyset starts: commitment, first chunk of the stream under it, the key sealed to each reader
-    in charter order, and its predecessor encrypted under it (48 bytes)."""
+    """The ledger key that a keyset starts: commitment, first chunk of the stream under it, the key
+    sealed to each reader in charter order, and its predecessor encrypted under it (48 bytes)."""
 
     commitment: Bytes32
     first_chunk: Uint
     sealed: Annotated[
-        tuple[Annotated[bytes, Meta(min_length=SEALED_LEDGER_KEY, max_length=SEALED_LEDGER_KEY)], ...],
+        tuple[
+            Annotated[bytes, Meta(min_length=SEALED_LEDGER_KEY, max_length=SEALED_LEDGER_KEY)], ...
+        ],
         Meta(max_length=512),
     ]
     predecessor: Annotated[bytes, Meta(min_length=48, max_length=48)] | None
@@ -84,7 +86,9 @@ class Keyset(Record, frozen=True, tag="counterseal/v1/keyset"):
 
 
 class KeyDestroyed(Record, frozen=True, tag="counterseal/v1/key-destroyed"):
-    """The holder at `position` has destroyed its sealing key of a quarter, with every copy. COSE_Sign by that holder."""
+    """The holder at `position` has destroyed its sealing key of a quarter, with every copy.
+    COSE_Sign by that holder.
+    """
 
     limit: ClassVar[int] = 1_024
     domain: Domain
@@ -95,7 +99,9 @@ class KeyDestroyed(Record, frozen=True, tag="counterseal/v1/key-destroyed"):
 
 
 class VerifiedKeyset(msgspec.Struct, frozen=True):
-    """A keyset that K1 to K8 admit. `keys` holds each position's X-Wing key, None where it is absent or counts as absent."""
+    """A keyset that K1 to K8 admit. `keys` holds each position's X-Wing key, None where it is
+    absent or counts as absent.
+    """
 
     keyset: Keyset
     digest: bytes
@@ -117,7 +123,8 @@ class ReceivedKeyset(msgspec.Struct, frozen=True):
         return cls(Keyset.decode(cose.payload), cose, statement)
 
     def check(self, charter: VerifiedCharter, previous: VerifiedKeyset | None) -> VerifiedKeyset:
-        """The verified keyset. `previous` is the keyset in force before it, None for a domain's first.
+        """The verified keyset. `previous` is the keyset in force before it, None for a domain's
+        first.
 
         Raises `Refused` K1 to K4, K6 to K8, X2, X4.
         """
@@ -126,25 +133,39 @@ class ReceivedKeyset(msgspec.Struct, frozen=True):
         try:
             charter.check_quorums(self.cose.kids, charter.charter.witnesses.c)
         except Refused as error:
-            raise Refused("K7", f"The keyset's signatures do not suffice. {error.message}") from error
-        return VerifiedKeyset(self.keyset, hashlib.sha256(self.cose.payload).digest(), keys, self.statement)
+            raise Refused(
+                "K7", f"The keyset's signatures do not suffice. {error.message}"
+            ) from error
+        return VerifiedKeyset(
+            self.keyset, hashlib.sha256(self.cose.payload).digest(), keys, self.statement
+        )
 
 
-def check_keyset(keyset: Keyset, charter: VerifiedCharter, previous: VerifiedKeyset | None) -> tuple[bytes | None, ...]:
-    """Each position's key, as everybody checks it who is about to sign the keyset. Raises `Refused` K1 to K4, K6, K8."""
+def check_keyset(
+    keyset: Keyset, charter: VerifiedCharter, previous: VerifiedKeyset | None
+) -> tuple[bytes | None, ...]:
+    """Each position's key, as everybody checks it who is about to sign the keyset. Raises `Refused`
+    K1 to K4, K6, K8.
+    """
     if (keyset.domain, keyset.charter_digest) != (charter.charter.domain, charter.digest):
         raise Refused("K1", "The keyset is of another domain or charter.")
     if keyset.previous != (previous.digest if previous else None):
-        raise Refused("K1", "The keyset does not follow the one in force; fetch those between from the log.")
+        raise Refused(
+            "K1", "The keyset does not follow the one in force; fetch those between from the log."
+        )
     if (
         previous
         and keyset.charter_digest == previous.keyset.charter_digest
         and keyset.quarter <= previous.keyset.quarter
     ):
-        raise Refused("K1", f"A keyset of this charter for quarter {previous.keyset.quarter} is already there.")
+        raise Refused(
+            "K1",
+            f"A keyset of this charter for quarter {previous.keyset.quarter} is already there.",
+        )
     if len(keyset.holder_keys) != len(charter.holder_keys):
         raise Refused(
-            "K2", f"The keyset has {len(keyset.holder_keys)} positions, the charter {len(charter.holder_keys)}."
+            "K2",
+            f"The keyset has {len(keyset.holder_keys)} positions, the charter {len(charter.holder_keys)}.",
         )
     if len(keyset.ledger_key.sealed) != len(charter.charter.readers):
         raise Refused("K8", "The ledger key is not sealed to each of the charter's readers.")
@@ -153,7 +174,9 @@ def check_keyset(keyset: Keyset, charter: VerifiedCharter, previous: VerifiedKey
     return check_present(keys, charter)
 
 
-def check_holder_key(statement: bytes, charter: VerifiedCharter, quarter: int, position: int) -> HolderKey:
+def check_holder_key(
+    statement: bytes, charter: VerifiedCharter, quarter: int, position: int
+) -> HolderKey:
     """The sealing key that the holder at `position` signed for `quarter`. Raises `Refused` K3."""
     try:
         cose = ReceivedSign.decode(statement, HolderKey.limit)
@@ -161,10 +184,14 @@ def check_holder_key(statement: bytes, charter: VerifiedCharter, quarter: int, p
         signer = charter.check_holder(position)
         cose.verify({signer.kid: signer})
     except Refused as error:
-        raise Refused("K3", f"The key of position {position} is not its holder's: {error.message}") from error
+        raise Refused(
+            "K3", f"The key of position {position} is not its holder's: {error.message}"
+        ) from error
     expected = (charter.charter.domain, charter.digest, quarter, position)
     if (key.domain, key.charter_digest, key.quarter, key.position) != expected:
-        raise Refused("K3", f"The key of position {position} is for another place, quarter or charter.")
+        raise Refused(
+            "K3", f"The key of position {position} is for another place, quarter or charter."
+        )
     return key
 
 
@@ -186,17 +213,26 @@ def _check_fresh(keys: Sequence[bytes | None], previous: VerifiedKeyset | None) 
         halves = [key[cut] for key in there]
         before = {key[cut] for key in previous.keys if key is not None} if previous else set()
         if len(set(halves)) != len(halves) or before.intersection(halves):
-            raise Refused("K4", "A sealing key stands twice, or in the keyset before; each is drawn anew.")
+            raise Refused(
+                "K4", "A sealing key stands twice, or in the keyset before; each is drawn anew."
+            )
 
 
-def check_present(keys: Sequence[bytes | None], charter: VerifiedCharter) -> tuple[bytes | None, ...]:
-    """The keys again, if all are there or the rest can spare one body and one witness. Raises `Refused` K6."""
+def check_present(
+    keys: Sequence[bytes | None], charter: VerifiedCharter
+) -> tuple[bytes | None, ...]:
+    """The keys again, if all are there or the rest can spare one body and one witness. Raises
+    `Refused` K6.
+    """
     there = [position for position, key in enumerate(keys) if key is not None]
     if len(there) < len(keys):
         bodies = len(charter.tree.satisfied_bodies(there))
         witnesses = len(set(there).intersection(charter.tree.witness_positions()))
         if bodies <= charter.tree.custodians.needed or witnesses <= charter.tree.witnesses.needed:
-            raise Refused("K6", "Keys are absent, and the rest leave no body or no witness to spare; wait for them.")
+            raise Refused(
+                "K6",
+                "Keys are absent, and the rest leave no body or no witness to spare; wait for them.",
+            )
     return tuple(keys)
 
 
@@ -208,38 +244,54 @@ def ledger_key_commitment(key: bytes) -> bytes:
 def make_ledger_key(
     key: bytes, charter: VerifiedCharter, quarter: int, first_chunk: int, predecessor: bytes | None
 ) -> LedgerKey:
-    """The keyset's part that hands ledger key `key` (32 bytes, drawn by the sequencer) to every reader."""
+    """The keyset's part that hands ledger key `key` (32 bytes, drawn by the sequencer) to every
+    reader.
+    """
     info = [tag("ledger-key-seal"), charter.charter.domain, charter.digest, quarter]
-    sealed = tuple(seal_to(reader.xwing, [*info, i], key) for i, reader in enumerate(charter.charter.readers))
+    sealed = tuple(
+        seal_to(reader.xwing, [*info, i], key) for i, reader in enumerate(charter.charter.readers)
+    )
     commitment = ledger_key_commitment(key)
     under = None
     if predecessor is not None:
-        under = ChaCha20Poly1305(_predecessor_key(key)).encrypt(bytes(12), predecessor, _predecessor_aad(commitment))
+        under = ChaCha20Poly1305(_predecessor_key(key)).encrypt(
+            bytes(12), predecessor, _predecessor_aad(commitment)
+        )
     return LedgerKey(commitment, first_chunk, sealed, under)
 
 
 def open_ledger_key(private: SealingKey, keyset: VerifiedKeyset, reader: int) -> bytes:
-    """The ledger key (32 bytes) for the charter's reader number `reader`. Raises `Refused` X5 or K8."""
+    """The ledger key (32 bytes) for the charter's reader number `reader`. Raises `Refused` X5 or
+    K8.
+    """
     record = keyset.keyset
     if not 0 <= reader < len(record.ledger_key.sealed):
         raise Refused("K8", f"The keyset has no ledger key for a reader number {reader}.")
     info = [tag("ledger-key-seal"), record.domain, record.charter_digest, record.quarter, reader]
     key = private.open(info, record.ledger_key.sealed[reader])
     if ledger_key_commitment(key) != record.ledger_key.commitment:
-        raise Refused("K8", "The ledger key sealed to this reader is not the one that the keyset commits to.")
+        raise Refused(
+            "K8", "The ledger key sealed to this reader is not the one that the keyset commits to."
+        )
     return key
 
 
 def open_predecessor(key: bytes, keyset: VerifiedKeyset, commitment: bytes) -> bytes:
-    """The ledger key before `key`, of which the keyset before holds `commitment`. Raises `Refused` K8."""
+    """The ledger key before `key`, of which the keyset before holds `commitment`. Raises `Refused`
+    K8.
+    """
     ledger_key = keyset.keyset.ledger_key
     try:
         aad = _predecessor_aad(ledger_key.commitment)
-        before = ChaCha20Poly1305(_predecessor_key(key)).decrypt(bytes(12), ledger_key.predecessor or b"", aad)
+        before = ChaCha20Poly1305(_predecessor_key(key)).decrypt(
+            bytes(12), ledger_key.predecessor or b"", aad
+        )
     except (InvalidTag, ValueError):
         raise Refused("K8", "The ledger key before this one does not open under it.") from None
     if ledger_key_commitment(before) != commitment:
-        raise Refused("K8", "The ledger key before this one is not the one that its keyset commits to.")
+        raise Refused(
+            "K8", "The ledger key before this one is not the one that its keyset commits to."
+        )
     return before
 
 

@@ -1,4 +1,5 @@
-"""The notice: a witness tells an account, after the delay, that its messages were opened (section 8).
+"""The notice: a witness tells an account, after the delay, that its messages were opened (section
+8).
 
 | rule | refuses |
 | --- | --- |
@@ -51,7 +52,9 @@ class Notice(Record, frozen=True, tag="counterseal/v1/notice"):
 
 
 class SealedNotice(Record, frozen=True, tag="counterseal/v1/sealed-notice"):
-    """A padded notice statement sealed to the account's notice key. A release commits to its digest."""
+    """A padded notice statement sealed to the account's notice key. A release commits to its
+    digest.
+    """
 
     limit: ClassVar[int] = SEALED + 128
     sealed: Annotated[bytes, Meta(min_length=SEALED, max_length=SEALED)]
@@ -65,10 +68,15 @@ class VerifiedNotice(msgspec.Struct, frozen=True):
 
 
 def make_notice(
-    warrant: Warrant, account_id: bytes, position: int, issued: int, charter: Charter, issuers: tuple[str, str]
+    warrant: Warrant,
+    account_id: bytes,
+    position: int,
+    issued: int,
+    charter: Charter,
+    issuers: tuple[str, str],
 ) -> Notice:
-    """The notice to an account. `charter` is the one in force, whose delay counts from `issued`; `issuers` are the names of
-    requester and approver (an empty text: not ratified yet)."""
+    """The notice to an account. `charter` is the one in force, whose delay counts from `issued`;
+    `issuers` are the names of requester and approver (an empty text: not ratified yet)."""
     return Notice(
         domain=warrant.domain,
         charter_digest=warrant.charter_digest,
@@ -88,15 +96,22 @@ def make_notice(
 
 
 def seal_notice(signer: InstitutionSigner, notice: Notice, notice_key: bytes) -> SealedNotice:
-    """The notice, signed, padded and sealed. Raises `Refused` K5 for a bad key: seal to the charter's substitute then."""
+    """The notice, signed, padded and sealed. Raises `Refused` K5 for a bad key: seal to the
+    charter's substitute then.
+    """
     padded = pad_notice(sign([signer], notice.encode()))
     return SealedNotice(seal_to(notice_key, [tag("notice-seal"), notice.domain], padded))
 
 
 def pad_notice(statement: bytes) -> bytes:
-    """Length (uint32, big-endian), the statement, zeros up to 8,192 bytes. Raises `Refused` N2 if it is longer."""
+    """Length (uint32, big-endian), the statement, zeros up to 8,192 bytes. Raises `Refused` N2 if
+    it is longer.
+    """
     if len(statement) > PADDED - 4:
-        raise Refused("N2", f"A notice of {len(statement)} bytes does not fit into {PADDED}; shorten its reference.")
+        raise Refused(
+            "N2",
+            f"A notice of {len(statement)} bytes does not fit into {PADDED}; shorten its reference.",
+        )
     return len(statement).to_bytes(4, "big") + statement + bytes(PADDED - 4 - len(statement))
 
 
@@ -109,12 +124,16 @@ def unpad_notice(padded: bytes) -> bytes:
 
 
 def open_notice(private: SealingKey, sealed: SealedNotice, domain: str) -> bytes:
-    """The notice statement, if it is for this key. Raises `Refused` X5 (for somebody else, or a dummy) or N2."""
+    """The notice statement, if it is for this key. Raises `Refused` X5 (for somebody else, or a
+    dummy) or N2.
+    """
     return unpad_notice(private.open([tag("notice-seal"), domain], sealed.sealed))
 
 
 def verify_notice(statement: bytes, charter: VerifiedCharter) -> VerifiedNotice:
-    """The notice, signed by the witness that it names, under the charter that it names. Raises `Refused` N3."""
+    """The notice, signed by the witness that it names, under the charter that it names. Raises
+    `Refused` N3.
+    """
     try:
         cose = ReceivedSign.decode(statement, Notice.limit)
         notice = Notice.decode(cose.payload)
@@ -122,22 +141,36 @@ def verify_notice(statement: bytes, charter: VerifiedCharter) -> VerifiedNotice:
         cose.verify({witness.kid: witness})
     except Refused as error:
         raise Refused("N3", f"The notice is not its witness's: {error.message}") from error
-    if notice.position not in charter.tree.witness_positions() or notice.charter_digest != charter.digest:
+    if (
+        notice.position not in charter.tree.witness_positions()
+        or notice.charter_digest != charter.digest
+    ):
         raise Refused("N3", "The notice comes from no witness of its charter.")
     return VerifiedNotice(notice, statement)
 
 
 def check_notice(notice: Notice, warrant: Warrant, delay: int) -> Notice:
-    """The notice again, if it says what its warrant says and is due `delay` seconds after its issue. Raises N4, N5."""
+    """The notice again, if it says what its warrant says and is due `delay` seconds after its
+    issue. Raises N4, N5.
+    """
     said = (notice.domain, notice.charter_digest, notice.warrant_digest, notice.start, notice.until)
     said_too = (notice.direction, notice.ground, notice.reference)
-    if said != (warrant.domain, warrant.charter_digest, warrant.digest(), warrant.start, warrant.until):
+    if said != (
+        warrant.domain,
+        warrant.charter_digest,
+        warrant.digest(),
+        warrant.start,
+        warrant.until,
+    ):
         raise Refused("N4", "The notice names another warrant, or another span.")
     if said_too != (warrant.direction, warrant.ground, warrant.reference):
-        raise Refused("N4", "The notice names another direction, ground or reference than its warrant.")
+        raise Refused(
+            "N4", "The notice names another direction, ground or reference than its warrant."
+        )
     if notice.due > notice.issued + delay:
         raise Refused(
-            "N5", f"The notice is due more than {delay} s after its issue; only a logged extension adds to that."
+            "N5",
+            f"The notice is due more than {delay} s after its issue; only a logged extension adds to that.",
         )
     return notice
 

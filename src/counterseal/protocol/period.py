@@ -1,4 +1,5 @@
-"""The period root: what the log says of every window of a period. Trees and proofs are `tlog.periods`'s (docs/tlog.md).
+"""The period root: what the log says of every window of a period. Trees and proofs are
+`tlog.periods`'s (docs/tlog.md).
 
 | rule | refuses |
 | --- | --- |
@@ -17,8 +18,9 @@ from .window import Label
 
 
 class PeriodRecord(Record, frozen=True, tag="counterseal/v1/period-root"):
-    """What the log holds of a period: the root of the tree of its windows that have frames, in order of window id.
-    `previous` is the digest of the period root logged before (null: the first). Not signed: the log's."""
+    """What the log holds of a period: the root of the tree of its windows that have frames, in
+    order of window id. `previous` is the digest of the period root logged before (null: the first).
+    Not signed: the log's."""
 
     limit: ClassVar[int] = 512
     domain: Domain
@@ -30,7 +32,9 @@ class PeriodRecord(Record, frozen=True, tag="counterseal/v1/period-root"):
 
 
 class WindowLeaf(Record, frozen=True, tag="counterseal/v1/window-frames"):
-    """A leaf of that tree: a window, its number of frames, and the root of the tree of their stamps in order of `seq`."""
+    """A leaf of that tree: a window, its number of frames, and the root of the tree of their stamps
+    in order of `seq`.
+    """
 
     limit: ClassVar[int] = 256
     window_id: Bytes32
@@ -39,7 +43,9 @@ class WindowLeaf(Record, frozen=True, tag="counterseal/v1/window-frames"):
 
 
 class PeriodWindow(msgspec.Struct, frozen=True):
-    """A window as a period has it, with the seal that the service holds for it (which the leaf does not name)."""
+    """A window as a period has it, with the seal that the service holds for it (which the leaf does
+    not name).
+    """
 
     window_id: bytes
     seal_digest: bytes
@@ -52,7 +58,9 @@ class PeriodWindow(msgspec.Struct, frozen=True):
 
 
 class PeriodRoot(msgspec.Struct, frozen=True):
-    """A period's root as a holder has it; `frames` is how many frames it knows of, and stands in no record."""
+    """A period's root as a holder has it; `frames` is how many frames it knows of, and stands in no
+    record.
+    """
 
     domain: str
     opens: int
@@ -66,11 +74,21 @@ class PeriodRoot(msgspec.Struct, frozen=True):
     def decode(cls, data: bytes) -> PeriodRoot:
         """From the logged record. Raises `Refused` E1 to E7."""
         record = PeriodRecord.decode(data)
-        return cls(record.domain, record.opens, record.closes, record.previous, record.windows, 0, record.root)
+        return cls(
+            record.domain,
+            record.opens,
+            record.closes,
+            record.previous,
+            record.windows,
+            0,
+            record.root,
+        )
 
 
 class LoggedWindow(msgspec.Struct, frozen=True):
-    """A leaf whose inclusion in a logged, cosigned period root has been verified (`tlog.periods` makes these)."""
+    """A leaf whose inclusion in a logged, cosigned period root has been verified (`tlog.periods`
+    makes these).
+    """
 
     window: PeriodWindow
     root: PeriodRoot
@@ -80,7 +98,9 @@ def check_logged(label: Label, logged: LoggedWindow) -> LoggedWindow:
     """The logged window again, if it is the label's. Raises `Refused` R6."""
     root = logged.root
     if logged.window.window_id != label.window_id or not logged.window.frames:
-        raise Refused("R6", "The period root's proof is of another window, or of one without frames.")
+        raise Refused(
+            "R6", "The period root's proof is of another window, or of one without frames."
+        )
     if (root.domain, root.opens, root.closes) != (label.domain, label.opens, label.closes):
         raise Refused("R6", "The period root is of another period or domain than the window's.")
     return logged

@@ -1,4 +1,5 @@
-"""The base of every record: a frozen struct whose encoding is a CBOR array with the record's tag first (section 1).
+"""The base of every record: a frozen struct whose encoding is a CBOR array with the record's tag
+first (section 1).
 
 The struct's field types *are* the record's schema; `msgspec` compares a decoded array with them.
 
@@ -50,19 +51,27 @@ class Record(Part, frozen=True):
         return str(cls.__struct_config__.tag)
 
     def encode(self) -> bytes:
-        """The record's one encoding. Raises `Refused` E4 or E6 for a record that nobody could decode again."""
+        """The record's one encoding. Raises `Refused` E4 or E6 for a record that nobody could
+        decode again.
+        """
         data = cbor.encode(convert(self.plain(), type(self)).plain())
         if len(data) > self.limit:
-            raise Refused("E4", f"This {self.tag()} has {len(data)} bytes where it may have {self.limit}.")
+            raise Refused(
+                "E4", f"This {self.tag()} has {len(data)} bytes where it may have {self.limit}."
+            )
         return data
 
     def digest(self) -> bytes:
-        """SHA-256 (32 bytes) over the encoding: the record's name wherever another record points to it."""
+        """SHA-256 (32 bytes) over the encoding: the record's name wherever another record points to
+        it.
+        """
         return hashlib.sha256(self.encode()).digest()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """The record that `data` encodes, right in form and not checked any further. Raises `Refused` E1 to E7."""
+        """The record that `data` encodes, right in form and not checked any further. Raises
+        `Refused` E1 to E7.
+        """
         value = cbor.decode(data, cls.limit)
         if type(value) is not tuple or not value or not isinstance(value[0], str):
             raise Refused("E6", f"A {cls.tag()} is an array that begins with its tag.")
@@ -75,7 +84,9 @@ P = TypeVar("P", bound=Part)
 
 
 def convert(value: Any, kind: type[P]) -> P:
-    """The nested arrays as a struct of `kind`. Raises `Refused` E6 that says where they differ from its fields."""
+    """The nested arrays as a struct of `kind`. Raises `Refused` E6 that says where they differ from
+    its fields.
+    """
     try:
         return msgspec.convert(value, kind, builtin_types=(bytes,))
     except msgspec.ValidationError as error:

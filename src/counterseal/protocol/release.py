@@ -24,8 +24,9 @@ WINDOWS_MAX = 10_000
 
 
 class Listing(Record, frozen=True, tag="counterseal/v1/listing"):
-    """Windows in a warrant's scope, sorted. `number` counts the warrant's listings from 0; `units` is the number of units
-    of all its listings so far, this one included. Not signed: the ledger's."""
+    """Windows in a warrant's scope, sorted. `number` counts the warrant's listings from 0; `units`
+    is the number of units of all its listings so far, this one included. Not signed: the
+    ledger's."""
 
     limit: ClassVar[int] = 512 << 10
     domain: Domain
@@ -36,7 +37,9 @@ class Listing(Record, frozen=True, tag="counterseal/v1/listing"):
 
 
 class Release(Record, frozen=True, tag="counterseal/v1/release"):
-    """A holder will hand over its shares of a listing (null, custodians only: of all to come). COSE_Sign by the holder."""
+    """A holder will hand over its shares of a listing (null, custodians only: of all to come).
+    COSE_Sign by the holder.
+    """
 
     limit: ClassVar[int] = 512 << 10
     domain: Domain
@@ -49,7 +52,9 @@ class Release(Record, frozen=True, tag="counterseal/v1/release"):
 
 
 class WindowShare(Part, frozen=True):
-    """One window's share (32 bytes); null says that the seal held another for this holder than its hash names."""
+    """One window's share (32 bytes); null says that the seal held another for this holder than its
+    hash names.
+    """
 
     window_id: Bytes32
     share: Bytes32 | None
@@ -82,7 +87,9 @@ class SealedShares(Record, frozen=True, tag="counterseal/v1/sealed-shares"):
 
 
 class VerifiedShares(msgspec.Struct, frozen=True):
-    """Shares that their holder signed for this listing, and the signed statement to show if one is false."""
+    """Shares that their holder signed for this listing, and the signed statement to show if one is
+    false.
+    """
 
     shares: Shares
     statement: bytes
@@ -94,16 +101,23 @@ def opener_key_hash(opener_key: bytes) -> bytes:
 
 
 def seal_shares(signer: InstitutionSigner, shares: Shares, opener_key: bytes) -> SealedShares:
-    """The holder's shares, signed and sealed to the opener. Raises `Refused` K5 for a bad opener's key."""
+    """The holder's shares, signed and sealed to the opener. Raises `Refused` K5 for a bad opener's
+    key.
+    """
     empty = SealedShares(shares.warrant_digest, shares.listing_digest, shares.position, b"")
     sealed = seal_to(opener_key, empty.info, sign([signer], shares.encode()))
     return msgspec.structs.replace(empty, sealed=sealed)
 
 
 def open_shares(
-    private: SealingKey, sealed: SealedShares, holder: InstitutionKey, domain: str, windows: Sequence[bytes]
+    private: SealingKey,
+    sealed: SealedShares,
+    holder: InstitutionKey,
+    domain: str,
+    windows: Sequence[bytes],
 ) -> VerifiedShares:
-    """The shares that the holder at `sealed.position`, who signs with `holder`, gives for the listing's `windows`.
+    """The shares that the holder at `sealed.position`, who signs with `holder`, gives for the
+    listing's `windows`.
 
     Raises `Refused` X5 if they do not open, R11 otherwise.
     """
@@ -118,7 +132,12 @@ def open_shares(
         ) from error
     named = (shares.domain, shares.warrant_digest, shares.listing_digest, shares.position)
     if named != (domain, sealed.warrant_digest, sealed.listing_digest, sealed.position):
-        raise Refused("R11", f"The shares of position {sealed.position} are for another warrant, listing or place.")
+        raise Refused(
+            "R11",
+            f"The shares of position {sealed.position} are for another warrant, listing or place.",
+        )
     if [share.window_id for share in shares.shares] != list(windows):
-        raise Refused("R11", f"Position {sealed.position} gave shares of other windows than the listing's.")
+        raise Refused(
+            "R11", f"Position {sealed.position} gave shares of other windows than the listing's."
+        )
     return VerifiedShares(shares, statement)

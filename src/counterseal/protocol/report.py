@@ -1,4 +1,5 @@
-"""What an opener says it has done: the opening report, and the destruction of what it may not keep (section 8).
+"""What an opener says it has done: the opening report, and the destruction of what it may not keep
+(section 8).
 
 | rule | refuses |
 | --- | --- |
@@ -27,7 +28,9 @@ class Fault(Part, frozen=True):
 
 
 class OpeningReport(Record, frozen=True, tag="counterseal/v1/opening-report"):
-    """How many windows and frames were opened, what was wrong, and the digest of the evidence. COSE_Sign by the opener."""
+    """How many windows and frames were opened, what was wrong, and the digest of the evidence.
+    COSE_Sign by the opener.
+    """
 
     limit: ClassVar[int] = 1 << 20
     domain: Domain
@@ -42,7 +45,9 @@ class OpeningReport(Record, frozen=True, tag="counterseal/v1/opening-report"):
 
 
 class Destruction(Record, frozen=True, tag="counterseal/v1/destruction"):
-    """The opener has destroyed what it opened under a warrant: an urgent one that lapsed, or one that is done with."""
+    """The opener has destroyed what it opened under a warrant: an urgent one that lapsed, or one
+    that is done with.
+    """
 
     limit: ClassVar[int] = 1_024
     domain: Domain
@@ -52,13 +57,27 @@ class Destruction(Record, frozen=True, tag="counterseal/v1/destruction"):
 
 
 def check_report(report: OpeningReport, listings: Mapping[bytes, Listing]) -> OpeningReport:
-    """The report again, if it fits the released listings of its warrant (by digest). Raises `Refused` O2 or O3."""
-    if any(digest not in listings for digest in report.listings) or len(set(report.listings)) < len(report.listings):
-        raise Refused("O2", "The report is of a listing that both quorums have not released, or names one twice.")
+    """The report again, if it fits the released listings of its warrant (by digest). Raises
+    `Refused` O2 or O3.
+    """
+    if any(digest not in listings for digest in report.listings) or len(set(report.listings)) < len(
+        report.listings
+    ):
+        raise Refused(
+            "O2",
+            "The report is of a listing that both quorums have not released, or names one twice.",
+        )
     windows = {window for digest in report.listings for window in listings[digest].windows}
     at_fault = [fault.window_id for fault in report.faults]
     if len(set(at_fault)) < len(at_fault) or not windows.issuperset(at_fault):
-        raise Refused("O3", "The report finds fault with a window twice, or with one that no listing has.")
-    if report.windows + len(at_fault) > len(windows) + len(at_fault) or report.windows > len(windows):
-        raise Refused("O3", f"The report counts {report.windows} windows where the listings have {len(windows)}.")
+        raise Refused(
+            "O3", "The report finds fault with a window twice, or with one that no listing has."
+        )
+    if report.windows + len(at_fault) > len(windows) + len(at_fault) or report.windows > len(
+        windows
+    ):
+        raise Refused(
+            "O3",
+            f"The report counts {report.windows} windows where the listings have {len(windows)}.",
+        )
     return report

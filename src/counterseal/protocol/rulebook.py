@@ -1,4 +1,5 @@
-"""What the log says that judging an access needs: which charter is in force when, and which issuers' keys are revoked.
+"""What the log says that judging an access needs: which charter is in force when, and which
+issuers' keys are revoked.
 
 | rule | refuses |
 | --- | --- |
@@ -24,7 +25,9 @@ class VerifiedRevocation(msgspec.Struct, frozen=True):
 
 
 class Rulebook(msgspec.Struct, frozen=True):
-    """Charters with the time (seconds) from which each is in force, ascending, and revocations. All from the log."""
+    """Charters with the time (seconds) from which each is in force, ascending, and revocations. All
+    from the log.
+    """
 
     charters: tuple[tuple[int, VerifiedCharter], ...]
     revocations: tuple[VerifiedRevocation, ...] = ()
@@ -45,18 +48,23 @@ class Rulebook(msgspec.Struct, frozen=True):
         return charter
 
     def charter(self, digest: bytes) -> VerifiedCharter:
-        """The charter with this digest, whose windows and holders a warrant is about. Raises `Refused` W1."""
+        """The charter with this digest, whose windows and holders a warrant is about. Raises
+        `Refused` W1.
+        """
         for _, charter in self.charters:
             if charter.digest == digest:
                 return charter
-        raise Refused("W1", f"The charter {digest.hex()[:16]} is not one of this domain's; fetch the log.")
+        raise Refused(
+            "W1", f"The charter {digest.hex()[:16]} is not one of this domain's; fetch the log."
+        )
 
     def issuer(self, kid: bytes, time: int) -> Issuer:
         """The issuer whose key `kid` was at `time`. Raises `Refused` W1."""
         issuer = self.in_force(time).issuers.get(kid)
         if issuer is None:
             raise Refused(
-                "W1", f"The charter in force at {time} has no issuer {kid.hex()[:16]}; fold the ledger again."
+                "W1",
+                f"The charter in force at {time} has no issuer {kid.hex()[:16]}; fold the ledger again.",
             )
         return issuer
 
@@ -64,18 +72,27 @@ class Rulebook(msgspec.Struct, frozen=True):
         """`kid` again, if what it signed at `time` stands. Raises `Refused` W12."""
         for verified in self.revocations:
             if verified.revocation.issuer == kid and verified.revocation.start <= time:
-                raise Refused("W12", f"The issuer {kid.hex()[:16]} is revoked from {verified.revocation.start} on.")
+                raise Refused(
+                    "W12",
+                    f"The issuer {kid.hex()[:16]} is revoked from {verified.revocation.start} on.",
+                )
         return kid
 
 
 def verify_revocation(statement: bytes, charter: VerifiedCharter) -> VerifiedRevocation:
-    """The revocation, if the custodians' quorum of `charter` (the one in force) signed it. Raises `Refused` W1 or W18."""
+    """The revocation, if the custodians' quorum of `charter` (the one in force) signed it. Raises
+    `Refused` W1 or W18.
+    """
     cose = ReceivedSign.decode(statement, Revocation.limit)
     revocation = Revocation.decode(cose.payload)
     if (revocation.domain, revocation.charter_digest) != (charter.charter.domain, charter.digest):
         raise Refused("W1", "The revocation is of another domain or charter.")
     try:
-        charter.tree.custodian_quorum(charter.positions[kid] for kid in cose.verify(charter.custodian_keys))
+        charter.tree.custodian_quorum(
+            charter.positions[kid] for kid in cose.verify(charter.custodian_keys)
+        )
     except Refused as error:
-        raise Refused("W18", f"The custodians' quorum has not signed this revocation. {error.message}") from error
+        raise Refused(
+            "W18", f"The custodians' quorum has not signed this revocation. {error.message}"
+        ) from error
     return VerifiedRevocation(revocation)

@@ -1,13 +1,23 @@
-"""Any statement's bytes to its record, by the tag inside: the one place where bytes from a log become records (section 8).
+"""Any statement's bytes to its record, by the tag inside: the one place where bytes from a log
+become records (section 8).
 
-A statement is a COSE_Sign1, a COSE_Sign, a chain link with its possession, or (where the log itself is the author) the record.
+A statement is a COSE_Sign1, a COSE_Sign, a chain link with its possession, or (where the log itself
+is the author) the record.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from .account import STATEMENT_MAX, Account, AccountKey, Device, DeviceRevoked, DirectoryRoot, ReceivedLink
+from .account import (
+    STATEMENT_MAX,
+    Account,
+    AccountKey,
+    Device,
+    DeviceRevoked,
+    DirectoryRoot,
+    ReceivedLink,
+)
 from .approval import (
     Approval,
     Cancellation,
@@ -34,7 +44,13 @@ BY_INSTITUTIONS: tuple[type[Record], ...] = (
     Charter, HolderKey, Keyset, KeyDestroyed, Warrant, Approval, Ratification, Cancellation, Replacement, Extension,
     Reinstatement, Revocation, Release, Shares, OpeningReport, Destruction, Notice,
 )  # fmt: skip
-UNSIGNED: tuple[type[Record], ...] = (DirectoryRoot, PeriodRecord, Listing, SealedShares, SealedNotice)
+UNSIGNED: tuple[type[Record], ...] = (
+    DirectoryRoot,
+    PeriodRecord,
+    Listing,
+    SealedShares,
+    SealedNotice,
+)
 LIMIT = Keyset.limit + SIGNERS_MAX * SIGNER_BYTES + 64
 """Bytes that any statement may have."""
 
@@ -44,7 +60,9 @@ _UNSIGNED = {kind.tag(): kind for kind in UNSIGNED}
 
 
 class ReceivedStatement(msgspec.Struct, frozen=True):
-    """A statement that is right in form. `cose` is None for what is not signed; nothing is verified yet."""
+    """A statement that is right in form. `cose` is None for what is not signed; nothing is verified
+    yet.
+    """
 
     record: Record
     cose: ReceivedSign | ReceivedSign1 | None
@@ -63,15 +81,23 @@ class ReceivedStatement(msgspec.Struct, frozen=True):
             return cls(link.record, link.cose, data)
         if value[0]:
             cose1 = ReceivedSign1.decode(data, STATEMENT_MAX)
-            return cls(_kind(_BY_ACCOUNT, payload_tag(cose1.payload)).decode(cose1.payload), cose1, data)
+            return cls(
+                _kind(_BY_ACCOUNT, payload_tag(cose1.payload)).decode(cose1.payload), cose1, data
+            )
         cose = ReceivedSign.decode(data, Keyset.limit)
-        return cls(_kind(_BY_INSTITUTIONS, payload_tag(cose.payload)).decode(cose.payload), cose, data)
+        return cls(
+            _kind(_BY_INSTITUTIONS, payload_tag(cose.payload)).decode(cose.payload), cose, data
+        )
 
     @property
     def signed(self) -> ReceivedSign:
-        """The institutions' signatures. Raises `Refused` X1 if it was signed otherwise or not at all."""
+        """The institutions' signatures. Raises `Refused` X1 if it was signed otherwise or not at
+        all.
+        """
         if not isinstance(self.cose, ReceivedSign):
-            raise Refused("X1", f"A {self.record.tag()} here is signed by institutions; this one is not.")
+            raise Refused(
+                "X1", f"A {self.record.tag()} here is signed by institutions; this one is not."
+            )
         return self.cose
 
 
@@ -79,17 +105,24 @@ def payload_tag(payload: bytes) -> str:
     """The tag that a payload begins with. Raises `Refused` E1 to E7."""
     value = decode(payload, Keyset.limit)
     if type(value) is not tuple or not value or not isinstance(value[0], str):
-        raise Refused("E6", "A payload is an array that begins with its tag; this is something else.")
+        raise Refused(
+            "E6", "A payload is an array that begins with its tag; this is something else."
+        )
     return value[0]
 
 
 def entry_hash(statement: bytes) -> bytes:
-    """`H([tag("entry"), statement])`, 32 bytes: what the log holds of a statement, and its name for fetching it."""
+    """`H([tag("entry"), statement])`, 32 bytes: what the log holds of a statement, and its name for
+    fetching it.
+    """
     return H([tag("entry"), statement])
 
 
 def _kind(kinds: dict[str, type[Record]], name: str) -> type[Record]:
     kind = kinds.get(name)
     if kind is None:
-        raise Refused("E5", f"{name[:80]!r} is no statement of this version, or not one that is signed in this way.")
+        raise Refused(
+            "E5",
+            f"{name[:80]!r} is no statement of this version, or not one that is signed in this way.",
+        )
     return kind

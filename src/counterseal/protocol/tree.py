@@ -1,7 +1,8 @@
-"""The holders' tree: who stands where, which sets of holders suffice, and Shamir's sharing over it (section 2).
+"""The holders' tree: who stands where, which sets of holders suffice, and Shamir's sharing over it
+(section 2).
 
-`tree = [[needed, [[threshold, members], ...]], [w, W]]`. The compiled floor shares and joins in earnest; the sharing
-here is the reference that vectors and audits compare it with.
+`tree = [[needed, [[threshold, members], ...]], [w, W]]`. The compiled floor shares and joins in
+earnest; the sharing here is the reference that vectors and audits compare it with.
 
 | rule | refuses |
 | --- | --- |
@@ -66,7 +67,9 @@ class Tree(Part, frozen=True):
         nodes.append((self.custodians.needed, len(self.custodians.bodies)))
         nodes.append((self.witnesses.needed, self.witnesses.members))
         if any(needed > there for needed, there in nodes):
-            raise Refused("S4", "A node of the holders' tree asks for more shares than it hands out.")
+            raise Refused(
+                "S4", "A node of the holders' tree asks for more shares than it hands out."
+            )
         return self
 
     @property
@@ -95,17 +98,28 @@ class Tree(Part, frozen=True):
         """Indices of the bodies of which enough members are among `positions`."""
         there = set(positions)
         enough = zip(self.custodians.bodies, self.body_positions(), strict=True)
-        return tuple(j for j, (body, where) in enumerate(enough) if len(there.intersection(where)) >= body.threshold)
+        return tuple(
+            j
+            for j, (body, where) in enumerate(enough)
+            if len(there.intersection(where)) >= body.threshold
+        )
 
     def custodian_quorum(self, positions: Iterable[int]) -> tuple[int, ...]:
         """The satisfied bodies, if they are enough. Raises `Refused` S4."""
         bodies = self.satisfied_bodies(positions)
         if len(bodies) < self.custodians.needed:
-            raise Refused("S4", f"{len(bodies)} custodian bodies take part where {self.custodians.needed} are needed.")
+            raise Refused(
+                "S4",
+                f"{len(bodies)} custodian bodies take part where {self.custodians.needed} are needed.",
+            )
         return bodies
 
-    def witness_quorum(self, positions: Iterable[int], needed: int | None = None) -> tuple[int, ...]:
-        """The witnesses among `positions`, if they are `needed` (w by default). Raises `Refused` S4."""
+    def witness_quorum(
+        self, positions: Iterable[int], needed: int | None = None
+    ) -> tuple[int, ...]:
+        """The witnesses among `positions`, if they are `needed` (w by default). Raises `Refused`
+        S4.
+        """
         there = tuple(sorted(set(positions).intersection(self.witness_positions())))
         needed = self.witnesses.needed if needed is None else needed
         if len(there) < needed:
@@ -113,22 +127,37 @@ class Tree(Part, frozen=True):
         return there
 
     def split(self, prk: bytes) -> tuple[bytes, ...]:
-        """Each position's share (32 bytes) of `prk` (32 bytes); the same `prk` always gives the same shares."""
+        """Each position's share (32 bytes) of `prk` (32 bytes); the same `prk` always gives the
+        same shares.
+        """
         custodians, witnesses = _split(prk, prk, (), 2, 2)
         bodies = self.custodians.bodies
         shares: list[bytes] = []
-        for j, value in enumerate(_split(prk, custodians, (0,), self.custodians.needed, len(bodies))):
+        for j, value in enumerate(
+            _split(prk, custodians, (0,), self.custodians.needed, len(bodies))
+        ):
             shares += _split(prk, value, (0, j), bodies[j].threshold, bodies[j].members)
-        return (*shares, *_split(prk, witnesses, (1,), self.witnesses.needed, self.witnesses.members))
+        return (
+            *shares,
+            *_split(prk, witnesses, (1,), self.witnesses.needed, self.witnesses.members),
+        )
 
     def join(self, shares: Mapping[int, bytes]) -> bytes:
-        """`prk` from a quorum of shares by position. Raises `Refused` S4; S5 asks whether it is the right one."""
-        if not all(0 <= position < self.count and len(share) == 32 for position, share in shares.items()):
-            raise Refused("S4", f"A share has no position from 0 to {self.count - 1}, or not 32 bytes.")
+        """`prk` from a quorum of shares by position. Raises `Refused` S4; S5 asks whether it is the
+        right one.
+        """
+        if not all(
+            0 <= position < self.count and len(share) == 32 for position, share in shares.items()
+        ):
+            raise Refused(
+                "S4", f"A share has no position from 0 to {self.count - 1}, or not 32 bytes."
+            )
         bodies = self.custodian_quorum(shares)
         self.witness_quorum(shares)
         where = self.body_positions()
-        points = {j + 1: _join_node(shares, where[j], self.custodians.bodies[j].threshold) for j in bodies}
+        points = {
+            j + 1: _join_node(shares, where[j], self.custodians.bodies[j].threshold) for j in bodies
+        }
         custodians = _interpolate(points, self.custodians.needed)
         witnesses = _join_node(shares, self.witness_positions(), self.witnesses.needed)
         return _interpolate({1: custodians, 2: witnesses}, 2)
@@ -138,8 +167,12 @@ def _join_node(shares: Mapping[int, bytes], where: range, threshold: int) -> byt
     return _interpolate({i - where.start + 1: shares[i] for i in where if i in shares}, threshold)
 
 
-def _split(prk: bytes, secret: bytes, path: tuple[int, ...], threshold: int, count: int) -> list[bytes]:
-    drawn = cbor.expand(prk, [cbor.tag("shares"), path], 32 * (threshold - 1)) if threshold > 1 else b""
+def _split(
+    prk: bytes, secret: bytes, path: tuple[int, ...], threshold: int, count: int
+) -> list[bytes]:
+    drawn = (
+        cbor.expand(prk, [cbor.tag("shares"), path], 32 * (threshold - 1)) if threshold > 1 else b""
+    )
     coefficients = [secret, *(drawn[at : at + 32] for at in range(0, len(drawn), 32))]
     return [_evaluate(coefficients, x) for x in range(1, count + 1)]
 
@@ -165,7 +198,9 @@ def _interpolate(points: Mapping[int, bytes], threshold: int) -> bytes:
 
 
 def _multiply(a: int, b: int) -> int:
-    """In GF(256) modulo x^8 + x^4 + x^3 + x + 1. Not constant-time: the reference joins what is being opened anyway."""
+    """In GF(256) modulo x^8 + x^4 + x^3 + x + 1. Not constant-time: the reference joins what is
+    being opened anyway.
+    """
     product = 0
     while b:
         if b & 1:

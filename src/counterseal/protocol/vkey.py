@@ -1,4 +1,5 @@
-"""Verifier keys of logs and witnesses, as signed notes write them: `NAME+HASH+BASE64(type || key)` (C2SP signed-note).
+"""Verifier keys of logs and witnesses, as signed notes write them: `NAME+HASH+BASE64(type || key)`
+(C2SP signed-note).
 
 | rule | refuses |
 | --- | --- |
@@ -23,7 +24,9 @@ _SIZES = {LOG_ED25519: 32, WITNESS_ED25519: 32, MLDSA44: 1312}
 
 
 class VerifierKey(msgspec.Struct, frozen=True):
-    """A parsed verifier key: name, type byte, public key (32 or 1,312 bytes) and its hash (4 bytes)."""
+    """A parsed verifier key: name, type byte, public key (32 or 1,312 bytes) and its hash (4
+    bytes).
+    """
 
     name: str
     kind: int
@@ -36,11 +39,18 @@ class VerifierKey(msgspec.Struct, frozen=True):
 
 
 def make_vkey(name: str, kind: int, key: bytes) -> VerifierKey:
-    """A verifier key from its parts; the hash begins SHA-256 over name, newline, type and key. Raises `Refused` C7."""
+    """A verifier key from its parts; the hash begins SHA-256 over name, newline, type and key.
+    Raises `Refused` C7.
+    """
     if not name or any(c.isspace() or c == "+" for c in name) or len(name.encode()) > 255:
-        raise Refused("C7", f"{name!r} is no name for a key: up to 255 bytes, without spaces or plus signs.")
+        raise Refused(
+            "C7", f"{name!r} is no name for a key: up to 255 bytes, without spaces or plus signs."
+        )
     if _SIZES.get(kind) != len(key):
-        raise Refused("C7", f"The key of {name} has type 0x{kind:02x} and {len(key)} bytes, which do not go together.")
+        raise Refused(
+            "C7",
+            f"The key of {name} has type 0x{kind:02x} and {len(key)} bytes, which do not go together.",
+        )
     digest = hashlib.sha256(name.encode() + b"\n" + bytes((kind,)) + key).digest()
     return VerifierKey(name, kind, key, digest[:4])
 
@@ -55,8 +65,12 @@ def parse_vkey(text: str, kinds: tuple[int, ...]) -> VerifierKey:
     except (binascii.Error, ValueError):
         raise Refused("C7", f"The verifier key of {parts[0]!r} is not in base64.") from None
     if not data or data[0] not in kinds:
-        raise Refused("C7", f"The verifier key of {parts[0]!r} is of a type that has no place here.")
+        raise Refused(
+            "C7", f"The verifier key of {parts[0]!r} is of a type that has no place here."
+        )
     key = make_vkey(parts[0], data[0], data[1:])
     if key.text() != text:
-        raise Refused("C7", f"The verifier key of {parts[0]!r} does not have the hash that it states.")
+        raise Refused(
+            "C7", f"The verifier key of {parts[0]!r} does not have the hash that it states."
+        )
     return key

@@ -27,8 +27,8 @@ Reference = Annotated[str, Meta(max_length=256)]
 
 
 class Warrant(Record, frozen=True, tag="counterseal/v1/warrant"):
-    """What a requester asks for. `start` and `until` (exclusive) are whole periods, seconds; a null list of conversations
-    means all. A COSE_Sign by the requester."""
+    """What a requester asks for. `start` and `until` (exclusive) are whole periods, seconds; a null
+    list of conversations means all. A COSE_Sign by the requester."""
 
     limit: ClassVar[int] = 128 << 10
     domain: Domain
@@ -55,21 +55,23 @@ class Warrant(Record, frozen=True, tag="counterseal/v1/warrant"):
 def check_warrant(warrant: Warrant, period_length: int, in_force: Charter) -> Warrant:
     """The warrant again, if its own terms keep to the rules.
 
-    `period_length` (seconds) is that of the charter that the warrant names; all else is judged by the charter in force.
-    Raises `Refused` W3, W4, W5, W8, W9, W10, W13 or W19.
+    `period_length` (seconds) is that of the charter that the warrant names; all else is judged by
+    the charter in force. Raises `Refused` W3, W4, W5, W8, W9, W10, W13 or W19.
     """
     _check_span(warrant, period_length, in_force)
     _check_accounts(warrant, in_force)
     _check_ground(warrant, in_force)
     if not 1 <= warrant.units <= in_force.caps.units_30_days:
         raise Refused(
-            "W8", f"{warrant.units} units are asked for; the charter caps 30 days at {in_force.caps.units_30_days}."
+            "W8",
+            f"{warrant.units} units are asked for; the charter caps 30 days at {in_force.caps.units_30_days}.",
         )
     if warrant.opener_key not in [opener.xwing for opener in in_force.openers]:
         raise Refused("W9", "The opener's key is not one that the charter in force lists.")
     if warrant.expires > max(warrant.issued, warrant.until) + in_force.caps.days_per_warrant * DAY:
         raise Refused(
-            "W10", "The warrant would stay open for longer than the charter's days after its span; shorten it."
+            "W10",
+            "The warrant would stay open for longer than the charter's days after its span; shorten it.",
         )
     if not warrant.reference.isprintable():
         raise Refused("W19", "The warrant's reference holds characters that a page cannot show.")
@@ -77,18 +79,25 @@ def check_warrant(warrant: Warrant, period_length: int, in_force: Charter) -> Wa
 
 
 def check_not_expired(warrant: Warrant, now: int) -> Warrant:
-    """The warrant again; `now` is the later of checkpoint's time and own clock. Raises `Refused` W10."""
+    """The warrant again; `now` is the later of checkpoint's time and own clock. Raises `Refused`
+    W10.
+    """
     if now >= warrant.expires:
         raise Refused("W10", f"The warrant expired at {warrant.expires}; a new one is needed.")
     return warrant
 
 
 def _check_span(warrant: Warrant, period_length: int, charter: Charter) -> None:
-    if warrant.start % period_length or warrant.until % period_length or warrant.start >= warrant.until:
+    if (
+        warrant.start % period_length
+        or warrant.until % period_length
+        or warrant.start >= warrant.until
+    ):
         raise Refused("W3", f"The span is not one or more whole periods of {period_length} s.")
     if warrant.until - warrant.start > charter.caps.days_per_warrant * DAY:
         raise Refused(
-            "W3", f"The span is longer than the {charter.caps.days_per_warrant} days that the charter allows."
+            "W3",
+            f"The span is longer than the {charter.caps.days_per_warrant} days that the charter allows.",
         )
 
 
@@ -97,7 +106,9 @@ def _check_accounts(warrant: Warrant, charter: Charter) -> None:
         if named is not None and (not named or list(named) != sorted(set(named))):
             raise Refused("W4", "Accounts and conversations are at least one, sorted, each once.")
     if len(warrant.account_ids) > charter.caps.accounts_per_warrant:
-        raise Refused("W4", f"The charter allows {charter.caps.accounts_per_warrant} accounts in a warrant.")
+        raise Refused(
+            "W4", f"The charter allows {charter.caps.accounts_per_warrant} accounts in a warrant."
+        )
 
 
 def _check_ground(warrant: Warrant, charter: Charter) -> None:
@@ -105,6 +116,8 @@ def _check_ground(warrant: Warrant, charter: Charter) -> None:
     if ground is None:
         raise Refused("W5", f"The charter in force does not list the ground {warrant.ground!r}.")
     if warrant.urgent and not ground.urgent:
-        raise Refused("W13", f"The ground {warrant.ground!r} is not one on which a requester may start alone.")
+        raise Refused(
+            "W13", f"The ground {warrant.ground!r} is not one on which a requester may start alone."
+        )
     if warrant.urgent and warrant.until - warrant.start > charter.urgent.max_period:
         raise Refused("W13", f"An urgent warrant spans at most {charter.urgent.max_period} s.")

@@ -42,14 +42,21 @@ class Roster(Record, frozen=True, tag="counterseal/v1/roster"):
 
     @classmethod
     def of(cls, devices: list[tuple[bytes, bytes]]) -> Roster:
-        """The roster of these (account_id, device_key) pairs, in any order. Raises `Refused` L3 for a device twice."""
-        return cls(tuple(RosterEntry(account, device) for account, device in sorted(devices))).check()
+        """The roster of these (account_id, device_key) pairs, in any order. Raises `Refused` L3 for
+        a device twice.
+        """
+        return cls(
+            tuple(RosterEntry(account, device) for account, device in sorted(devices))
+        ).check()
 
     def check(self) -> Roster:
         """The roster again if it is sorted and has each device once. Raises `Refused` L3."""
         pairs = [(entry.account_id, entry.device_key) for entry in self.entries]
         if pairs != sorted(pairs) or len({device for _, device in pairs}) != len(pairs):
-            raise Refused("L3", "The roster is not sorted, or has a device twice; take the group's leaves, sorted.")
+            raise Refused(
+                "L3",
+                "The roster is not sorted, or has a device twice; take the group's leaves, sorted.",
+            )
         return self
 
     @property
@@ -100,7 +107,9 @@ class VerifiedWindow(msgspec.Struct, frozen=True):
 
 
 def derive_prk(label: Label, key: bytes) -> bytes:
-    """`prk` (32 bytes) of window key `key` (32 bytes). The label's last element, the commitment, plays no part in it."""
+    """`prk` (32 bytes) of window key `key` (32 bytes). The label's last element, the commitment,
+    plays no part in it.
+    """
     salt = hashlib.sha256(encode(label.plain()[:-1])).digest()
     return hmac.digest(salt, key, "sha256")  # HKDF-Extract is one HMAC
 
@@ -111,14 +120,17 @@ def key_commitment(prk: bytes) -> bytes:
 
 
 def check_window(label: Label, roster: Roster, view: View) -> VerifiedWindow:
-    """The window, if label and roster fit the conversation. Raises `Refused` L1, L2, L3, L4 or L6."""
+    """The window, if label and roster fit the conversation. Raises `Refused` L1, L2, L3, L4 or
+    L6.
+    """
     check_context(label, view)
     check_period(label, view.period_length)
     check_roster(label, roster)
     check_roster_epoch(label, view.roster_epoch)
     if RosterEntry(label.account_id, label.device_key) not in roster.entries:
         raise Refused(
-            "L4", "The label's device is not in the roster; a device opens windows only where it is a member."
+            "L4",
+            "The label's device is not in the roster; a device opens windows only where it is a member.",
         )
     return VerifiedWindow(label.window_id, label, roster)
 
@@ -128,7 +140,8 @@ def check_context(label: Label, view: View) -> Label:
     expected = (view.domain, view.charter_digest, view.keyset_digest)
     if (label.domain, label.charter_digest, label.keyset_digest) != expected:
         raise Refused(
-            "L1", "The label names another domain, charter or keyset than its conversation; open a new window."
+            "L1",
+            "The label names another domain, charter or keyset than its conversation; open a new window.",
         )
     return label
 
@@ -150,22 +163,32 @@ def check_roster(label: Label, roster: Roster) -> Roster:
 def check_uploader(label: Label, account_id: bytes, device_key: bytes) -> Label:
     """The label again, if it is the uploader's own. Raises `Refused` L4."""
     if (label.account_id, label.device_key) != (account_id, device_key):
-        raise Refused("L4", "A window is uploaded by the device that its label names, and by no other.")
+        raise Refused(
+            "L4", "A window is uploaded by the device that its label names, and by no other."
+        )
     return label
 
 
 def check_serial(label: Label, last: int | None, restarts: int) -> Label:
-    """The label again. `last` is the device's newest serial in the conversation, `restarts` its restarts so far in the
-    period. Raises `Refused` L5."""
+    """The label again. `last` is the device's newest serial in the conversation, `restarts` its
+    restarts so far in the period. Raises `Refused` L5."""
     if last is not None and label.serial <= last:
-        raise Refused("L5", f"The serial {label.serial} does not rise above {last}; take a higher one.")
+        raise Refused(
+            "L5", f"The serial {label.serial} does not rise above {last}; take a higher one."
+        )
     if restarts >= RESTARTS_MAX:
-        raise Refused("L5", f"This device has opened {RESTARTS_MAX} windows again in this period; wait for the next.")
+        raise Refused(
+            "L5",
+            f"This device has opened {RESTARTS_MAX} windows again in this period; wait for the next.",
+        )
     return label
 
 
 def check_roster_epoch(label: Label, roster_epoch: int) -> Label:
     """The label again. Raises `Refused` L6."""
     if label.roster_epoch != roster_epoch:
-        raise Refused("L6", f"The label's roster epoch is {label.roster_epoch}, the conversation's {roster_epoch}.")
+        raise Refused(
+            "L6",
+            f"The label's roster epoch is {label.roster_epoch}, the conversation's {roster_epoch}.",
+        )
     return label

@@ -40,7 +40,9 @@ _log = logging.getLogger("counterseal.service")
 
 
 class Service:
-    """One domain's service over one data directory. `stop` asks the server to shut down; it is called on a fatal error."""
+    """One domain's service over one data directory. `stop` asks the server to shut down; it is
+    called on a fatal error.
+    """
 
     def __init__(self, directory: Path, settings: Settings, stop: Callable[[], None]) -> None:
         self.settings = settings
@@ -59,14 +61,30 @@ class Service:
         self.charters.load(self.store.reader)
         self.clock = WindowClock(self._stored_clock())
         self.rates = Rates(settings.limits.requests_per_second, settings.limits.burst)
-        self.auth = Authenticator(self.domain, clock.real_ms(), self.charters.institution, clock.real_ms)
+        self.auth = Authenticator(
+            self.domain, clock.real_ms(), self.charters.institution, clock.real_ms
+        )
         self.labels: dict[int, Label] = {}
         self.blobs = Blobs(directory / "blobs", settings.limits.blob_bytes)
         self.hub = Hub(self._read_events)
         batch, timeout = settings.log.batch_ms, settings.log.witness_timeout
-        self.log = Publisher("log", self.identity.log, self.store, directory / "log", log_table.entries, batch, timeout)
+        self.log = Publisher(
+            "log",
+            self.identity.log,
+            self.store,
+            directory / "log",
+            log_table.entries,
+            batch,
+            timeout,
+        )
         self.ledger_log = Publisher(
-            "ledger", self.identity.ledger, self.store, directory / "ledger", ledger_table.leaves, 10, timeout
+            "ledger",
+            self.identity.ledger,
+            self.store,
+            directory / "ledger",
+            ledger_table.leaves,
+            10,
+            timeout,
         )
         self.directory = Directory(self.domain, self.store, self.log.wake)
         self.ledger = Ledger(self)
@@ -94,7 +112,9 @@ class Service:
             self._tasks.append(task)
 
     async def close(self) -> None:
-        """Lets the devices go, ends the background work, and closes the database with all that was queued written."""
+        """Lets the devices go, ends the background work, and closes the database with all that was
+        queued written.
+        """
         self.hub.close_all("shutdown")
         for task in self._tasks:
             task.cancel()
@@ -138,12 +158,18 @@ class Service:
         return Rulebook(charters, tuple(one for one in revocations if one is not None))
 
     def check_own_keys(self, charter: VerifiedCharter) -> None:
-        """Returns if the charter names this service's own log and ledger keys. Raises `Refused` C14."""
-        pairs = ((charter.charter.log.vkeys, self.identity.log), (charter.charter.ledger.vkeys, self.identity.ledger))
+        """Returns if the charter names this service's own log and ledger keys. Raises `Refused`
+        C14.
+        """
+        pairs = (
+            (charter.charter.log.vkeys, self.identity.log),
+            (charter.charter.ledger.vkeys, self.identity.ledger),
+        )
         for named, signer in pairs:
             if (named.ed25519, named.mldsa44) != signer.keys.texts():
                 raise Refused(
-                    "C14", "The charter names other log or ledger keys than this service's; see GET /v1/identity."
+                    "C14",
+                    "The charter names other log or ledger keys than this service's; see GET /v1/identity.",
                 )
 
     # What follows a durable change, on the event loop.
@@ -179,7 +205,9 @@ class Service:
         return stored if isinstance(stored, int) else None
 
     def _read_events(self, number: int, after: int, last: int) -> list[Event]:
-        return list(conversations.events(self.store.reader, number, after, last, PAGE_EVENTS, PAGE_BYTES))
+        return list(
+            conversations.events(self.store.reader, number, after, last, PAGE_EVENTS, PAGE_BYTES)
+        )
 
     def _on_fatal(self, error: BaseException) -> None:
         if self._fatal is None:
@@ -210,7 +238,9 @@ def application(service: Service) -> Starlette:
 
 
 def _only_one(directory: Path) -> int:
-    """A lock on the data directory: a second service would fork the log. Raises `Conflict` "busy"."""
+    """A lock on the data directory: a second service would fork the log. Raises `Conflict`
+    "busy".
+    """
     handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,9 @@
-"""Who sends a request: a device, an institution or the operator (docs/reference/api.md, Authentication).
+"""Who sends a request: a device, an institution or the operator (docs/reference/api.md,
+Authentication).
 
-A device signs every request with its Ed25519 key; an institution with both of its keys. A nonce counts once; a time more than 120 s off is
-refused, and so is one from before this process started, because the nonces of that time are forgotten.
+A device signs every request with its Ed25519 key; an institution with both of its keys. A nonce
+counts once; a time more than 120 s off is refused, and so is one from before this process started,
+because the nonces of that time are forgotten.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _KEYS_KEPT = 50_000
 
 
 class DeviceCaller(msgspec.Struct, frozen=True):
-    """A device that signed the request. Whether the directory knows it is another question; both are 32 bytes."""
+    """A device that signed the request. Whether the directory knows it is another question; both
+    are 32 bytes.
+    """
 
     account: bytes
     device: bytes
@@ -62,14 +66,17 @@ class Nonces:
         """Uses up one nonce. Raises `NotAuthenticated` "stale-request" or "replayed"."""
         if abs(now_ms - time_ms) > SKEW_MS or time_ms < self._started:
             raise NotAuthenticated(
-                "The request's time is too far off; set the clock, or sign it again.", code="stale-request"
+                "The request's time is too far off; set the clock, or sign it again.",
+                code="stale-request",
             )
-        if now_ms - self._turned > 2 * SKEW_MS:  # a time is acceptable for 240 s: 120 s before it and 120 s after
+        # a time is acceptable for 240 s: 120 s before it and 120 s after
+        if now_ms - self._turned > 2 * SKEW_MS:
             self._old, self._young, self._turned = self._young, set(), now_ms
         key = who + nonce
         if key in self._young or key in self._old:
             raise NotAuthenticated(
-                "This request was received before; every request needs a nonce of its own.", code="replayed"
+                "This request was received before; every request needs a nonce of its own.",
+                code="replayed",
             )
         self._young.add(key)
 
@@ -92,16 +99,22 @@ class Authenticator:
 
     def device(self, header: str, request: Request) -> DeviceCaller:
         """The device that signed. Raises `NotAuthenticated`."""
-        account, device, time, nonce, signature = _fields(header, _DEVICE, (32, 32, 0, 16, 64), _DEVICE_HEADER_MAX)
+        account, device, time, nonce, signature = _fields(
+            header, _DEVICE, (32, 32, 0, 16, 64), _DEVICE_HEADER_MAX
+        )
         now, time_ms = self._now_ms(), int.from_bytes(time, "big")
-        if abs(now - time_ms) > SKEW_MS:  # before the signature: a replay of last week costs nothing
+        # before the signature: a replay of last week costs nothing
+        if abs(now - time_ms) > SKEW_MS:
             raise NotAuthenticated(
-                "The request's time is too far off; set the clock, or sign it again.", code="stale-request"
+                "The request's time is too far off; set the clock, or sign it again.",
+                code="stale-request",
             )
         try:
             self._key(device).verify(signature, self._signed("request", request, time_ms, nonce))
         except InvalidSignature:
-            raise NotAuthenticated("The request's signature does not verify.", code="signature") from None
+            raise NotAuthenticated(
+                "The request's signature does not verify.", code="signature"
+            ) from None
         self._nonces.take(device, time_ms, nonce, now)
         return DeviceCaller(account, device)
 
@@ -114,7 +127,8 @@ class Authenticator:
         key = self._institutions(kid)
         if key is None:
             raise NotAuthenticated(
-                "No charter of this domain names the key that signed this request.", code="unknown-institution"
+                "No charter of this domain names the key that signed this request.",
+                code="unknown-institution",
             )
         signed = self._signed("institution-request", request, time_ms, nonce)
         key.verify(signed, ed25519, signed, mldsa65)
@@ -123,7 +137,9 @@ class Authenticator:
 
     def _signed(self, name: str, request: Request, time_ms: int, nonce: bytes) -> bytes:
         digest = hashlib.sha256(request.body).digest()
-        return encode([tag(name), self._domain, request.method, request.path, time_ms, nonce, digest])
+        return encode(
+            [tag(name), self._domain, request.method, request.path, time_ms, nonce, digest]
+        )
 
     def _key(self, device: bytes) -> Ed25519PublicKey:
         key = self._keys.get(device)
@@ -131,7 +147,9 @@ class Authenticator:
             try:
                 key = Ed25519PublicKey.from_public_bytes(device)
             except ValueError:
-                raise NotAuthenticated("The device key is no Ed25519 key.", code="signature") from None
+                raise NotAuthenticated(
+                    "The device key is no Ed25519 key.", code="signature"
+                ) from None
             if len(self._keys) >= _KEYS_KEPT:
                 self._keys.clear()
             self._keys[device] = key
@@ -142,7 +160,8 @@ def check_operator(header: str, token: str) -> None:
     """Returns if the header bears the operator's token. Raises `NotAuthenticated` "operator"."""
     if not hmac.compare_digest(header.encode(), b"Bearer " + token.encode()):
         raise NotAuthenticated(
-            "This is for the operator: the token is in operator.token in the data directory.", code="operator"
+            "This is for the operator: the token is in operator.token in the data directory.",
+            code="operator",
         )
 
 
@@ -150,12 +169,16 @@ def _fields(header: str, scheme: str, sizes: tuple[int, ...], limit: int) -> lis
     """The header's fields; the one of size 0 is the decimal time, as 8 bytes."""
     if not header.startswith(scheme) or len(header) > limit:
         raise NotAuthenticated(
-            f"This needs a header `Authorization: {scheme}...`; see docs/reference/api.md.", code="no-authorization"
+            f"This needs a header `Authorization: {scheme}...`; see docs/reference/api.md.",
+            code="no-authorization",
         )
     parts = header[len(scheme) :].split(".")
     if len(parts) != len(sizes):
         raise _malformed()
-    return [_decimal(part) if size == 0 else _base64url(part, size) for part, size in zip(parts, sizes, strict=True)]
+    return [
+        _decimal(part) if size == 0 else _base64url(part, size)
+        for part, size in zip(parts, sizes, strict=True)
+    ]
 
 
 def _decimal(text: str) -> bytes:
@@ -175,4 +198,6 @@ def _base64url(text: str, size: int) -> bytes:
 
 
 def _malformed() -> NotAuthenticated:
-    return NotAuthenticated("The Authorization header is not as docs/reference/api.md says.", code="no-authorization")
+    return NotAuthenticated(
+        "The Authorization header is not as docs/reference/api.md says.", code="no-authorization"
+    )

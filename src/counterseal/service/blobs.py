@@ -1,7 +1,9 @@
-"""Encrypted attachments, by the SHA-256 of their bytes, as files in `DIR/blobs`. The service holds no key to any of them.
+"""Encrypted attachments, by the SHA-256 of their bytes, as files in `DIR/blobs`. The service holds
+no key to any of them.
 
-An upload may be cut off at any byte and goes on from the length of `DIGEST.part`, which is all the state there is. A finished part is
-hashed, flushed, renamed into place and its directory flushed, in this order, before anybody is told that it is whole.
+An upload may be cut off at any byte and goes on from the length of `DIGEST.part`, which is all the
+state there is. A finished part is hashed, flushed, renamed into place and its directory flushed, in
+this order, before anybody is told that it is whole.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ class Blobs:
         return path
 
     def begin(self, digest: bytes, size: int) -> int:
-        """Where to go on with an upload of `size` bytes in all: the number of bytes held. Raises `TooLarge`, "blob-size"."""
+        """Where to go on with an upload of `size` bytes in all: the number of bytes held. Raises
+        `TooLarge`, "blob-size".
+        """
         if not 0 < size <= self._limit:
             raise TooLarge(f"A blob has 1 to {self._limit} bytes.", code="blob-size")
         if self._place(digest).exists():
@@ -44,9 +48,11 @@ class Blobs:
             return file.tell()
 
     def append(self, digest: bytes, offset: int, data: bytes, size: int) -> int:
-        """Adds bytes at `offset`, which must be where the upload stands; gives the new offset, durable.
+        """Adds bytes at `offset`, which must be where the upload stands; gives the new offset,
+        durable.
 
-        Raises `Conflict` "blob-offset"; when the last byte arrives and the digest does not fit, the part is dropped: `BadInput` "blob-digest".
+        Raises `Conflict` "blob-offset"; when the last byte arrives and the digest does not fit, the
+        part is dropped: `BadInput` "blob-digest".
         """
         if self._place(digest).exists():
             return size
@@ -56,7 +62,9 @@ class Blobs:
         with open(part, "r+b") as file:
             held = file.seek(0, os.SEEK_END)
             if held != offset:
-                raise Conflict(f"The upload stands at byte {held}; go on from there.", code="blob-offset")
+                raise Conflict(
+                    f"The upload stands at byte {held}; go on from there.", code="blob-offset"
+                )
             if held + len(data) > size:
                 raise TooLarge(f"The upload was announced with {size} bytes.", code="blob-size")
             failpoint.reach("blob.append", "before")
@@ -81,7 +89,8 @@ class Blobs:
         if whole.digest() != digest:
             part.unlink()
             raise BadInput(
-                "The bytes do not have the digest that was announced; the upload begins anew.", code="blob-digest"
+                "The bytes do not have the digest that was announced; the upload begins anew.",
+                code="blob-digest",
             )
         failpoint.reach("blob.finish", "before")
         part.rename(self._place(digest))

@@ -1,7 +1,8 @@
 """The charters and keysets of the domain, verified, in memory: what everything here is judged by.
 
-The service publishes them and can change none: a successor needs both quorums of the charter before it, a keyset the custodians' quorum and
-c witnesses. Changed on the event loop, after the change is durable; read anywhere.
+The service publishes them and can change none: a successor needs both quorums of the charter before
+it, a keyset the custodians' quorum and c witnesses. Changed on the event loop, after the change is
+durable; read anywhere.
 """
 
 from __future__ import annotations
@@ -48,11 +49,17 @@ class Charters:
         self.institutions: dict[bytes, InstitutionKey] = {}
 
     def load(self, db: apsw.Connection) -> None:
-        """Reads what was logged; everything is verified again, since a database can be written to by others."""
+        """Reads what was logged; everything is verified again, since a database can be written to
+        by others.
+        """
         for row in table.charters(db):
             previous = self.charters[-1].verified if self.charters else None
             self.add_charter(
-                LoggedCharter(ReceivedCharter.decode(row.statement).check(previous), row.log_index, row.active_from)
+                LoggedCharter(
+                    ReceivedCharter.decode(row.statement).check(previous),
+                    row.log_index,
+                    row.active_from,
+                )
             )
         for keyset in table.keysets(db):
             charter = self.charter(keyset.charter).verified
@@ -75,12 +82,16 @@ class Charters:
 
     @property
     def in_force(self) -> VerifiedCharter:
-        """The newest charter whose activation delay is over. Raises `Unavailable` "no-charter" before the first."""
+        """The newest charter whose activation delay is over. Raises `Unavailable` "no-charter"
+        before the first.
+        """
         now = self._now()
         for logged in reversed(self.charters):
             if logged.active_from <= now:
                 return logged.verified
-        raise Unavailable("This domain has no charter yet; publish one with POST /v1/charters.", code="no-charter")
+        raise Unavailable(
+            "This domain has no charter yet; publish one with POST /v1/charters.", code="no-charter"
+        )
 
     @property
     def newest(self) -> VerifiedCharter | None:
@@ -111,23 +122,37 @@ class Charters:
         return self.institutions.get(kid)
 
     def check_context(self, charter: bytes, quarter: int, keyset: bytes) -> None:
-        """Returns if a group may stand under these: the charter in force, and a logged keyset of it. Raises `Refused` L1."""
+        """Returns if a group may stand under these: the charter in force, and a logged keyset of
+        it. Raises `Refused` L1.
+        """
         if charter != self.in_force.digest:
-            raise Refused("L1", "The group's charter is not the one in force; move the group on first.")
+            raise Refused(
+                "L1", "The group's charter is not the one in force; move the group on first."
+            )
         logged = self._keysets_by_digest.get(keyset)
         if logged is None:
             raise Refused("L1", "The group's keyset is not in the log.")
         record = logged.verified.keyset
         if (record.charter_digest, record.quarter) != (charter, quarter):
-            raise Refused("L1", "The group's keyset is of another charter or quarter than the group says.")
+            raise Refused(
+                "L1", "The group's keyset is of another charter or quarter than the group says."
+            )
 
     def check_successor(self, statement: bytes, now: int) -> LoggedCharter:
-        """A posted charter, verified as the next one; its log index is still to be given. Raises `Refused` C1 to C19, `Conflict`."""
+        """A posted charter, verified as the next one; its log index is still to be given. Raises
+        `Refused` C1 to C19, `Conflict`.
+        """
         received = ReceivedCharter.decode(statement)
         if received.charter.domain != self.domain:
-            raise Refused("C2", f"The charter is of {received.charter.domain!r}; this service serves {self.domain!r}.")
+            raise Refused(
+                "C2",
+                f"The charter is of {received.charter.domain!r}; this service serves {self.domain!r}.",
+            )
         if self.newest is not None and received.charter.version <= self.newest.charter.version:
-            raise Conflict(f"Charter {received.charter.version} is published already.", code="charter-published")
+            raise Conflict(
+                f"Charter {received.charter.version} is published already.",
+                code="charter-published",
+            )
         verified = received.check(self.newest)
         return LoggedCharter(verified, -1, active_from(now, self.newest))
 

@@ -1,6 +1,8 @@
-"""Two clocks. The real one stamps the log, requests and caps; windows, stamps and periods go by the window clock.
+"""Two clocks. The real one stamps the log, requests and caps; windows, stamps and periods go by the
+window clock.
 
-The two are one, except in a demonstration: there the operator steps the window clock, forward only (docs/protocol.md section 9).
+The two are one, except in a demonstration: there the operator steps the window clock, forward only
+(docs/protocol.md section 9).
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ def real_ms() -> int:
 class WindowClock:
     """What windows go by, in Unix seconds. `stepped` is None outside of demonstrations.
 
-    The writer thread sets it after the step is durable and reads it when it stamps; whoever reads elsewhere sees some recent value.
+    The writer thread sets it after the step is durable and reads it when it stamps; whoever reads
+    elsewhere sees some recent value.
     """
 
     def __init__(self, stepped: int | None = None) -> None:
@@ -37,5 +40,7 @@ class WindowClock:
         return real() if self._stepped is None else self._stepped
 
     def step(self, now: int) -> None:
-        """Sets a demonstration's clock; the caller has checked that it goes forward and has stored it."""
+        """Sets a demonstration's clock; the caller has checked that it goes forward and has stored
+        it.
+        """
         self._stepped = now

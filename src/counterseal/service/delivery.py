@@ -1,7 +1,9 @@
-"""Fan-out to connected devices: one append and one encoding however many receive, and the bytes that came in go out.
+"""Fan-out to connected devices: one append and one encoding however many receive, and the bytes
+that came in go out.
 
-Everything here runs on the event loop. The writer hands over committed events in order; each conversation's subscribers get them as one
-ready message. What waits for a connection is bounded: a device that does not read fast enough is disconnected and catches up by cursor.
+Everything here runs on the event loop. The writer hands over committed events in order; each
+conversation's subscribers get them as one ready message. What waits for a connection is bounded: a
+device that does not read fast enough is disconnected and catches up by cursor.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ GATHER = 0.004
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One thing that happened in a conversation: sequence from 1, kind, Unix seconds, the MLS message's bytes."""
+    """One thing that happened in a conversation: sequence from 1, kind, Unix seconds, the MLS
+    message's bytes.
+    """
 
     n: int
     kind: int
@@ -47,7 +51,14 @@ def head(major: int, argument: int) -> bytes:
 def encode_event(event: Event) -> bytes:
     """`[n, kind, time, bytes]`."""
     return b"".join(
-        (b"\x84", head(0, event.n), head(0, event.kind), head(0, event.time), head(2, len(event.data)), event.data)
+        (
+            b"\x84",
+            head(0, event.n),
+            head(0, event.kind),
+            head(0, event.time),
+            head(2, len(event.data)),
+            event.data,
+        )
     )
 
 
@@ -62,11 +73,20 @@ def events_message(conversation: bytes, events: Sequence[Event]) -> bytes:
 
 
 class Subscription:
-    """One device's place in one conversation: the last `n` given out, and the last one its membership allows (None: no end)."""
+    """One device's place in one conversation: the last `n` given out, and the last one its
+    membership allows (None: no end).
+    """
 
     __slots__ = ("connection", "conversation", "cursor", "last", "live", "number")
 
-    def __init__(self, connection: Connection, number: int, conversation: bytes, cursor: int, last: int | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        number: int,
+        conversation: bytes,
+        cursor: int,
+        last: int | None,
+    ) -> None:
         self.connection = connection
         self.number = number
         self.conversation = conversation
@@ -133,7 +153,8 @@ class Connection:
         return None
 
     def _next_page(self, subscription: Subscription, read: ReadEvents) -> bytes | None:
-        # Reading and going live happen without an await between them, so nothing can fall into the gap.
+        # Reading and going live happen without an await between them, so nothing can fall into the
+        # gap.
         last = subscription.last if subscription.last is not None else (1 << 62)
         events = read(subscription.number, subscription.cursor, last)
         if not events:
@@ -173,8 +194,17 @@ class Hub:
             if not connections:
                 del self._devices[connection.device]
 
-    def follow(self, connection: Connection, number: int, conversation: bytes, cursor: int, last: int | None) -> None:
-        """Lets a connection follow a conversation from after `cursor`, up to `last` where its membership has ended."""
+    def follow(
+        self,
+        connection: Connection,
+        number: int,
+        conversation: bytes,
+        cursor: int,
+        last: int | None,
+    ) -> None:
+        """Lets a connection follow a conversation from after `cursor`, up to `last` where its
+        membership has ended.
+        """
         if number in connection.subscriptions:
             self._unfollow(connection.subscriptions[number])
         subscription = Subscription(connection, number, conversation, cursor, last)
@@ -183,9 +213,11 @@ class Hub:
         connection.catch_up(subscription)
 
     def publish(self, number: int, conversation: bytes, events: Sequence[Event]) -> None:
-        """Hands committed events, in order, to all that follow the conversation: at once when it is quiet, else every few milliseconds.
+        """Hands committed events, in order, to all that follow the conversation: at once when it is
+        quiet, else every few milliseconds.
 
-        Under load one message then carries what several senders said, and each receiver costs one write instead of many.
+        Under load one message then carries what several senders said, and each receiver costs one
+        write instead of many.
         """
         if number not in self._followers or not events:
             return
@@ -225,7 +257,8 @@ class Hub:
             for connection in self._devices.get(device, ()):
                 subscription = connection.subscriptions.get(number)
                 if subscription is not None:
-                    subscription.last = last  # what gathers still is cut there when it is handed out
+                    # what gathers still is cut there when it is handed out
+                    subscription.last = last
 
     def notify_device(self, device: bytes, message: bytes) -> None:
         """A message to every connection of one device."""
@@ -245,9 +278,15 @@ class Hub:
             connection.close("revoked")
 
     def cursors(self) -> list[list[object]]:
-        """`[[device_key, conversation_id, last n given out], ...]` of all that is followed; 0 where something still waits to be sent."""
+        """`[[device_key, conversation_id, last n given out], ...]` of all that is followed; 0 where
+        something still waits to be sent.
+        """
         return [
-            [device, subscription.conversation, subscription.cursor if connection.idle and subscription.live else 0]
+            [
+                device,
+                subscription.conversation,
+                subscription.cursor if connection.idle and subscription.live else 0,
+            ]
             for device, connections in self._devices.items()
             for connection in connections
             for subscription in connection.subscriptions.values()

@@ -1,6 +1,8 @@
-"""Who is who: a look-aside of devices for every request, and the derived map whose root is logged hourly and after changes.
+"""Who is who: a look-aside of devices for every request, and the derived map whose root is logged
+hourly and after changes.
 
-The map (handle -> account id -> chain head) says nothing that the log's statements do not; its roots let an app check what it was told.
+The map (handle -> account id -> chain head) says nothing that the log's statements do not; its
+roots let an app check what it was told.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ _KEPT = 100_000
 
 
 class LookUp(msgspec.Struct, frozen=True):
-    """An answer about a handle: the account or None, and the proof of either under a logged root."""
+    """An answer about a handle: the account or None, and the proof of either under a logged
+    root.
+    """
 
     account: bytes | None
     proof: bytes
@@ -62,10 +66,14 @@ class Directory:
         self._db = connect(store.path, write=False)
 
     def require(self, caller: DeviceCaller) -> None:
-        """Returns if the directory has the device, for this account, not revoked. Raises `NotAuthorised` "revoked" or "unknown-device"."""
+        """Returns if the directory has the device, for this account, not revoked. Raises
+        `NotAuthorised` "revoked" or "unknown-device".
+        """
         known = self._device(caller.device)
         if known is None or known[0] != caller.account:
-            raise NotAuthorised("The directory does not have this device for this account.", code="unknown-device")
+            raise NotAuthorised(
+                "The directory does not have this device for this account.", code="unknown-device"
+            )
         if known[1]:
             raise NotAuthorised("This device is revoked.", code="revoked")
 
@@ -77,7 +85,9 @@ class Directory:
     def chain(self, account: bytes) -> VerifiedChain:
         """The account's chain, replayed. Raises `NotFound` "account"."""
         accounts.get(self._store.reader, account)
-        return VerifiedChain.replay(map(chain_statement, accounts.chain(self._store.reader, account)), self._domain)
+        return VerifiedChain.replay(
+            map(chain_statement, accounts.chain(self._store.reader, account)), self._domain
+        )
 
     def changed(self) -> None:
         """Says that an account's chain has grown: a root is due soon."""
@@ -98,7 +108,9 @@ class Directory:
 
     def load(self) -> None:
         """Has a fresh root made at the start: the map under the last one is not kept."""
-        if accounts.last_directory_root(self._store.reader) is not None or log.size(self._store.reader):
+        if accounts.last_directory_root(self._store.reader) is not None or log.size(
+            self._store.reader
+        ):
             self._dirty.set()
 
     async def run(self, service: Service) -> None:
@@ -116,7 +128,9 @@ class Directory:
                 await self._log_root()
 
     def _pause(self, delay: float) -> float:
-        """Seconds until a root may be made: the first at once; then changes gather, and each root is a second later than the last."""
+        """Seconds until a root may be made: the first at once; then changes gather, and each root
+        is a second later than the last.
+        """
         if self._published is None:
             return 0.0
         return max(delay, self._published.root.time + 1 - time.time())
@@ -144,7 +158,10 @@ class Directory:
     def _snapshot(self) -> tuple[list[Entry], int]:
         """All accounts, and the log's size at the same moment."""
         with self._db:  # one transaction: both see the same moment
-            entries = [Entry(handle, account, head) for handle, account, head in accounts.everybody(self._db)]
+            entries = [
+                Entry(handle, account, head)
+                for handle, account, head in accounts.everybody(self._db)
+            ]
             size = log.size(self._db)
         return entries, size
 
@@ -160,5 +177,7 @@ class Directory:
 
 
 def chain_statement(row: ChainRow) -> bytes:
-    """A chain statement as the chain and the log have it: with its possession where a key is new."""
+    """A chain statement as the chain and the log have it: with its possession where a key is
+    new.
+    """
     return row.statement if row.possession is None else encode([row.statement, row.possession])

@@ -1,4 +1,6 @@
-"""What the service refuses beyond the protocol's rules. Codes are stable words; statuses are HTTP's."""
+"""What the service refuses beyond the protocol's rules. Codes are stable words; statuses are
+HTTP's.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class TooLarge(BadInput):
 
 
 class TooMany(CountersealError):
-    """Over the rate that the service allows one device or address; the same request passes a little later."""
+    """Over the rate that the service allows one device or address; the same request passes a little
+    later.
+    """
 
     http_status = 429
     default_code = "too-many"
@@ -32,5 +36,7 @@ class EpochConflict(Conflict):
     default_code = "epoch"
 
     def __init__(self, epoch: int) -> None:
-        super().__init__(f"The conversation is at epoch {epoch}; fetch its events and build the commit anew.")
+        super().__init__(
+            f"The conversation is at epoch {epoch}; fetch its events and build the commit anew."
+        )
         self.epoch = epoch

@@ -1,7 +1,8 @@
 """Places where a test may kill the process: beside every durable write, before it and after it.
 
-`COUNTERSEAL_FAILPOINT=NAME:before`, `NAME:after` or `NAME:before:3` (the third time) makes the process kill itself there with SIGKILL, as
-a power cut would. Unset, which is always outside of tests, `reach` costs one comparison.
+`COUNTERSEAL_FAILPOINT=NAME:before`, `NAME:after` or `NAME:before:3` (the third time) makes the
+process kill itself there with SIGKILL, as a power cut would. Unset, which is always outside of
+tests, `reach` costs one comparison.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ _left = int(_count or 1)
 
 
 def reach(name: str, when: str) -> None:
-    """Marks the moment `before` or `after` the durable write `name`; kills the process when a test asked for it."""
+    """Marks the moment `before` or `after` the durable write `name`; kills the process when a test
+    asked for it.
+    """
     if _setting is None:
         return
     _count_down(name, when)

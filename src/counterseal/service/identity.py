@@ -1,6 +1,8 @@
-"""The service's own keys, which sign checkpoints and nothing else, in `DIR/service.key`, and the operator's token. Both mode 0600.
+"""The service's own keys, which sign checkpoints and nothing else, in `DIR/service.key`, and the
+operator's token. Both mode 0600.
 
-The file is the array `[tag("service-key"), domain, [log seeds], [ledger seeds]]`; seeds are Ed25519 (32 bytes) and ML-DSA-44 (32 bytes).
+The file is the array `[tag("service-key"), domain, [log seeds], [ledger seeds]]`; seeds are Ed25519
+(32 bytes) and ML-DSA-44 (32 bytes).
 """
 
 from __future__ import annotations
@@ -55,14 +57,19 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def create(directory: Path, domain: str) -> Identity:
-    """Makes a data directory with fresh keys and a fresh token. Raises `Conflict` "initialised", `BadInput`."""
+    """Makes a data directory with fresh keys and a fresh token. Raises `Conflict` "initialised",
+    `BadInput`.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = directory / KEY_FILE
     if place.exists():
         raise Conflict(
-            f"{place} exists: this directory is a service's already, and its keys are in a charter.", code="initialised"
+            f"{place} exists: this directory is a service's already, and its keys are in a charter.",
+            code="initialised",
         )
-    key = ServiceKey(domain, Seeds(os.urandom(32), os.urandom(32)), Seeds(os.urandom(32), os.urandom(32)))
+    key = ServiceKey(
+        domain, Seeds(os.urandom(32), os.urandom(32)), Seeds(os.urandom(32), os.urandom(32))
+    )
     identity = _identity(key)
     _write_secret(directory / TOKEN_FILE, secrets.token_urlsafe(32).encode() + b"\n")
     _write_secret(place, key.encode())
@@ -74,7 +81,8 @@ def load(directory: Path) -> Identity:
     place = directory / KEY_FILE
     if not place.exists():
         raise NotFound(
-            f"{directory} is no service's data; make it with `counterseal service init`.", code="not-initialised"
+            f"{directory} is no service's data; make it with `counterseal service init`.",
+            code="not-initialised",
         )
     return _identity(ServiceKey.decode(place.read_bytes()))
 
@@ -85,7 +93,11 @@ def operator_token(directory: Path) -> str:
 
 
 def _identity(key: ServiceKey) -> Identity:
-    return Identity(key.domain, _signer(f"{key.domain}/log", key.log), _signer(f"{key.domain}/ledger", key.ledger))
+    return Identity(
+        key.domain,
+        _signer(f"{key.domain}/log", key.log),
+        _signer(f"{key.domain}/ledger", key.ledger),
+    )
 
 
 def _signer(origin: str, seeds: Seeds) -> LogSigner:
@@ -97,7 +109,9 @@ def _write_secret(place: Path, data: bytes) -> None:
     try:
         handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise BadInput(f"{place} cannot be made: {error.strerror}.", code="data-directory") from None
+        raise BadInput(
+            f"{place} cannot be made: {error.strerror}.", code="data-directory"
+        ) from None
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()

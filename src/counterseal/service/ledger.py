@@ -1,7 +1,9 @@
-"""The ledger: at every tick of the charter a fixed number of leaves and one chunk, whatever there is to say.
+"""The ledger: at every tick of the charter a fixed number of leaves and one chunk, whatever there
+is to say.
 
-A statement is durable in the queue before its sender is answered. It has an effect only when its leaf stands under a cosigned checkpoint
-and protocol's fold admits it. The first keyset brings the first ledger key, and with it the first tick.
+A statement is durable in the queue before its sender is answered. It has an effect only when its
+leaf stands under a cosigned checkpoint and protocol's fold admits it. The first keyset brings the
+first ledger key, and with it the first tick.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 
 LEAD = 7 * 86_400
 LEAD_DEMONSTRATION = 120
-"""Seconds of ticks between drawing a ledger key and the chunk it begins with: the time that people have to sign its keyset."""
+"""Seconds of ticks between drawing a ledger key and the chunk it begins with: the time that people
+have to sign its keyset.
+"""
 _log = logging.getLogger("counterseal.service.ledger")
 
 
@@ -66,7 +70,9 @@ class Ledger:
         assert schedule is not None
 
         def job(db: apsw.Connection) -> Tick:
-            writer = LedgerWriter(service.identity.ledger.keys.name, schedule, table.TickBacklog(db))
+            writer = LedgerWriter(
+                service.identity.ledger.keys.name, schedule, table.TickBacklog(db)
+            )
             return writer.tick(clock.real(), service.random)
 
         await service.store.write("tick", job)
@@ -77,7 +83,9 @@ class Ledger:
         table.enqueue(db, statement)
 
     def next_key(self, charter: VerifiedCharter) -> tuple[int, bytes | None]:
-        """For a ledger key to be drawn now: the chunk it begins with, and the key before it (None for the ledger's first)."""
+        """For a ledger key to be drawn now: the chunk it begins with, and the key before it (None
+        for the ledger's first).
+        """
         logged = self._logged_keys()
         if not logged:
             return 0, None
@@ -87,7 +95,9 @@ class Ledger:
         return max(now + ahead, last.first_chunk + 1), logged[-1].secret
 
     def still_fits(self, drawn: LedgerKeyRow, predecessor: bytes | None) -> bool:
-        """Whether a keyset with this draft could still be logged, with a quarter of its lead to spare."""
+        """Whether a keyset with this draft could still be logged, with a quarter of its lead to
+        spare.
+        """
         part = convert(cbor.decode(drawn.part, 1 << 20), LedgerKey)
         if predecessor is None:
             return part.first_chunk == 0
@@ -99,7 +109,9 @@ class Ledger:
         return part.first_chunk > max(now + spare, last.first_chunk)
 
     def check_first_chunk(self, db: apsw.Connection, first_chunk: int) -> None:
-        """For a writer's job: returns if a key may begin at this chunk. Raises `Conflict` "ledger-key" when the chunk is sealed already."""
+        """For a writer's job: returns if a key may begin at this chunk. Raises `Conflict`
+        "ledger-key" when the chunk is sealed already.
+        """
         if first_chunk < table.state(db).tick:
             raise Conflict(
                 "The keyset's ledger key begins at a chunk that is gone; fetch a new draft and sign that.",
@@ -123,7 +135,9 @@ class Ledger:
         return [tick, table.size(db), tick, table.backlog(db)]
 
     async def current(self) -> AccessState | None:
-        """The fold of all that the checkpoint on disk covers: who has read that checkpoint must not find us behind it."""
+        """The fold of all that the checkpoint on disk covers: who has read that checkpoint must not
+        find us behind it.
+        """
         size = self._service.ledger_log.size_on_disk()
         await self._service.ledger_log.reach(size)
         if self._applied < size:
@@ -152,7 +166,9 @@ class Ledger:
 
     def _report(self, outcome: Outcome) -> None:
         if outcome.rule is not None:
-            _log.info("a %s in the ledger has no effect: %s", outcome.kind or "statement", outcome.rule)
+            _log.info(
+                "a %s in the ledger has no effect: %s", outcome.kind or "statement", outcome.rule
+            )
 
     def _interval(self) -> float:
         try:
@@ -164,18 +180,32 @@ class Ledger:
         return LEAD_DEMONSTRATION if charter.charter.demonstration else LEAD
 
     def _logged_keys(self) -> list[LedgerKeyRow]:
-        rows = {row.commitment: row for row in charters_table.ledger_keys(self._service.store.reader) if row.logged}
-        keysets = (logged.verified.keyset.ledger_key.commitment for logged in self._service.charters.keysets)
+        rows = {
+            row.commitment: row
+            for row in charters_table.ledger_keys(self._service.store.reader)
+            if row.logged
+        }
+        keysets = (
+            logged.verified.keyset.ledger_key.commitment
+            for logged in self._service.charters.keysets
+        )
         return [rows[commitment] for commitment in keysets]
 
     def _make_schedule(self) -> None:
         """The segments of all logged keysets, each with the cadence of its charter."""
-        rows = {row.commitment: row.secret for row in charters_table.ledger_keys(self._service.store.reader)}
+        rows = {
+            row.commitment: row.secret
+            for row in charters_table.ledger_keys(self._service.store.reader)
+        }
         segments = []
         for logged in self._service.charters.keysets:
             part = logged.verified.keyset.ledger_key
-            cadence = self._service.charters.charter(logged.verified.keyset.charter_digest).verified.charter.ledger
-            segments.append(Segment(part.first_chunk, rows[part.commitment], cadence.leaves, cadence.batch))
+            cadence = self._service.charters.charter(
+                logged.verified.keyset.charter_digest
+            ).verified.charter.ledger
+            segments.append(
+                Segment(part.first_chunk, rows[part.commitment], cadence.leaves, cadence.batch)
+            )
         if segments:
             self._schedule = Schedule(segments)
             self._started.set()

@@ -10,7 +10,9 @@ _KEPT = 100_000
 
 
 class Rates:
-    """Allows `rate` requests a second after a burst of `burst`. Buckets that are full again are forgotten."""
+    """Allows `rate` requests a second after a burst of `burst`. Buckets that are full again are
+    forgotten.
+    """
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
@@ -31,5 +33,6 @@ class Rates:
     def _forget(self, now: float) -> None:
         full = self._burst / self._rate
         self._buckets = {who: kept for who, kept in self._buckets.items() if now - kept[1] < full}
-        if len(self._buckets) >= _KEPT:  # an onslaught from that many sources at once: start afresh rather than grow
+        # an onslaught from that many sources at once: start afresh rather than grow
+        if len(self._buckets) >= _KEPT:
             self._buckets.clear()

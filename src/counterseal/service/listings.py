@@ -1,7 +1,8 @@
-"""Listings: once a warrant runs, the windows in its scope are laid down in the ledger, and further ones as later periods close.
+"""Listings: once a warrant runs, the windows in its scope are laid down in the ledger, and further
+ones as later periods close.
 
-The scope is protocol's `window_in_scope`, the one that every holder applies; a listing is laid down only when the one before has its leaf,
-and only up to the units that the warrant declares.
+The scope is protocol's `window_in_scope`, the one that every holder applies; a listing is laid down
+only when the one before has its leaf, and only up to the units that the warrant declares.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ _log = logging.getLogger("counterseal.service.listings")
 
 
 class _Found(msgspec.Struct):
-    """What a look through the periods found: labels of windows in scope, and the periods that were gone through."""
+    """What a look through the periods found: labels of windows in scope, and the periods that were
+    gone through.
+    """
 
     labels: list[Label]
     periods: list[int]
@@ -111,14 +114,20 @@ class Listings:
             _log.info("a warrant's units are used up; further windows in its scope are not listed")
 
     def _scope(self, db: apsw.Connection, verified: VerifiedWarrant) -> _Found:
-        """The next windows in scope that are not listed: whole periods, until a listing would be full."""
+        """The next windows in scope that are not listed: whole periods, until a listing would be
+        full.
+        """
         done = table.listed_periods(db, verified.digest)
         listed = {window for _, one in verified.access.listings for window in one.windows}
         found = _Found([], [])
         for row in period_table.between(db, verified.warrant.start, verified.warrant.until):
             if row.opens in done:
                 continue
-            labels = [label for label in self._in_period(db, verified, row) if label.window_id not in listed]
+            labels = [
+                label
+                for label in self._in_period(db, verified, row)
+                if label.window_id not in listed
+            ]
             if found.periods and len(found.labels) + len(labels) > WINDOWS_MAX:
                 break
             found.labels += labels[:WINDOWS_MAX]
@@ -127,7 +136,9 @@ class Listings:
             found.periods.append(row.opens)
         return found
 
-    def _in_period(self, db: apsw.Connection, verified: VerifiedWarrant, row: PeriodRow) -> list[Label]:
+    def _in_period(
+        self, db: apsw.Connection, verified: VerifiedWarrant, row: PeriodRow
+    ) -> list[Label]:
         now = self._checkpoint_time()
         labels: list[Label] = []
         for window in windows.of_period(db, row.opens):
@@ -145,9 +156,13 @@ class Listings:
         return published.time if published is not None else 0
 
     def _logged(self, window: Window) -> LoggedWindow:
-        """The window as standing in its period's root, which this service itself made and logged."""
+        """The window as standing in its period's root, which this service itself made and
+        logged.
+        """
         leaf = PeriodWindow(window.id, window.seal_digest, window.next_seq, _BYTES)
-        root = PeriodRoot(self._service.domain, window.opens, window.closes, None, 1, window.next_seq, _BYTES)
+        root = PeriodRoot(
+            self._service.domain, window.opens, window.closes, None, 1, window.next_seq, _BYTES
+        )
         return LoggedWindow(leaf, root)
 
     def _labels_listed(self, db: apsw.Connection, laid: list[ListingRow]) -> list[Label]:
@@ -159,13 +174,19 @@ class Listings:
                 labels.append(Label.decode(windows.seal(db, window.no).label))
         return labels
 
-    def _row(self, verified: VerifiedWarrant, number: int, before: list[Label], chosen: list[Label]) -> ListingRow:
+    def _row(
+        self, verified: VerifiedWarrant, number: int, before: list[Label], chosen: list[Label]
+    ) -> ListingRow:
         ids = tuple(sorted(label.window_id for label in chosen))
-        listing = Listing(self._service.domain, verified.digest, number, units([*before, *chosen]), ids)
+        listing = Listing(
+            self._service.domain, verified.digest, number, units([*before, *chosen]), ids
+        )
         return ListingRow(verified.digest, number, listing.digest(), listing.encode(), len(ids))
 
 
-def _within_units(verified: VerifiedWarrant, before: list[Label], found: list[Label]) -> list[Label]:
+def _within_units(
+    verified: VerifiedWarrant, before: list[Label], found: list[Label]
+) -> list[Label]:
     """The found windows, oldest first, as far as the warrant's units reach (R8)."""
     spent = {(label.account_id, label.opens) for label in before}
     limit = verified.warrant.units - verified.access.inherited

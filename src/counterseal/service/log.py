@@ -1,7 +1,9 @@
-"""Sequencing and publishing: the database's outbox becomes tiles, a row, cosignatures and a checkpoint that anybody can read.
+"""Sequencing and publishing: the database's outbox becomes tiles, a row, cosignatures and a
+checkpoint that anybody can read.
 
-An entry has its index from the transaction of the change it records; everything here is derived from that and can be made again. One
-`Publisher` serves the log and one the ledger. It works in a thread, in batches, and never holds up who posts.
+An entry has its index from the transaction of the change it records; everything here is derived
+from that and can be made again. One `Publisher` serves the log and one the ledger. It works in a
+thread, in batches, and never holds up who posts.
 """
 
 from __future__ import annotations
@@ -20,7 +22,13 @@ from counterseal.protocol.errors import CountersealError, FatalError, NotFound, 
 from counterseal.service import clock, failpoint
 from counterseal.service.store import log as table
 from counterseal.service.store.database import Job, Store, connect
-from counterseal.tlog.checkpoint import Checkpoint, CosignedCheckpoint, LogSigner, parse_checkpoint, witness_keys
+from counterseal.tlog.checkpoint import (
+    Checkpoint,
+    CosignedCheckpoint,
+    LogSigner,
+    parse_checkpoint,
+    witness_keys,
+)
 from counterseal.tlog.errors import NotPublished, WitnessUnavailable
 from counterseal.tlog.note import parse_note
 from counterseal.tlog.proof import make_consistency, make_inclusion
@@ -54,7 +62,9 @@ class WriterRows:
 
     def _run(self, name: str, job: Job[T]) -> T:
         try:
-            return asyncio.run_coroutine_threadsafe(self._store.write(name, job), self._loop).result()
+            return asyncio.run_coroutine_threadsafe(
+                self._store.write(name, job), self._loop
+            ).result()
         except (FatalError, Unavailable) as error:
             raise OSError(str(error)) from error
 
@@ -108,8 +118,12 @@ class Publisher:
         """Says that there may be entries to sequence."""
         self._woken.set()
 
-    async def run(self, charter: Callable[[], VerifiedCharter], on_fatal: Callable[[FatalError], None]) -> None:
-        """Sequences and publishes until cancelled; waits for the first charter, whose witnesses it needs."""
+    async def run(
+        self, charter: Callable[[], VerifiedCharter], on_fatal: Callable[[FatalError], None]
+    ) -> None:
+        """Sequences and publishes until cancelled; waits for the first charter, whose witnesses it
+        needs.
+        """
         rows = WriterRows(self._store, asyncio.get_running_loop(), self.name)
         pause = self._pause
         while True:
@@ -140,12 +154,16 @@ class Publisher:
         """The published checkpoint, once it has at least `size` entries."""
         self.wake()
         async with self._advanced:
-            await self._advanced.wait_for(lambda: self.published is not None and self.published.checkpoint.size >= size)
+            await self._advanced.wait_for(
+                lambda: self.published is not None and self.published.checkpoint.size >= size
+            )
         assert self.published is not None
         return self.published
 
     def size_on_disk(self) -> int:
-        """The number of entries under the checkpoint that anybody can read now. Raises `NotFound` "checkpoint"."""
+        """The number of entries under the checkpoint that anybody can read now. Raises `NotFound`
+        "checkpoint".
+        """
         return parse_checkpoint(parse_note(self.note()).text).size
 
     @property
@@ -161,12 +179,16 @@ class Publisher:
         return data
 
     def inclusion(self, index: int, size: int | None = None) -> list[object]:
-        """`[index, size, [hash, ...], checkpoint note text]` for an entry under the published checkpoint. Raises `NotFound` "not-yet"."""
+        """`[index, size, [hash, ...], checkpoint note text]` for an entry under the published
+        checkpoint. Raises `NotFound` "not-yet".
+        """
         note = self.note()
         published = parse_checkpoint(parse_note(note).text).size
         size = published if size is None else size
         if size > published or index >= size:
-            raise NotFound("The entry is not under the published checkpoint yet; ask again.", code="not-yet")
+            raise NotFound(
+                "The entry is not under the published checkpoint yet; ask again.", code="not-yet"
+            )
         path = make_inclusion(index, size, self._tiles(published)).path
         return [index, size, list(path), note.decode()]
 
@@ -197,20 +219,32 @@ class Publisher:
         return sequencer.publish()
 
     def _opened(self, rows: WriterRows, charter: VerifiedCharter) -> Sequencer:
-        """The sequencer with the witnesses of the charter in force; opened anew, all checks included, when that changes."""
+        """The sequencer with the witnesses of the charter in force; opened anew, all checks
+        included, when that changes.
+        """
         if self._sequencer is None or self._charter != charter.digest:
             witnesses = self._witnesses(charter)
             needed = charter.charter.witnesses.c
             self._rebuild(rows.load(self.origin))
             self._sequencer = Sequencer.open(
-                self._signer, rows, self.blobs, witnesses, needed, clock.real, create=rows.load(self.origin) is None
+                self._signer,
+                rows,
+                self.blobs,
+                witnesses,
+                needed,
+                clock.real,
+                create=rows.load(self.origin) is None,
             )
             self._charter = charter.digest
         return self._sequencer
 
     def _witnesses(self, charter: VerifiedCharter) -> Sequence[WitnessClient]:
         return [
-            WitnessClient(witness.url, witness_keys([witness.vkeys.ed25519, witness.vkeys.mldsa44]), self._timeout)
+            WitnessClient(
+                witness.url,
+                witness_keys([witness.vkeys.ed25519, witness.vkeys.mldsa44]),
+                self._timeout,
+            )
             for witness in charter.charter.witnesses.members
             if witness.url
         ]

@@ -1,4 +1,6 @@
-"""The compiled floor's public side, with its refusals in the one family of errors. No secret of any group is here."""
+"""The compiled floor's public side, with its refusals in the one family of errors. No secret of any
+group is here.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def public_process(state: bytes, message: bytes) -> Public:
 
 
 def parse_private(message: bytes) -> tuple[bytes, int, bytes]:
-    """(conversation, epoch, authenticated data) of a PrivateMessage with an application message. Raises `Refused` F1."""
+    """(conversation, epoch, authenticated data) of a PrivateMessage with an application message.
+    Raises `Refused` F1.
+    """
     return _call(_core.parse_private, message)
 
 

@@ -1,6 +1,8 @@
-"""Period roots: when a period and its grace are over, one small record of all its frames goes into the log.
+"""Period roots: when a period and its grace are over, one small record of all its frames goes into
+the log.
 
-The trees and proofs are tlog's. In a demonstration a period ends when the operator steps the clock past it.
+The trees and proofs are tlog's. In a demonstration a period ends when the operator steps the clock
+past it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _TREES_KEPT = 16
 
 
 class WindowPlace(msgspec.Struct, frozen=True):
-    """A window's proof under its period's root: frames, their root, its place and path, the logged record."""
+    """A window's proof under its period's root: frames, their root, its place and path, the logged
+    record.
+    """
 
     frames: int
     frames_root: bytes
@@ -58,7 +62,9 @@ class Periods:
             await asyncio.sleep(_EVERY)
 
     async def log_closed(self, closed_by: int) -> list[PeriodRow]:
-        """Logs the roots of all periods with frames that closed by this time (seconds), in order; durable when it returns."""
+        """Logs the roots of all periods with frames that closed by this time (seconds), in order;
+        durable when it returns.
+        """
         service = self._service
 
         def job(db: apsw.Connection) -> list[PeriodRow]:
@@ -85,11 +91,15 @@ class Periods:
         return row
 
     def window_place(self, window: Window) -> WindowPlace:
-        """The window's proof. Raises `NotFound` "period", `PeriodError` for a window without frames."""
+        """The window's proof. Raises `NotFound` "period", `PeriodError` for a window without
+        frames.
+        """
         row = self.row(window.opens)
         proof = self._tree(row).prove_window(window.id)
         size = self._tree(row).record.windows
-        return WindowPlace(proof.frames.count, proof.frames.root, proof.index, size, list(proof.path), row)
+        return WindowPlace(
+            proof.frames.count, proof.frames.root, proof.index, size, list(proof.path), row
+        )
 
     def frame_path(self, window: Window, seq: int) -> list[bytes]:
         """The frame's path in its window's tree. Raises `PeriodError` P4."""
@@ -99,13 +109,22 @@ class Periods:
         tree = self._trees.get(row.opens)
         if tree is None:
             db = self._service.store.reader
-            tree = self._trees[row.opens] = self._build(db, row.opens, table.before(db, row.log_index))
+            tree = self._trees[row.opens] = self._build(
+                db, row.opens, table.before(db, row.log_index)
+            )
             if len(self._trees) > _TREES_KEPT:
                 self._trees.popitem(last=False)
         return tree
 
     def _build(self, db: apsw.Connection, opens: int, previous: PeriodRow | None) -> PeriodTree:
-        """The period's tree from what is stored: the same each time, since nothing is added to a period whose root is logged."""
+        """The period's tree from what is stored: the same each time, since nothing is added to a
+        period whose root is logged.
+        """
         found = windows.of_period(db, opens)
-        stamps = {w.id: [Stamp(digest, n, time) for n, digest, time in windows.stamps(db, w.no)] for w in found}
-        return PeriodTree(self._service.domain, opens, found[0].closes, stamps, table.digest(previous))
+        stamps = {
+            w.id: [Stamp(digest, n, time) for n, digest, time in windows.stamps(db, w.no)]
+            for w in found
+        }
+        return PeriodTree(
+            self._service.domain, opens, found[0].closes, stamps, table.digest(previous)
+        )

@@ -1,4 +1,6 @@
-"""Runs a service under uvicorn: one process, uvloop, httptools, no compression of what is encrypted anyway."""
+"""Runs a service under uvicorn: one process, uvloop, httptools, no compression of what is encrypted
+anyway.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,13 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """SIGTERM and SIGINT end the service gracefully, with status 0: uvicorn would raise them again afterwards."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        """SIGTERM and SIGINT end the service gracefully, with status 0: uvicorn would raise them
+        again afterwards.
+        """
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
         try:
             yield
         finally:
@@ -54,9 +61,14 @@ class _Server(uvicorn.Server):
 
 
 def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int:
-    """Serves until a signal; gives the exit status: 0, or 70 after a fatal error. Raises `CountersealError` for a wrong setup."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=out)
-    # Loop and writer hand the interpreter's lock to and fro at every statement and every write; the usual 5 ms would be the latency.
+    """Serves until a signal; gives the exit status: 0, or 70 after a fatal error. Raises
+    `CountersealError` for a wrong setup.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=out
+    )
+    # Loop and writer hand the interpreter's lock to and fro at every statement and every write; the
+    # usual 5 ms would be the latency.
     sys.setswitchinterval(_SWITCH)
     settings = load(directory / "settings.toml")
     server: _Server | None = None

@@ -1,4 +1,5 @@
-"""The service's one settings file, `DIR/settings.toml`: typed, with defaults that work, so that an empty or absent file is right.
+"""The service's one settings file, `DIR/settings.toml`: typed, with defaults that work, so that an
+empty or absent file is right.
 
 A wrong key is an error that names the nearest right one.
 """
@@ -23,7 +24,9 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one device, or one address before it has a device, may ask for. Bytes, and requests a second."""
+    """What one device, or one address before it has a device, may ask for. Bytes, and requests a
+    second.
+    """
 
     requests_per_second: float = 500.0
     burst: float = 2_000.0
@@ -42,7 +45,9 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often the log is sequenced, in milliseconds, how long a witness may take, in seconds, and how often roots are due, in seconds."""
+    """How often the log is sequenced, in milliseconds, how long a witness may take, in seconds, and
+    how often roots are due, in seconds.
+    """
 
     batch_ms: int = 100
     witness_timeout: float = 5.0
@@ -61,7 +66,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> Settings:
-    """The settings in a file, or the defaults when there is none. Raises `BadInput` "settings" with the place of the fault."""
+    """The settings in a file, or the defaults when there is none. Raises `BadInput` "settings" with
+    the place of the fault.
+    """
     if not path.exists():
         return Settings()
     try:
@@ -80,6 +87,8 @@ def _check_names(table: dict[str, Any], kind: type[msgspec.Struct], where: str) 
     for name, value in table.items():
         if name not in fields:
             near = difflib.get_close_matches(name, fields, 1, 0.0)[0]
-            raise BadInput(f'{where} has no setting "{name}"; the nearest is "{near}".', code="settings")
+            raise BadInput(
+                f'{where} has no setting "{name}"; the nearest is "{near}".', code="settings"
+            )
         if isinstance(value, dict) and issubclass(fields[name], msgspec.Struct):
             _check_names(value, fields[name], f"{where}, [{name}]")

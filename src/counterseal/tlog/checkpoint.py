@@ -1,7 +1,8 @@
 """Checkpoints and cosignatures (C2SP tlog-checkpoint v1.0.0, tlog-cosignature v1.1.0-rc.1).
 
-A log signs a checkpoint with Ed25519 (0x01) and ML-DSA-44 (0x06); a witness cosigns it with Ed25519 (0x04) and ML-DSA-44 (0x06).
-Both of a pair are needed, always: the one stands if the other's mathematics should fall.
+A log signs a checkpoint with Ed25519 (0x01) and ML-DSA-44 (0x06); a witness cosigns it with Ed25519
+(0x04) and ML-DSA-44 (0x06). Both of a pair are needed, always: the one stands if the other's
+mathematics should fall.
 
 T2   two verifier keys that are no pair (C7: one that is none)
 T3   text that is not origin, size and root, or has extension lines
@@ -24,7 +25,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
 from counterseal.protocol.cbor import H, tag
-from counterseal.protocol.vkey import LOG_ED25519, MLDSA44, WITNESS_ED25519, VerifierKey, make_vkey, parse_vkey
+from counterseal.protocol.vkey import (
+    LOG_ED25519,
+    MLDSA44,
+    WITNESS_ED25519,
+    VerifierKey,
+    make_vkey,
+    parse_vkey,
+)
 from counterseal.tlog.errors import TlogError
 from counterseal.tlog.note import (
     MAX_NAME,
@@ -43,7 +51,9 @@ _SIGNATURE_SIZES = {LOG_ED25519: 64, WITNESS_ED25519: 8 + 64, MLDSA44: 8 + 2420}
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """What a log says about itself: its origin (1 to 255 bytes), its size in leaves and its root (32 bytes)."""
+    """What a log says about itself: its origin (1 to 255 bytes), its size in leaves and its root
+    (32 bytes).
+    """
 
     origin: str
     size: int
@@ -62,9 +72,11 @@ class VerifiedCheckpoint(msgspec.Struct, frozen=True):
 
 
 class CosignedCheckpoint(msgspec.Struct, frozen=True):
-    """A checkpoint with its log's signatures and enough witnesses. `time` is the earliest of the c latest cosignature times.
+    """A checkpoint with its log's signatures and enough witnesses. `time` is the earliest of the c
+    latest cosignature times.
 
-    `witnesses` are the names and times (Unix seconds) of those that cosigned with both keys, latest first.
+    `witnesses` are the names and times (Unix seconds) of those that cosigned with both keys, latest
+    first.
     """
 
     checkpoint: Checkpoint
@@ -74,7 +86,9 @@ class CosignedCheckpoint(msgspec.Struct, frozen=True):
 
 
 class KeyPair(msgspec.Struct, frozen=True):
-    """The two verifier keys of a log (kinds 0x01 and 0x06) or of a witness (kinds 0x04 and 0x06), under one name."""
+    """The two verifier keys of a log (kinds 0x01 and 0x06) or of a witness (kinds 0x04 and 0x06),
+    under one name.
+    """
 
     ed25519: VerifierKey
     mldsa44: VerifierKey
@@ -107,7 +121,9 @@ class LogSigner:
         self.keys = _public_pair(origin, LOG_ED25519, ed25519, mldsa44)
 
     def sign(self, checkpoint: Checkpoint, time: int) -> ReceivedNote:
-        """The checkpoint as a note with both signatures. `time` (Unix seconds, over 0) goes into the second."""
+        """The checkpoint as a note with both signatures. `time` (Unix seconds, over 0) goes into
+        the second.
+        """
         first = self._ed25519.sign(checkpoint.text().encode())
         second = _mldsa44_signature(self._mldsa44, self.keys.name, checkpoint, time)
         return ReceivedNote(checkpoint.text(), _lines(self.keys, first, second))
@@ -132,8 +148,12 @@ def cosignature_message(checkpoint: Checkpoint, time: int) -> bytes:
     return f"cosignature/v1\ntime {time}\n{checkpoint.text()}".encode()
 
 
-def subtree_message(cosigner: str, time: int, origin: str, start: int, end: int, root: bytes) -> bytes:
-    """What an ML-DSA-44 cosignature (0x06) signs, over the subtree of leaves `[start, end)`; a checkpoint starts at 0."""
+def subtree_message(
+    cosigner: str, time: int, origin: str, start: int, end: int, root: bytes
+) -> bytes:
+    """What an ML-DSA-44 cosignature (0x06) signs, over the subtree of leaves `[start, end)`; a
+    checkpoint starts at 0.
+    """
     name, log = cosigner.encode(), origin.encode()
     return b"".join(
         (
@@ -164,7 +184,11 @@ def parse_checkpoint(text: str) -> Checkpoint:
 
 def parse_size(digits: str, rule: str) -> int:
     """A tree size in decimal without leading zeroes, at most 2**63 - 1; raises `rule`."""
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 19 or digits != str(int(digits)):
+    if (
+        not (digits.isascii() and digits.isdigit())
+        or len(digits) > 19
+        or digits != str(int(digits))
+    ):
         raise TlogError(rule, "A size is decimal digits without leading zeroes.")
     size = int(digits)
     if size > MAX_SIZE:
@@ -173,12 +197,16 @@ def parse_size(digits: str, rule: str) -> int:
 
 
 def verify_line(checkpoint: Checkpoint, key: VerifierKey, line: SignatureLine) -> int:
-    """The time (Unix seconds, 0 if it states none, as kind 0x01 never does) of one signature that verifies; raises T4 or T7."""
+    """The time (Unix seconds, 0 if it states none, as kind 0x01 never does) of one signature that
+    verifies; raises T4 or T7.
+    """
     if len(line.signature) != _SIGNATURE_SIZES[key.kind]:
         raise TlogError("T7", f"The signature of {key.name!r} is of the wrong length.")
     try:
         if key.kind == LOG_ED25519:
-            Ed25519PublicKey.from_public_bytes(key.key).verify(line.signature, checkpoint.text().encode())
+            Ed25519PublicKey.from_public_bytes(key.key).verify(
+                line.signature, checkpoint.text().encode()
+            )
             return 0
         time = int.from_bytes(line.signature[:8], "big")
         if time > MAX_SIZE:
@@ -187,14 +215,18 @@ def verify_line(checkpoint: Checkpoint, key: VerifierKey, line: SignatureLine) -
             message = cosignature_message(checkpoint, time)
             Ed25519PublicKey.from_public_bytes(key.key).verify(line.signature[8:], message)
         else:
-            message = subtree_message(key.name, time, checkpoint.origin, 0, checkpoint.size, checkpoint.root)
+            message = subtree_message(
+                key.name, time, checkpoint.origin, 0, checkpoint.size, checkpoint.root
+            )
             MLDSA44PublicKey.from_public_bytes(key.key).verify(line.signature[8:], message)
     except (InvalidSignature, ValueError) as error:  # ValueError: bytes that are no public key
         raise TlogError("T4", f"A signature by the key {key.name!r} does not verify.") from error
     return time
 
 
-def verify_checkpoint(data: bytes | ReceivedNote, log: KeyPair, origin: str | None = None) -> VerifiedCheckpoint:
+def verify_checkpoint(
+    data: bytes | ReceivedNote, log: KeyPair, origin: str | None = None
+) -> VerifiedCheckpoint:
     """The checkpoint that `data` holds, signed by both of the log's keys; raises T1, T3 to T7.
 
     `origin` is the log's name unless given.
@@ -202,16 +234,22 @@ def verify_checkpoint(data: bytes | ReceivedNote, log: KeyPair, origin: str | No
     note = parse_note(data) if isinstance(data, bytes) else data
     checkpoint = parse_checkpoint(note.text)
     if checkpoint.origin != (log.name if origin is None else origin):
-        raise TlogError("T6", f"This is a checkpoint of {checkpoint.origin!r}, not of {origin or log.name!r}.")
+        raise TlogError(
+            "T6", f"This is a checkpoint of {checkpoint.origin!r}, not of {origin or log.name!r}."
+        )
     if pair_time(note, checkpoint, log) is None:
-        raise TlogError("T5", f"The checkpoint of {checkpoint.origin!r} lacks one of its log's two signatures.")
+        raise TlogError(
+            "T5", f"The checkpoint of {checkpoint.origin!r} lacks one of its log's two signatures."
+        )
     return VerifiedCheckpoint(checkpoint, note.format())
 
 
 def verify_cosigned(
     data: bytes | ReceivedNote, log: KeyPair, witnesses: Sequence[KeyPair], needed: int
 ) -> CosignedCheckpoint:
-    """The checkpoint that `data` holds, signed by the log and by at least `needed` of `witnesses`; raises T1, T3 to T8."""
+    """The checkpoint that `data` holds, signed by the log and by at least `needed` of `witnesses`;
+    raises T1, T3 to T8.
+    """
     note = parse_note(data) if isinstance(data, bytes) else data
     verified = verify_checkpoint(note, log)
     cosigned: dict[str, int] = {}
@@ -220,13 +258,18 @@ def verify_cosigned(
         if time is not None:
             cosigned[pair.name] = time
     if needed < 1 or len(cosigned) < needed:
-        raise TlogError("T8", f"{len(cosigned)} witnesses cosigned the checkpoint, {needed} are needed.")
+        raise TlogError(
+            "T8", f"{len(cosigned)} witnesses cosigned the checkpoint, {needed} are needed."
+        )
     latest_first = sorted(cosigned.items(), key=lambda item: (-item[1], item[0]))
-    return CosignedCheckpoint(verified.checkpoint, latest_first[needed - 1][1], tuple(latest_first), verified.note)
+    return CosignedCheckpoint(
+        verified.checkpoint, latest_first[needed - 1][1], tuple(latest_first), verified.note
+    )
 
 
 def pair_time(note: ReceivedNote, checkpoint: Checkpoint, pair: KeyPair) -> int | None:
-    """The earlier time of the pair's two signatures on the note, or None if one is missing; raises T4 or T7 if one is bad.
+    """The earlier time of the pair's two signatures on the note, or None if one is missing; raises
+    T4 or T7 if one is bad.
 
     A log's Ed25519 signature carries no time, so its pair's time is its ML-DSA signature's.
     """
@@ -238,7 +281,8 @@ def pair_time(note: ReceivedNote, checkpoint: Checkpoint, pair: KeyPair) -> int 
         times.append(verify_line(checkpoint, key, line))
     if pair.ed25519.kind != WITNESS_ED25519:
         return times[1]
-    if min(times) == 0:  # a log may sign without a time; a witness says that this was its largest tree, and when
+    # a log may sign without a time; a witness says that this was its largest tree, and when
+    if min(times) == 0:
         raise TlogError("T7", f"The cosignature of {pair.name!r} has no time.")
     return min(times)
 
@@ -246,33 +290,48 @@ def pair_time(note: ReceivedNote, checkpoint: Checkpoint, pair: KeyPair) -> int 
 def cosign_note(
     note: ReceivedNote, checkpoint: Checkpoint, witness: KeyPair, lines: Sequence[SignatureLine]
 ) -> ReceivedNote:
-    """The note with a witness's two cosignatures out of its answer; raises T4, T7, or T23 if one is missing."""
+    """The note with a witness's two cosignatures out of its answer; raises T4, T7, or T23 if one is
+    missing.
+    """
     answer = ReceivedNote(note.text, tuple(lines))
     if pair_time(answer, checkpoint, witness) is None:
         raise TlogError("T23", f"The answer of {witness.name!r} lacks one of its two cosignatures.")
-    own = [line for key in (witness.ed25519, witness.mldsa44) if (line := answer.line_of(key)) is not None]
+    own = [
+        line
+        for key in (witness.ed25519, witness.mldsa44)
+        if (line := answer.line_of(key)) is not None
+    ]
     stale = {(line.name, line.key_id) for line in own}
     kept = tuple(line for line in note.signatures if (line.name, line.key_id) not in stale)
     return add_signatures(ReceivedNote(note.text, kept), own)
 
 
-def follow(seen: Checkpoint | None, received: CosignedCheckpoint, path: Sequence[bytes] = ()) -> CosignedCheckpoint:
-    """The received checkpoint, if the last one seen is a prefix of it by the consistency `path`; raises T6, T10, T11 or T29."""
+def follow(
+    seen: Checkpoint | None, received: CosignedCheckpoint, path: Sequence[bytes] = ()
+) -> CosignedCheckpoint:
+    """The received checkpoint, if the last one seen is a prefix of it by the consistency `path`;
+    raises T6, T10, T11 or T29.
+    """
     new = received.checkpoint
     if seen is None:
         return received
     if seen.origin != new.origin:
         raise TlogError("T6", f"This is a checkpoint of {new.origin!r}, not of {seen.origin!r}.")
-    if new.size < seen.size or (new.size == seen.size and not hmac.compare_digest(new.root, seen.root)):
+    if new.size < seen.size or (
+        new.size == seen.size and not hmac.compare_digest(new.root, seen.root)
+    ):
         raise TlogError(
-            "T29", f"Size {new.size} was shown after size {seen.size}, or with another root: keep both, this is a fork."
+            "T29",
+            f"Size {new.size} was shown after size {seen.size}, or with another root: keep both, this is a fork.",
         )
     verify_consistency(seen.size, seen.root, new.size, new.root, path)
     return received
 
 
 def entry_of(statement: bytes) -> bytes:
-    """The entry, 32 bytes, that a statement has in the public log (the ledger's leaves are salted: ledger.py)."""
+    """The entry, 32 bytes, that a statement has in the public log (the ledger's leaves are salted:
+    ledger.py).
+    """
     return H([tag("entry"), statement])
 
 
@@ -281,7 +340,10 @@ def verify_logged(
 ) -> VerifiedInclusion:
     """The statement's proved place in the public log under this checkpoint; raises T9 or T11."""
     if proof.size != received.checkpoint.size:
-        raise TlogError("T9", f"The proof is for size {proof.size}, the checkpoint for {received.checkpoint.size}.")
+        raise TlogError(
+            "T9",
+            f"The proof is for size {proof.size}, the checkpoint for {received.checkpoint.size}.",
+        )
     return proof.verify(leaf_hash(entry_of(statement)), received.checkpoint.root)
 
 
@@ -289,7 +351,8 @@ def check_fresh(received: CosignedCheckpoint, now: int, limit: int) -> CosignedC
     """The checkpoint itself, if its time is at most `limit` seconds before `now`; raises T30."""
     if now - received.time > limit:
         raise TlogError(
-            "T30", f"The checkpoint is {now - received.time} s old, {limit} s are allowed: fetch a newer one."
+            "T30",
+            f"The checkpoint is {now - received.time} s old, {limit} s are allowed: fetch a newer one.",
         )
     return received
 
@@ -299,11 +362,15 @@ def _pair(texts: Sequence[str], kind: int) -> KeyPair:
         raise TlogError("T2", "A pair of keys is one Ed25519 and one ML-DSA-44 verifier key.")
     first, second = parse_vkey(texts[0], (kind,)), parse_vkey(texts[1], (MLDSA44,))
     if first.name != second.name:
-        raise TlogError("T2", f"The keys of {first.name!r} and {second.name!r} are no pair: the names differ.")
+        raise TlogError(
+            "T2", f"The keys of {first.name!r} and {second.name!r} are no pair: the names differ."
+        )
     return KeyPair(first, second)
 
 
-def _public_pair(name: str, kind: int, ed25519: Ed25519PrivateKey, mldsa44: MLDSA44PrivateKey) -> KeyPair:
+def _public_pair(
+    name: str, kind: int, ed25519: Ed25519PrivateKey, mldsa44: MLDSA44PrivateKey
+) -> KeyPair:
     return KeyPair(
         make_vkey(name, kind, ed25519.public_key().public_bytes_raw()),
         make_vkey(name, MLDSA44, mldsa44.public_key().public_bytes_raw()),
@@ -317,6 +384,8 @@ def _lines(keys: KeyPair, first: bytes, second: bytes) -> tuple[SignatureLine, S
     )
 
 
-def _mldsa44_signature(key: MLDSA44PrivateKey, name: str, checkpoint: Checkpoint, time: int) -> bytes:
+def _mldsa44_signature(
+    key: MLDSA44PrivateKey, name: str, checkpoint: Checkpoint, time: int
+) -> bytes:
     message = subtree_message(name, time, checkpoint.origin, 0, checkpoint.size, checkpoint.root)
     return struct.pack(">Q", time) + key.sign(message)

@@ -1,17 +1,17 @@
-"""The directory's map: from a handle to an account id and the head of that account's chain, under a root that the log carries hourly.
+"""The directory's map: from a handle to an account id and the head of that account's chain, under a
+root that the log carries hourly.
 
-The chains themselves are replayed by protocol/account.py. The map is a binary tree over the 256 bits of `H([tag("handle"), handle])`
-in which a node stands only where two keys part. Looking a key up means following its bits from the root: that path ends in exactly
-one leaf, which either is the key's or shows that the key is absent. So one form of proof serves for both, and a root that was made
-wrongly still gives each handle only one answer.
+The chains themselves are replayed by protocol/account.py. The map is a binary tree over the 256
+bits of `H([tag("handle"), handle])` in which a node stands only where two keys part. Looking a key
+up means following its bits from the root: that path ends in exactly one leaf, which either is the
+key's or shows that the key is absent. So one form of proof serves for both, and a root that was
+made wrongly still gives each handle only one answer.
 
-D1  a directory root that is not of the form, or of another domain
-D2  a directory root that goes back: in time, or in the log's size
-D3  a proof that is not of the form: its depths do not rise, or its leaf does not lie on the key's path
-D4  a proof that does not lead to the root
-D5  a handle that the proof shows to be absent, or held by another account or at another head than expected
-D6  a root that is older than the rule allows
-D7  two entries for one handle
+D1  a directory root that is not of the form, or of another domain D2  a directory root that goes
+back: in time, or in the log's size D3  a proof that is not of the form: its depths do not rise, or
+its leaf does not lie on the key's path D4  a proof that does not lead to the root D5  a handle that
+the proof shows to be absent, or held by another account or at another head than expected D6  a root
+that is older than the rule allows D7  two entries for one handle
 """
 
 import hmac
@@ -33,7 +33,9 @@ MAX_HANDLE = 320
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What the map says of a handle: the account's id and the digest of the last statement of its chain, 32 bytes each."""
+    """What the map says of a handle: the account's id and the digest of the last statement of its
+    chain, 32 bytes each.
+    """
 
     handle: str
     account_id: bytes
@@ -53,21 +55,27 @@ class MapLeaf(Part, frozen=True):
 
 
 class Step(Part, frozen=True):
-    """A node on a key's path: the bit (0 to 255, from the left) at which keys part there, and the hash on the other side."""
+    """A node on a key's path: the bit (0 to 255, from the left) at which keys part there, and the
+    hash on the other side.
+    """
 
     depth: Annotated[int, Meta(ge=0, le=255)]
     sibling: Bytes32
 
 
 class LookupProof(Record, frozen=True, tag="counterseal/v1/lookup-proof"):
-    """The path that a key's bits lead along, from the root down, and the leaf at its end; no leaf in an empty map."""
+    """The path that a key's bits lead along, from the root down, and the leaf at its end; no leaf
+    in an empty map.
+    """
 
     limit: ClassVar[int] = 16_384
     steps: Annotated[tuple[Step, ...], Meta(max_length=256)]
     leaf: MapLeaf | None
 
     def verify(self, root: bytes, handle: str) -> "VerifiedLookup":
-        """What the map under `root` (32 bytes) says of the handle, presence or absence alike; raises D3 or D4."""
+        """What the map under `root` (32 bytes) says of the handle, presence or absence alike;
+        raises D3 or D4.
+        """
         key = handle_key(handle)
         if self.leaf is None:
             if self.steps or not hmac.compare_digest(root, EMPTY_MAP):
@@ -77,11 +85,18 @@ class LookupProof(Record, frozen=True, tag="counterseal/v1/lookup-proof"):
         below = 256
         for step in reversed(self.steps):
             if step.depth >= below or _bit(self.leaf.key, step.depth) != _bit(key, step.depth):
-                raise DirectoryError("D3", "The proof's depths do not rise, or its leaf is not on the handle's path.")
+                raise DirectoryError(
+                    "D3", "The proof's depths do not rise, or its leaf is not on the handle's path."
+                )
             below = step.depth
-            node = map_node(step.depth, *((step.sibling, node) if _bit(key, step.depth) else (node, step.sibling)))
+            node = map_node(
+                step.depth,
+                *((step.sibling, node) if _bit(key, step.depth) else (node, step.sibling)),
+            )
         if not hmac.compare_digest(node, root):
-            raise DirectoryError("D4", f"The proof for {handle!r} does not lead to the directory's root.")
+            raise DirectoryError(
+                "D4", f"The proof for {handle!r} does not lead to the directory's root."
+            )
         if self.leaf.key != key:
             return VerifiedLookup(handle, None)
         return VerifiedLookup(handle, Entry(handle, self.leaf.account_id, self.leaf.head))
@@ -102,11 +117,13 @@ class VerifiedLookup(msgspec.Struct, frozen=True):
             raise DirectoryError("D5", f"The directory has no handle {self.handle!r}.")
         if self.entry.account_id != account_id:
             raise DirectoryError(
-                "D5", f"The directory gives {self.handle!r} to another account: show this to its owner."
+                "D5",
+                f"The directory gives {self.handle!r} to another account: show this to its owner.",
             )
         if head is not None and self.entry.head != head:
             raise DirectoryError(
-                "D5", f"The chain of {self.handle!r} has another head than the one known: fetch and replay it."
+                "D5",
+                f"The chain of {self.handle!r} has another head than the one known: fetch and replay it.",
             )
         return self.entry
 
@@ -117,12 +134,15 @@ class VerifiedLookup(msgspec.Struct, frozen=True):
 
 
 class DirectoryMap:
-    """The whole map, as the service and an auditor build it. O(n log n) to build, O(log n) to prove."""
+    """The whole map, as the service and an auditor build it. O(n log n) to build, O(log n) to
+    prove.
+    """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         """Raises D7 if a handle occurs twice."""
         leaves = sorted(
-            (MapLeaf(handle_key(e.handle), e.account_id, e.head) for e in entries), key=lambda leaf: leaf.key
+            (MapLeaf(handle_key(e.handle), e.account_id, e.head) for e in entries),
+            key=lambda leaf: leaf.key,
         )
         if any(a.key == b.key for a, b in itertools.pairwise(leaves)):
             raise DirectoryError("D7", "A handle stands twice in the directory.")
@@ -138,7 +158,9 @@ class DirectoryMap:
         key, node = handle_key(handle), self._root
         steps: list[Step] = []
         while isinstance(node, _Node):
-            near, far = (node.right, node.left) if _bit(key, node.depth) else (node.left, node.right)
+            near, far = (
+                (node.right, node.left) if _bit(key, node.depth) else (node.left, node.right)
+            )
             steps.append(Step(node.depth, far.hash))
             node = near
         return LookupProof(tuple(steps), node.leaf if node else None)
@@ -157,7 +179,9 @@ class _Node(msgspec.Struct, frozen=True):
 
 
 def handle_key(handle: str) -> bytes:
-    """Where a handle stands in the map: 32 bytes. Raises D3 for a handle over 320 bytes or one that is no text."""
+    """Where a handle stands in the map: 32 bytes. Raises D3 for a handle over 320 bytes or one that
+    is no text.
+    """
     try:
         if not 1 <= len(handle.encode()) <= MAX_HANDLE:
             raise DirectoryError("D3", f"A handle is 1 to {MAX_HANDLE} bytes.")
@@ -186,24 +210,37 @@ def decode_directory_root(data: bytes, domain: str) -> DirectoryRoot:
     except Refused as error:
         raise DirectoryError("D1", f"This is no directory root: {error}") from error
     if record.domain != domain:
-        raise DirectoryError("D1", f"This is a directory root of {record.domain!r}, not of {domain!r}.")
+        raise DirectoryError(
+            "D1", f"This is a directory root of {record.domain!r}, not of {domain!r}."
+        )
     return record
 
 
-def check_next_root(before: DirectoryRoot | None, after: DirectoryRoot, index: int) -> DirectoryRoot:
-    """The later root itself, if it stands at log index `index`, covers no more than lies before it, and goes back nowhere; raises D2."""
+def check_next_root(
+    before: DirectoryRoot | None, after: DirectoryRoot, index: int
+) -> DirectoryRoot:
+    """The later root itself, if it stands at log index `index`, covers no more than lies before it,
+    and goes back nowhere; raises D2.
+    """
     if after.log_size > index:
-        raise DirectoryError("D2", f"A directory root at log index {index} claims to cover {after.log_size} entries.")
+        raise DirectoryError(
+            "D2", f"A directory root at log index {index} claims to cover {after.log_size} entries."
+        )
     if before and (after.log_size < before.log_size or after.time <= before.time):
-        raise DirectoryError("D2", f"The directory root of {after.time} goes back behind that of {before.time}.")
+        raise DirectoryError(
+            "D2", f"The directory root of {after.time} goes back behind that of {before.time}."
+        )
     return after
 
 
 def check_fresh_root(root: DirectoryRoot, now: int, limit: int) -> DirectoryRoot:
-    """The root itself, if it is at most `limit` seconds old (86,400 for other people's handles); raises D6."""
+    """The root itself, if it is at most `limit` seconds old (86,400 for other people's handles);
+    raises D6.
+    """
     if now - root.time > limit:
         raise DirectoryError(
-            "D6", f"The directory root is {now - root.time} s old, {limit} s are allowed: fetch a newer one."
+            "D6",
+            f"The directory root is {now - root.time} s old, {limit} s are allowed: fetch a newer one.",
         )
     return root
 
@@ -218,7 +255,8 @@ def _build(leaves: Sequence[MapLeaf], start: int, end: int) -> _Node | _Leaf:
     if end - start == 1:
         return _Leaf(first, first.hash())
     differing = int.from_bytes(first.key, "big") ^ int.from_bytes(leaves[end - 1].key, "big")
-    depth = 256 - differing.bit_length()  # sorted keys all agree up to where the first and the last part
+    # sorted keys all agree up to where the first and the last part
+    depth = 256 - differing.bit_length()
     middle, high = start, end
     while middle < high:
         probe = (middle + high) // 2

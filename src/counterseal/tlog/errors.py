@@ -1,4 +1,6 @@
-"""Errors of the log, the ledger, the period roots and the directory. Each carries the number of the rule that refused."""
+"""Errors of the log, the ledger, the period roots and the directory. Each carries the number of the
+rule that refused.
+"""
 
 from counterseal.protocol.errors import FatalError, Refused, Unavailable
 
@@ -8,7 +10,9 @@ class TlogError(Refused):
 
 
 class WitnessConflict(TlogError):
-    """The witness's latest cosigned size is not the one the request named (T20, HTTP 409). `size` is the witness's, in leaves."""
+    """The witness's latest cosigned size is not the one the request named (T20, HTTP 409). `size`
+    is the witness's, in leaves.
+    """
 
     http_status = 409
 
@@ -21,19 +25,25 @@ class WitnessConflict(TlogError):
 
 
 class WitnessUnavailable(Unavailable):
-    """A witness that cannot be reached, answers too slowly, or with something that is no answer (T22). Ask it again later."""
+    """A witness that cannot be reached, answers too slowly, or with something that is no answer
+    (T22). Ask it again later.
+    """
 
     default_code = "T22"
 
 
 class NotPublished(Unavailable):
-    """Too few witnesses cosigned (T8): the entries are in the log, the checkpoint is not out. Publish again later."""
+    """Too few witnesses cosigned (T8): the entries are in the log, the checkpoint is not out.
+    Publish again later.
+    """
 
     default_code = "T8"
 
 
 class FatalLogError(FatalError):
-    """The log must not go on writing (T24 to T28). A person has to find out why before the sequencer is started again."""
+    """The log must not go on writing (T24 to T28). A person has to find out why before the
+    sequencer is started again.
+    """
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(message, code=rule)
@@ -44,7 +54,9 @@ class FatalLogError(FatalError):
 
 
 class LedgerError(Refused):
-    """A ledger, chunk, opening or ledger key that is refused (G rules). A holder that meets one releases nothing."""
+    """A ledger, chunk, opening or ledger key that is refused (G rules). A holder that meets one
+    releases nothing.
+    """
 
 
 class PeriodError(Refused):

@@ -1,13 +1,16 @@
-"""The ledger's bytes: leaves, openings, and the encrypted stream that carries the openings, one chunk a tick.
+"""The ledger's bytes: leaves, openings, and the encrypted stream that carries the openings, one
+chunk a tick.
 
-A leaf tells nothing to whoever has no ledger key. A tick always adds the same number of leaves and always sends the same number of
-bytes, so that not even how much is going on can be seen. The writer is in ledger_writer.py, the reader in ledger_reader.py.
+A leaf tells nothing to whoever has no ledger key. A tick always adds the same number of leaves and
+always sends the same number of bytes, so that not even how much is going on can be seen. The writer
+is in ledger_writer.py, the reader in ledger_reader.py.
 
-A chunk's plaintext is `batch` bytes: items, then zeros. An item is one byte of kind, three bytes of length, and that many bytes: a
-whole opening, a part of a long one with more to come, or its last part. One long opening at a time is under way; whole ones may
-pass it. The openings that end in a chunk are the tick's leaves, in order. The first of them is the tick's own record, so that its
-time, and the bytes of the chunk before, are under the cosigned root like everything else: every reader holds the ledger key, so
-what a chunk says about itself would bind nobody.
+A chunk's plaintext is `batch` bytes: items, then zeros. An item is one byte of kind, three bytes of
+length, and that many bytes: a whole opening, a part of a long one with more to come, or its last
+part. One long opening at a time is under way; whole ones may pass it. The openings that end in a
+chunk are the tick's leaves, in order. The first of them is the tick's own record, so that its time,
+and the bytes of the chunk before, are under the cosigned root like everything else: every reader
+holds the ledger key, so what a chunk says about itself would bind nobody.
 
 G1   an opening that is not of the form
 G6   a chunk for which there is no ledger key
@@ -42,7 +45,9 @@ PADDING, WHOLE, PART, LAST = range(4)
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A stretch of the stream under one ledger key (32 bytes): from chunk `first_chunk` on, with so many leaves and bytes a tick."""
+    """A stretch of the stream under one ledger key (32 bytes): from chunk `first_chunk` on, with so
+    many leaves and bytes a tick.
+    """
 
     first_chunk: int
     key: bytes
@@ -66,7 +71,9 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class TickRecord(Record, frozen=True, tag="counterseal/v1/tick"):
-    """What the first leaf of each tick opens to: the tick's number, its time (Unix seconds) and SHA-256 of the chunk before it."""
+    """What the first leaf of each tick opens to: the tick's number, its time (Unix seconds) and
+    SHA-256 of the chunk before it.
+    """
 
     limit: ClassVar[int] = 128
     number: Uint
@@ -81,16 +88,21 @@ TICK_ITEM = ITEM_HEADER + len(
 
 
 class Schedule:
-    """The ledger's segments in order, from chunk 0. A chunk and the tick that it belongs to have one number.
+    """The ledger's segments in order, from chunk 0. A chunk and the tick that it belongs to have
+    one number.
 
-    Raises G7 unless the first begins at 0 and each begins after the one before, G10 for a cadence that cannot work.
+    Raises G7 unless the first begins at 0 and each begins after the one before, G10 for a cadence
+    that cannot work.
     """
 
     def __init__(self, segments: Iterable[Segment]) -> None:
         self.segments = tuple(segments)
         starts = [segment.first_chunk for segment in self.segments]
         if starts[:1] != [0] or any(a >= b for a, b in itertools.pairwise(starts)):
-            raise LedgerError("G7", "The ledger's keys begin at chunk 0 and each at a later chunk than the one before.")
+            raise LedgerError(
+                "G7",
+                "The ledger's keys begin at chunk 0 and each at a later chunk than the one before.",
+            )
         for segment in self.segments:
             check_cadence(segment.leaves, segment.batch)
 
@@ -111,7 +123,9 @@ class Schedule:
 
 
 def check_cadence(leaves: int, batch: int) -> None:
-    """Returns if a tick's record and its dummies take at most half of a chunk of `batch` bytes; raises G10. `leaves` is at least 2."""
+    """Returns if a tick's record and its dummies take at most half of a chunk of `batch` bytes;
+    raises G10. `leaves` is at least 2.
+    """
     least = TICK_ITEM + (leaves - 1) * DUMMY_ITEM
     if not (leaves >= 2 and 2 * least <= batch <= MAX_BATCH):
         raise LedgerError(
@@ -124,7 +138,8 @@ def check_statement(statement: bytes) -> bytes:
     """The statement itself, if it is at most 4 MiB; raises G10."""
     if len(statement) > MAX_STATEMENT:
         raise LedgerError(
-            "G10", f"A statement of {len(statement)} bytes is over the ledger's limit of {MAX_STATEMENT}."
+            "G10",
+            f"A statement of {len(statement)} bytes is over the ledger's limit of {MAX_STATEMENT}.",
         )
     return statement
 
@@ -144,7 +159,11 @@ def decode_opening(data: bytes) -> Opening:
         raise LedgerError("G1", f"An opening cannot be read: {error}") from error
     if isinstance(value, tuple) and len(value) == 3 and value[0] == tag("opening"):
         _, salt, statement = value
-        if isinstance(salt, bytes) and len(salt) == SALT and (statement is None or isinstance(statement, bytes)):
+        if (
+            isinstance(salt, bytes)
+            and len(salt) == SALT
+            and (statement is None or isinstance(statement, bytes))
+        ):
             return Opening(salt, statement)
     raise LedgerError("G1", "An opening is its tag, a salt of 32 bytes, and a statement or null.")
 
@@ -158,7 +177,9 @@ def build_chunk(items: Sequence[bytes], batch: int) -> bytes:
     """A chunk's plaintext, `batch` bytes. That the items fit is the writer's business."""
     data = b"".join(items)
     if len(data) > batch:
-        raise FatalError("The items of a tick do not fit into its chunk: a fault of the ledger's writer.")
+        raise FatalError(
+            "The items of a tick do not fit into its chunk: a fault of the ledger's writer."
+        )
     return data.ljust(batch, b"\0")
 
 
@@ -178,26 +199,38 @@ def _items(plaintext: bytes) -> Iterator[tuple[int, bytes]]:
         kind, start = plaintext[at], at + ITEM_HEADER
         at = start + int.from_bytes(plaintext[at + 1 : start], "big")
         if kind > LAST or at > len(plaintext) or at == start:
-            raise LedgerError("G9", "A chunk holds an item that is of an unknown kind, is empty, or goes past its end.")
+            raise LedgerError(
+                "G9",
+                "A chunk holds an item that is of an unknown kind, is empty, or goes past its end.",
+            )
         yield kind, plaintext[start:at]
     if any(plaintext[at:]):  # anything else would be a place to hide words in
         raise LedgerError("G9", "A chunk does not end in zeros.")
 
 
 def seal_chunk(segment: Segment, origin: str, number: int, plaintext: bytes) -> bytes:
-    """The chunk encrypted under the segment's key. The nonce is zero: each chunk has a key of its own and is sealed once."""
+    """The chunk encrypted under the segment's key. The nonce is zero: each chunk has a key of its
+    own and is sealed once.
+    """
     key = expand(segment.key, [tag("ledger-chunk"), number], 32)
-    return ChaCha20Poly1305(key).encrypt(bytes(12), plaintext, encode([tag("ledger-chunk"), origin, number]))
+    return ChaCha20Poly1305(key).encrypt(
+        bytes(12), plaintext, encode([tag("ledger-chunk"), origin, number])
+    )
 
 
 def open_chunk(segment: Segment, origin: str, number: int, chunk: bytes) -> bytes:
     """The chunk's plaintext; raises G9 for a wrong length, G1 if it does not decrypt."""
     if len(chunk) != segment.batch + CHUNK_OVERHEAD:
-        raise LedgerError("G9", f"Chunk {number} has {len(chunk)} bytes, not {segment.batch + CHUNK_OVERHEAD}.")
+        raise LedgerError(
+            "G9", f"Chunk {number} has {len(chunk)} bytes, not {segment.batch + CHUNK_OVERHEAD}."
+        )
     key = expand(segment.key, [tag("ledger-chunk"), number], 32)
     try:
-        return ChaCha20Poly1305(key).decrypt(bytes(12), chunk, encode([tag("ledger-chunk"), origin, number]))
+        return ChaCha20Poly1305(key).decrypt(
+            bytes(12), chunk, encode([tag("ledger-chunk"), origin, number])
+        )
     except InvalidTag as error:
         raise LedgerError(
-            "G1", f"Chunk {number} does not open under the ledger key: fetch it again, and act on nothing."
+            "G1",
+            f"Chunk {number} does not open under the ledger key: fetch it again, and act on nothing.",
         ) from error

@@ -1,18 +1,18 @@
 """The ledger's reader: opens every leaf up to a cosigned checkpoint, or gives nothing.
 
-A reader takes chunks in order, computes the leaves from their openings, and hands statements over only when a checkpoint's root is
-the root of exactly those leaves. So a leaf without an opening, or an opening without a leaf, cannot pass: the roots would differ.
-What does not fit is dropped again, so that a good copy can be fed; until then the reader stays where it was, and its holder acts
-on nothing that came later.
+A reader takes chunks in order, computes the leaves from their openings, and hands statements over
+only when a checkpoint's root is the root of exactly those leaves. So a leaf without an opening, or
+an opening without a leaf, cannot pass: the roots would differ. What does not fit is dropped again,
+so that a good copy can be fed; until then the reader stays where it was, and its holder acts on
+nothing that came later.
 
-G1  a leaf whose opening is missing or does not open it: chunk, opening or root do not agree
-G2  another number of leaves in a tick than the charter says, or a checkpoint that is not at a tick's end
-G3  a checkpoint smaller than one already seen, or of the same size with another root
-G4  a checkpoint that is not fresh
-G5  a checkpoint without enough cosignatures
-G8  a tick's time that is before the one before it, or does not fit the checkpoints around it
-G9  a chunk out of its turn, without its tick's record, or with a part of an opening where none is under way
-G11 a tick whose record names another chunk before it than the one that was fed
+G1  a leaf whose opening is missing or does not open it: chunk, opening or root do not agree G2
+another number of leaves in a tick than the charter says, or a checkpoint that is not at a tick's
+end G3  a checkpoint smaller than one already seen, or of the same size with another root G4  a
+checkpoint that is not fresh G5  a checkpoint without enough cosignatures G8  a tick's time that is
+before the one before it, or does not fit the checkpoints around it G9  a chunk out of its turn,
+without its tick's record, or with a part of an opening where none is under way G11 a tick whose
+record names another chunk before it than the one that was fed
 """
 
 import hmac
@@ -43,7 +43,9 @@ CLOCK_ALLOWANCE = 300  # seconds that the sequencer's clock and the witnesses' m
 
 
 class Trust(msgspec.Struct, frozen=True):
-    """Whose signatures make a checkpoint of the ledger: its log keys, the witnesses, and how many of those are needed (c)."""
+    """Whose signatures make a checkpoint of the ledger: its log keys, the witnesses, and how many
+    of those are needed (c).
+    """
 
     log: KeyPair
     witnesses: tuple[KeyPair, ...]
@@ -51,7 +53,8 @@ class Trust(msgspec.Struct, frozen=True):
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
-    """A leaf that was opened and proved: its index, its tick and the tick's time (Unix seconds), and its statement.
+    """A leaf that was opened and proved: its index, its tick and the tick's time (Unix seconds),
+    and its statement.
 
     `statement` is None for a dummy and for the tick's own record.
     """
@@ -63,7 +66,9 @@ class LedgerEntry(msgspec.Struct, frozen=True):
 
 
 class SeenCheckpoint(Part, frozen=True):
-    """The last checkpoint that a reader accepted: size in leaves, root, and the checkpoint's time."""
+    """The last checkpoint that a reader accepted: size in leaves, root, and the checkpoint's
+    time.
+    """
 
     size: Uint
     root: Bytes32
@@ -71,8 +76,9 @@ class SeenCheckpoint(Part, frozen=True):
 
 
 class ReaderState(Record, frozen=True, tag="counterseal/v1/ledger-reader"):
-    """All that a reader keeps between two checkpoints, as bytes for a file: next chunk, last tick's time and chunk digest, the tree's
-    right edge, the part of a long opening that came already, and the last checkpoint accepted."""
+    """All that a reader keeps between two checkpoints, as bytes for a file: next chunk, last tick's
+    time and chunk digest, the tree's right edge, the part of a long opening that came already, and
+    the last checkpoint accepted."""
 
     limit: ClassVar[int] = MAX_OPENING + 4_096
     chunk: Uint = 0
@@ -95,7 +101,9 @@ class _Tick(msgspec.Struct, frozen=True):
 
 
 class LedgerReader:
-    """Reads one ledger from where `state` left off. `schedule` has to hold the keys of the chunks that are fed."""
+    """Reads one ledger from where `state` left off. `schedule` has to hold the keys of the chunks
+    that are fed.
+    """
 
     def __init__(self, origin: str, schedule: Schedule, state: ReaderState | None = None) -> None:
         self._origin = origin
@@ -110,26 +118,39 @@ class LedgerReader:
         return self.state.chunk + len(self._waiting)
 
     def feed(self, number: int, chunk: bytes) -> None:
-        """Takes chunk `number`, which has to be `next_chunk`. Raises G1, G2, G6, G8, G9 or G11, and is then as it was."""
+        """Takes chunk `number`, which has to be `next_chunk`. Raises G1, G2, G6, G8, G9 or G11, and
+        is then as it was.
+        """
         if number != self.next_chunk:
-            raise LedgerError("G9", f"Chunk {number} is out of its turn; {self.next_chunk} is next.")
+            raise LedgerError(
+                "G9", f"Chunk {number} is out of its turn; {self.next_chunk} is next."
+            )
         segment = self.schedule.segment(number)
         last = self._waiting[-1] if self._waiting else None
         items = parse_chunk(open_chunk(segment, self._origin, number, chunk))
         openings, part = _collect(items, last.part if last else self.state.part)
         if len(openings) != segment.leaves:
-            raise LedgerError("G2", f"Tick {number} has {len(openings)} leaves, not {segment.leaves}: act on nothing.")
+            raise LedgerError(
+                "G2",
+                f"Tick {number} has {len(openings)} leaves, not {segment.leaves}: act on nothing.",
+            )
         record = _tick_record(items, number)
         if record.previous != (last.digest if last else self.state.previous):
             raise LedgerError(
-                "G11", f"Tick {number} goes on from another chunk than the one fed before it: fetch both again."
+                "G11",
+                f"Tick {number} goes on from another chunk than the one fed before it: fetch both again.",
             )
         if record.time < (last.time if last else self.state.time):
-            raise LedgerError("G8", f"Tick {number} states the time {record.time}, which is before the tick before it.")
+            raise LedgerError(
+                "G8",
+                f"Tick {number} states the time {record.time}, which is before the tick before it.",
+            )
         self._waiting.append(_Tick(number, record.time, openings, part, chunk_digest(chunk)))
 
     def read_checkpoint(self, data: bytes, trust: Trust) -> CosignedCheckpoint:
-        """The ledger's cosigned checkpoint in a note. Raises G5 if too few cosigned it, T1 and T3 to T7 as verify_cosigned does."""
+        """The ledger's cosigned checkpoint in a note. Raises G5 if too few cosigned it, T1 and T3
+        to T7 as verify_cosigned does.
+        """
         try:
             received = verify_cosigned(data, trust.log, trust.witnesses, trust.needed)
         except TlogError as error:
@@ -137,20 +158,28 @@ class LedgerReader:
                 raise
             raise LedgerError("G5", error.message) from error
         if received.checkpoint.origin != self._origin:
-            raise TlogError("T6", f"This is a checkpoint of {received.checkpoint.origin!r}, not of {self._origin!r}.")
+            raise TlogError(
+                "T6",
+                f"This is a checkpoint of {received.checkpoint.origin!r}, not of {self._origin!r}.",
+            )
         return received
 
-    def accept(self, received: CosignedCheckpoint, now: int, fresh: int, at_least: int = 0) -> tuple[LedgerEntry, ...]:
-        """The entries up to the checkpoint that were not handed over before, every one of them opened and proved.
+    def accept(
+        self, received: CosignedCheckpoint, now: int, fresh: int, at_least: int = 0
+    ) -> tuple[LedgerEntry, ...]:
+        """The entries up to the checkpoint that were not handed over before, every one of them
+        opened and proved.
 
-        `fresh` is the charter's limit in seconds, `at_least` a size (in leaves) that its holder has seen elsewhere, such as a witness's
-        own head. Raises G1 to G4 or G8. Where openings and root do not agree, or a tick's time is impossible, what was fed since
-        the last checkpoint is dropped, and a good copy has to be fed.
+        `fresh` is the charter's limit in seconds, `at_least` a size (in leaves) that its holder has
+        seen elsewhere, such as a witness's own head. Raises G1 to G4 or G8. Where openings and root
+        do not agree, or a tick's time is impossible, what was fed since the last checkpoint is
+        dropped, and a good copy has to be fed.
         """
         new, seen = received.checkpoint, self.state.seen
         if new.size < max(at_least, seen.size if seen else 0):
             raise LedgerError(
-                "G3", f"A checkpoint of size {new.size} is shown after a larger one: keep both, and act on nothing."
+                "G3",
+                f"A checkpoint of size {new.size} is shown after a larger one: keep both, and act on nothing.",
             )
         try:
             check_fresh(received, now, fresh)
@@ -164,10 +193,14 @@ class LedgerReader:
         if not hmac.compare_digest(edge.root(), new.root):
             if seen and new.size == seen.size:
                 raise LedgerError(
-                    "G3", f"Two checkpoints of size {new.size} have different roots: keep both, and act on nothing."
+                    "G3",
+                    f"Two checkpoints of size {new.size} have different roots: keep both, and act on nothing.",
                 )
             self._waiting.clear()
-            raise LedgerError("G1", f"The openings are not those of the ledger's {new.size} leaves: act on nothing.")
+            raise LedgerError(
+                "G1",
+                f"The openings are not those of the ledger's {new.size} leaves: act on nothing.",
+            )
         self._advance(ticks, edge, SeenCheckpoint(new.size, new.root, received.time))
         return entries
 
@@ -184,7 +217,8 @@ class LedgerReader:
             raise LedgerError("G2", f"A checkpoint at {size} leaves is not at the end of a tick.")
         if reached < size:
             raise LedgerError(
-                "G1", f"The openings fed end at leaf {reached} of {size}: fetch the chunks from {self.next_chunk} on."
+                "G1",
+                f"The openings fed end at leaf {reached} of {size}: fetch the chunks from {self.next_chunk} on.",
             )
         return ticks
 
@@ -196,10 +230,12 @@ class LedgerReader:
             if not earliest <= tick.time <= checkpoint_time + CLOCK_ALLOWANCE:
                 self._waiting.clear()
                 raise LedgerError(
-                    "G8", f"Tick {tick.number} states the time {tick.time}, which its checkpoints do not allow."
+                    "G8",
+                    f"Tick {tick.number} states the time {tick.time}, which its checkpoints do not allow.",
                 )
             for place, opening in enumerate(tick.openings):
-                statement = opening.statement if place else None  # the first is the tick's own record
+                # the first is the tick's own record
+                statement = opening.statement if place else None
                 entries.append(LedgerEntry(index + place, tick.number, tick.time, statement))
             index += len(tick.openings)
         return tuple(entries)
@@ -221,15 +257,21 @@ class LedgerReader:
 def _tick_record(items: tuple[tuple[int, bytes], ...], number: int) -> TickRecord:
     """The record that a tick begins with; raises G9."""
     try:
-        record = TickRecord.decode((items[0][0] == WHOLE and decode_opening(items[0][1]).statement) or b"")
+        record = TickRecord.decode(
+            (items[0][0] == WHOLE and decode_opening(items[0][1]).statement) or b""
+        )
     except Refused as error:
-        raise LedgerError("G9", f"Chunk {number} does not begin with its tick's record: {error}") from error
+        raise LedgerError(
+            "G9", f"Chunk {number} does not begin with its tick's record: {error}"
+        ) from error
     if record.number != number:
         raise LedgerError("G9", f"Chunk {number} holds the record of tick {record.number}.")
     return record
 
 
-def _collect(items: tuple[tuple[int, bytes], ...], part: bytes) -> tuple[tuple[Opening, ...], bytes]:
+def _collect(
+    items: tuple[tuple[int, bytes], ...], part: bytes
+) -> tuple[tuple[Opening, ...], bytes]:
     """The openings that end in these items, and what is left of one that does not."""
     openings: list[Opening] = []
     for kind, data in items:

@@ -1,7 +1,9 @@
-"""The ledger's writer: turns a queue of statements into ticks. Each is decided without I/O and committed in one transaction.
+"""The ledger's writer: turns a queue of statements into ticks. Each is decided without I/O and
+committed in one transaction.
 
-What a tick holds has to be durable before any of it is shown: a chunk that was sealed twice with different contents would use one
-key and nonce twice. So `Backlog.commit` takes the whole of a `Tick`, or nothing.
+What a tick holds has to be durable before any of it is shown: a chunk that was sealed twice with
+different contents would use one key and nonce twice. So `Backlog.commit` takes the whole of a
+`Tick`, or nothing.
 
 G12  a tick under way for a statement that is not in the queue any more
 """
@@ -43,7 +45,9 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class UnderWay(Part, frozen=True):
-    """A long opening of which the first `sent` bytes went out: its statement's number in the queue, and its salt."""
+    """A long opening of which the first `sent` bytes went out: its statement's number in the queue,
+    and its salt.
+    """
 
     number: Uint
     salt: Bytes32
@@ -51,8 +55,8 @@ class UnderWay(Part, frozen=True):
 
 
 class WriterState(Record, frozen=True, tag="counterseal/v1/ledger-writer"):
-    """What the writer knows between two ticks: the next tick's number, the last one's time and chunk digest, and a long opening
-    under way."""
+    """What the writer knows between two ticks: the next tick's number, the last one's time and
+    chunk digest, and a long opening under way."""
 
     tick: Uint = 0
     time: Uint = 0
@@ -61,10 +65,11 @@ class WriterState(Record, frozen=True, tag="counterseal/v1/ledger-writer"):
 
 
 class Tick(msgspec.Struct, frozen=True):
-    """One tick: its number and time (Unix seconds), its leaves, its sealed chunk, and the writer's state after it.
+    """One tick: its number and time (Unix seconds), its leaves, its sealed chunk, and the writer's
+    state after it.
 
-    `leaves` are the ledger's entries from index `first_leaf` on; `placed` says which statements of the queue (by number) became
-    which leaf (by index): those leave the queue.
+    `leaves` are the ledger's entries from index `first_leaf` on; `placed` says which statements of
+    the queue (by number) became which leaf (by index): those leave the queue.
     """
 
     number: int
@@ -84,11 +89,15 @@ class Backlog(Protocol):
         ...
 
     def waiting(self) -> Sequence[Waiting]:
-        """The statements in the queue, oldest first, the one under way among them. The first few hundred are enough."""
+        """The statements in the queue, oldest first, the one under way among them. The first few
+        hundred are enough.
+        """
         ...
 
     def commit(self, tick: Tick) -> None:
-        """Makes all of the tick durable in one transaction: state, chunk, leaves for the sequencer, what leaves the queue."""
+        """Makes all of the tick durable in one transaction: state, chunk, leaves for the sequencer,
+        what leaves the queue.
+        """
         ...
 
 
@@ -99,14 +108,20 @@ class LedgerWriter:
         self._origin, self._schedule, self._backlog = origin, schedule, backlog
 
     def tick(self, now: int, random: Random) -> Tick:
-        """The next tick, committed. `now` is Unix seconds, `random(n)` gives n secret random bytes."""
-        tick = write_tick(self._origin, self._schedule, self._backlog.load(), self._backlog.waiting(), now, random)
+        """The next tick, committed. `now` is Unix seconds, `random(n)` gives n secret random
+        bytes.
+        """
+        tick = write_tick(
+            self._origin, self._schedule, self._backlog.load(), self._backlog.waiting(), now, random
+        )
         self._backlog.commit(tick)
         return tick
 
 
 class _Long(msgspec.Struct):
-    """An opening that goes out in parts: its number in the queue, its bytes, and how many of them are sent."""
+    """An opening that goes out in parts: its number in the queue, its bytes, and how many of them
+    are sent.
+    """
 
     number: int
     opening: Opening
@@ -115,7 +130,9 @@ class _Long(msgspec.Struct):
 
 
 class _Chunk:
-    """The items of a tick in the making, with `room` bytes left beyond the dummies for the slots that are still free."""
+    """The items of a tick in the making, with `room` bytes left beyond the dummies for the slots
+    that are still free.
+    """
 
     def __init__(self, leaves: int, batch: int) -> None:
         self.items: list[bytes] = []
@@ -131,8 +148,12 @@ class _Chunk:
         self.openings.append(opening)
         self.free -= 1
 
-    def end(self, kind: int, data: bytes, opening: Opening, number: int | None, kept: int = 0) -> bool:
-        """Adds an item that ends an opening, in the place of a dummy, if that leaves `kept` bytes of room; says whether it did."""
+    def end(
+        self, kind: int, data: bytes, opening: Opening, number: int | None, kept: int = 0
+    ) -> bool:
+        """Adds an item that ends an opening, in the place of a dummy, if that leaves `kept` bytes
+        of room; says whether it did.
+        """
         cost = ITEM_HEADER + len(data) - DUMMY_ITEM
         if self.free == 0 or cost > self.room - kept:
             return False
@@ -154,9 +175,16 @@ class _Chunk:
 
 
 def write_tick(
-    origin: str, schedule: Schedule, state: WriterState, waiting: Sequence[Waiting], now: int, random: Random
+    origin: str,
+    schedule: Schedule,
+    state: WriterState,
+    waiting: Sequence[Waiting],
+    now: int,
+    random: Random,
 ) -> Tick:
-    """The next tick after `state`, without I/O. Raises G10 for a statement that is too long, G12 for one that has gone."""
+    """The next tick after `state`, without I/O. Raises G10 for a statement that is too long, G12
+    for one that has gone.
+    """
     segment = schedule.segment(state.tick)
     chunk = _Chunk(segment.leaves, segment.batch)
     time, first_leaf = max(now, state.time), schedule.first_leaf(state.tick)
@@ -167,7 +195,11 @@ def write_tick(
     long = _fill(
         chunk,
         long,
-        [entry for entry in waiting if not state.under_way or entry.number != state.under_way.number],
+        [
+            entry
+            for entry in waiting
+            if not state.under_way or entry.number != state.under_way.number
+        ],
         random,
     )
     if long:
@@ -195,14 +227,18 @@ def _resume(under_way: UnderWay | None, waiting: Sequence[Waiting]) -> _Long | N
         if entry.number == under_way.number:
             opening = Opening(under_way.salt, entry.statement)
             return _Long(entry.number, opening, opening.encode(), under_way.sent)
-    raise LedgerError("G12", f"Statement {under_way.number} is half sent and not in the queue any more.")
+    raise LedgerError(
+        "G12", f"Statement {under_way.number} is half sent and not in the queue any more."
+    )
 
 
-def _fill(chunk: _Chunk, long: _Long | None, waiting: Sequence[Waiting], random: Random) -> _Long | None:
+def _fill(
+    chunk: _Chunk, long: _Long | None, waiting: Sequence[Waiting], random: Random
+) -> _Long | None:
     """Puts whole openings in, oldest first, and gives the long one that is under way afterwards.
 
-    A long one keeps half of the room, and whole ones pass it in the other half, so that neither a long listing nor a flood of short
-    statements holds the other up.
+    A long one keeps half of the room, and whole ones pass it in the other half, so that neither a
+    long listing nor a flood of short statements holds the other up.
     """
     kept = chunk.room // 2 if long else 0
     for entry in waiting:

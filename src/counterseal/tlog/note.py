@@ -1,7 +1,7 @@
 """Signed notes (C2SP signed-note v1.0.0). Verifier keys are protocol/vkey.py's.
 
-A note is text, an empty line, and signature lines; reading it says nothing about who signed. Which keys have to have signed
-what is decided in checkpoint.py.
+A note is text, an empty line, and signature lines; reading it says nothing about who signed. Which
+keys have to have signed what is decided in checkpoint.py.
 
 T1   a note that is not of this form, over a million bytes, or with over 100 signatures
 """
@@ -24,7 +24,9 @@ _LINE_START = "\u2014 "
 
 
 class SignatureLine(msgspec.Struct, frozen=True):
-    """One signature line: the key's name and id, and the signature's bytes (which begin with a time for cosignatures)."""
+    """One signature line: the key's name and id, and the signature's bytes (which begin with a time
+    for cosignatures).
+    """
 
     name: str
     key_id: bytes
@@ -46,8 +48,12 @@ class ReceivedNote(msgspec.Struct, frozen=True):
         return (self.text + "\n" + "".join(line.format() for line in self.signatures)).encode()
 
     def line_of(self, key: VerifierKey) -> SignatureLine | None:
-        """The first line with this key's name and id, or None. A later line of the same key is ignored."""
-        return next((s for s in self.signatures if s.name == key.name and s.key_id == key.key_hash), None)
+        """The first line with this key's name and id, or None. A later line of the same key is
+        ignored.
+        """
+        return next(
+            (s for s in self.signatures if s.name == key.name and s.key_id == key.key_hash), None
+        )
 
 
 def parse_note(data: bytes) -> ReceivedNote:
@@ -67,9 +73,13 @@ def parse_note(data: bytes) -> ReceivedNote:
 
 
 def parse_signatures(text: str) -> tuple[SignatureLine, ...]:
-    """The signature lines in `text`, which is one or more of them, each ended by a newline; raises T1."""
+    """The signature lines in `text`, which is one or more of them, each ended by a newline; raises
+    T1.
+    """
     if not text.endswith("\n") or text.count("\n") > MAX_SIGNATURES:
-        raise TlogError("T1", f"A note has 1 to {MAX_SIGNATURES} signature lines, each ended by a newline.")
+        raise TlogError(
+            "T1", f"A note has 1 to {MAX_SIGNATURES} signature lines, each ended by a newline."
+        )
     return tuple(_parse_line(line) for line in text[:-1].split("\n"))
 
 
@@ -85,10 +95,14 @@ def add_signatures(note: ReceivedNote, lines: Iterable[SignatureLine]) -> Receiv
 
 
 def check_name(name: str) -> str:
-    """The key name itself, if it is 1 to 255 bytes without spaces, control characters or a plus; raises T1."""
+    """The key name itself, if it is 1 to 255 bytes without spaces, control characters or a plus;
+    raises T1.
+    """
     bad = any(c.isspace() or c == "+" or unicodedata.category(c) == "Cc" for c in name)
     if bad or not 1 <= len(name.encode()) <= MAX_NAME:
-        raise TlogError("T1", "A key name is 1 to 255 bytes without spaces, control characters or a plus.")
+        raise TlogError(
+            "T1", "A key name is 1 to 255 bytes without spaces, control characters or a plus."
+        )
     return name
 
 

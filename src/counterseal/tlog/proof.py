@@ -1,6 +1,8 @@
-"""Inclusion and consistency proofs (RFC 6962 sections 2.1.1 and 2.1.2), made from stored hashes and verified against roots.
+"""Inclusion and consistency proofs (RFC 6962 sections 2.1.1 and 2.1.2), made from stored hashes and
+verified against roots.
 
-A proof that came from elsewhere is a `Received...`; verifying it against a root gives a `Verified...` or raises:
+A proof that came from elsewhere is a `Received...`; verifying it against a root gives a
+`Verified...` or raises:
 
 T9   the path does not lead from the leaf to the root
 T10  the path does not lead from the old root to the new one
@@ -16,7 +18,15 @@ from msgspec import Meta
 
 from counterseal.protocol.record import Bytes32, Record, Uint
 from counterseal.tlog.errors import TlogError
-from counterseal.tlog.tree import EMPTY_ROOT, HASH_SIZE, MAX_SIZE, HashReader, node_hash, range_root, split_point
+from counterseal.tlog.tree import (
+    EMPTY_ROOT,
+    HASH_SIZE,
+    MAX_SIZE,
+    HashReader,
+    node_hash,
+    range_root,
+    split_point,
+)
 
 MAX_PATH = 63
 
@@ -24,7 +34,9 @@ Path = Annotated[tuple[Bytes32, ...], Meta(max_length=MAX_PATH)]
 
 
 class VerifiedInclusion(msgspec.Struct, frozen=True):
-    """A leaf hash that is proved to stand at `index` of the tree of `size` leaves with this root."""
+    """A leaf hash that is proved to stand at `index` of the tree of `size` leaves with this
+    root.
+    """
 
     index: int
     size: int
@@ -42,7 +54,9 @@ class VerifiedConsistency(msgspec.Struct, frozen=True):
 
 
 class ReceivedInclusion(Record, frozen=True, tag="counterseal/v1/inclusion"):
-    """An inclusion proof, not yet believed: the path is leaf to root, 32 bytes each. `decode` raises E1 to E7."""
+    """An inclusion proof, not yet believed: the path is leaf to root, 32 bytes each. `decode`
+    raises E1 to E7.
+    """
 
     limit: ClassVar[int] = 4_096
     index: Uint
@@ -68,7 +82,9 @@ class ReceivedConsistency(Record, frozen=True, tag="counterseal/v1/consistency")
 
 
 def make_inclusion(index: int, size: int, reader: HashReader) -> ReceivedInclusion:
-    """The proof that leaf `index` stands in the tree of `size` leaves. Raises T11 for an index outside of it."""
+    """The proof that leaf `index` stands in the tree of `size` leaves. Raises T11 for an index
+    outside of it.
+    """
     _in_range(0 <= index < size, f"There is no leaf {index} in a tree of {size}.")
     path: list[bytes] = []
     start, end = 0, size
@@ -84,8 +100,12 @@ def make_inclusion(index: int, size: int, reader: HashReader) -> ReceivedInclusi
 
 
 def make_consistency(old_size: int, new_size: int, reader: HashReader) -> ReceivedConsistency:
-    """The proof that the tree of `new_size` leaves begins with that of `old_size`. Empty for equal sizes and for 0."""
-    _in_range(0 <= old_size <= new_size, f"A tree of {new_size} leaves does not go on from {old_size}.")
+    """The proof that the tree of `new_size` leaves begins with that of `old_size`. Empty for equal
+    sizes and for 0.
+    """
+    _in_range(
+        0 <= old_size <= new_size, f"A tree of {new_size} leaves does not go on from {old_size}."
+    )
     path: list[bytes] = []
     start, end = 0, new_size
     if old_size in (0, new_size):
@@ -98,13 +118,18 @@ def make_consistency(old_size: int, new_size: int, reader: HashReader) -> Receiv
         else:
             path.append(range_root(start, middle, reader))
             start = middle
-    if start > 0:  # the old tree is not itself one complete subtree: the verifier needs its last part
+    # the old tree is not itself one complete subtree: the verifier needs its last part
+    if start > 0:
         path.append(range_root(start, end, reader))
     return ReceivedConsistency(old_size, new_size, tuple(reversed(path)))
 
 
-def verify_inclusion(leaf: bytes, index: int, size: int, root: bytes, path: Sequence[bytes]) -> VerifiedInclusion:
-    """Checks that `leaf` (a leaf hash) is at `index` of the tree of `size` leaves with `root` (RFC 9162 section 2.1.3.2)."""
+def verify_inclusion(
+    leaf: bytes, index: int, size: int, root: bytes, path: Sequence[bytes]
+) -> VerifiedInclusion:
+    """Checks that `leaf` (a leaf hash) is at `index` of the tree of `size` leaves with `root` (RFC
+    9162 section 2.1.3.2).
+    """
     _in_range(0 <= index < size <= MAX_SIZE, f"There is no leaf {index} in a tree of {size}.")
     _well_formed([leaf, root, *path])
     place, last, node = index, size - 1, leaf
@@ -119,35 +144,48 @@ def verify_inclusion(leaf: bytes, index: int, size: int, root: bytes, path: Sequ
             node = node_hash(node, sibling)
         place, last = place >> 1, last >> 1
     if last != 0 or not hmac.compare_digest(node, root):
-        raise TlogError("T9", f"The path of leaf {index} does not lead to the root of the tree of {size}.")
+        raise TlogError(
+            "T9", f"The path of leaf {index} does not lead to the root of the tree of {size}."
+        )
     return VerifiedInclusion(index, size, leaf, root)
 
 
 def verify_consistency(
     old_size: int, old_root: bytes, new_size: int, new_root: bytes, path: Sequence[bytes]
 ) -> VerifiedConsistency:
-    """Checks that the tree with `new_root` begins with the one with `old_root` (RFC 9162 section 2.1.4.2)."""
-    _in_range(0 <= old_size <= new_size <= MAX_SIZE, f"A tree of {new_size} leaves does not go on from {old_size}.")
+    """Checks that the tree with `new_root` begins with the one with `old_root` (RFC 9162 section
+    2.1.4.2).
+    """
+    _in_range(
+        0 <= old_size <= new_size <= MAX_SIZE,
+        f"A tree of {new_size} leaves does not go on from {old_size}.",
+    )
     _well_formed([old_root, new_root, *path])
     if old_size in (0, new_size):
         expected = EMPTY_ROOT if old_size == 0 else new_root
         empty_new = new_size == 0 and new_root != EMPTY_ROOT
         if path or empty_new or not hmac.compare_digest(old_root, expected):
             raise TlogError(
-                "T10", f"The roots at {old_size} and {new_size} leaves do not agree, or the proof is not empty."
+                "T10",
+                f"The roots at {old_size} and {new_size} leaves do not agree, or the proof is not empty.",
             )
         return VerifiedConsistency(old_size, old_root, new_size, new_root)
     first, second = _walk(old_size, old_root, new_size, path)
     if not (hmac.compare_digest(first, old_root) and hmac.compare_digest(second, new_root)):
-        raise TlogError("T10", f"The tree of {new_size} leaves does not begin with the one of {old_size}.")
+        raise TlogError(
+            "T10", f"The tree of {new_size} leaves does not begin with the one of {old_size}."
+        )
     return VerifiedConsistency(old_size, old_root, new_size, new_root)
 
 
-def _walk(old_size: int, old_root: bytes, new_size: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+def _walk(
+    old_size: int, old_root: bytes, new_size: int, path: Sequence[bytes]
+) -> tuple[bytes, bytes]:
     """The two roots that a consistency path leads to."""
     nodes = list(path)
     if old_size & (old_size - 1) == 0:
-        nodes.insert(0, old_root)  # a complete subtree: its hash is the old root, so the maker leaves it out
+        # a complete subtree: its hash is the old root, so the maker leaves it out
+        nodes.insert(0, old_root)
     if not nodes:
         raise TlogError("T10", f"A proof from {old_size} to {new_size} leaves cannot be empty.")
     place, last = old_size - 1, new_size - 1

@@ -1,16 +1,16 @@
 """The log's one writer. Used alike for a domain's log and for its ledger.
 
-The order of every append is what keeps the log single: tiles durable and read back, then compare-and-swap of the checkpoint
-row, then the witnesses, then the published checkpoint. Tiles past the row are nobody's: a crash leaves them to be overwritten.
-Nothing is signed that is not the row's, and the row is read again before each signature.
+The order of every append is what keeps the log single: tiles durable and read back, then
+compare-and-swap of the checkpoint row, then the witnesses, then the published checkpoint. Tiles
+past the row are nobody's: a crash leaves them to be overwritten. Nothing is signed that is not the
+row's, and the row is read again before each signature.
 
-T8   too few witnesses cosigned: nothing is published, and may be tried again
-T24  fatal: the row, the tiles and the published checkpoint do not agree
-T25  fatal: a witness has cosigned another tree, or more of it than the row knows: a restored backup, or a second sequencer
-T26  fatal: a write or a sync failed, so that nobody knows what is on the disk
-T27  fatal: somebody else changed the row
-T28  fatal: this sequencer has stopped for one of these reasons
-T31  entries that do not begin at the log's next index
+T8   too few witnesses cosigned: nothing is published, and may be tried again T24  fatal: the row,
+the tiles and the published checkpoint do not agree T25  fatal: a witness has cosigned another tree,
+or more of it than the row knows: a restored backup, or a second sequencer T26  fatal: a write or a
+sync failed, so that nobody knows what is on the disk T27  fatal: somebody else changed the row T28
+fatal: this sequencer has stopped for one of these reasons T31  entries that do not begin at the
+log's next index
 """
 
 import contextlib
@@ -31,7 +31,13 @@ from counterseal.tlog.checkpoint import (
     verify_checkpoint,
     verify_cosigned,
 )
-from counterseal.tlog.errors import FatalLogError, NotPublished, TlogError, WitnessConflict, WitnessUnavailable
+from counterseal.tlog.errors import (
+    FatalLogError,
+    NotPublished,
+    TlogError,
+    WitnessConflict,
+    WitnessUnavailable,
+)
 from counterseal.tlog.note import ReceivedNote, add_signatures, parse_note
 from counterseal.tlog.proof import make_consistency, verify_consistency
 from counterseal.tlog.tiles import (
@@ -50,7 +56,9 @@ from counterseal.tlog.witness import AddCheckpoint, WitnessLike, origin_digest
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The checkpoint row: what this log has committed itself to. `time` is Unix seconds and never falls."""
+    """The checkpoint row: what this log has committed itself to. `time` is Unix seconds and never
+    falls.
+    """
 
     origin: str
     size: int
@@ -70,7 +78,8 @@ class LogStore(Protocol):
         ...
 
     def swap(self, old: Row | None, new: Row) -> bool:
-        """Puts `new` in the place of `old` durably and says True; says False, and changes nothing, if the row is not `old`.
+        """Puts `new` in the place of `old` durably and says True; says False, and changes nothing,
+        if the row is not `old`.
 
         Raises OSError if it is not certain which of the two is on the disk.
         """
@@ -107,7 +116,9 @@ class FileLogStore:
 
 
 class GrownTree:
-    """A `HashReader` over a stored tree of `size` leaves and entries appended to it that are not stored yet."""
+    """A `HashReader` over a stored tree of `size` leaves and entries appended to it that are not
+    stored yet.
+    """
 
     def __init__(self, stored: HashReader, size: int) -> None:
         self._stored, self._old_size, self.size = stored, size, size
@@ -131,14 +142,17 @@ class GrownTree:
             return self._new[level, index]
         except KeyError:
             raise TlogError(
-                "T12", f"No complete subtree of level {level} at {index} in a tree of {self.size} leaves."
+                "T12",
+                f"No complete subtree of level {level} at {index} in a tree of {self.size} leaves.",
             ) from None
 
 
 def write_tiles(blobs: BlobStore, old_size: int, entries: Sequence[bytes]) -> bytes:
-    """Writes the tiles and bundles of a tree of `old_size` leaves with `entries` appended, reads them back, and gives the root.
+    """Writes the tiles and bundles of a tree of `old_size` leaves with `entries` appended, reads
+    them back, and gives the root.
 
-    Raises T12 or T13 if the stored tree cannot be read or an entry is too long, T24 if other bytes come back than were written.
+    Raises T12 or T13 if the stored tree cannot be read or an entry is too long, T24 if other bytes
+    come back than were written.
     """
     stored = TileReader(blobs, old_size)
     tree = GrownTree(stored, old_size)
@@ -152,7 +166,9 @@ def write_tiles(blobs: BlobStore, old_size: int, entries: Sequence[bytes]) -> by
             after = entries[max(start - old_size, 0) : start + tile.width - old_size]
             written[tile.path] = encode_bundle([*before, *after])
         else:
-            written[tile.path] = tile_data([tree.node(8 * tile.level, i) for i in range(start, start + tile.width)])
+            written[tile.path] = tile_data(
+                [tree.node(8 * tile.level, i) for i in range(start, start + tile.width)]
+            )
     for path, data in written.items():
         blobs.write(path, data)
     if any(blobs.read(path) != data for path, data in written.items()):
@@ -161,7 +177,9 @@ def write_tiles(blobs: BlobStore, old_size: int, entries: Sequence[bytes]) -> by
 
 
 def rebuild_tiles(blobs: BlobStore, entries: Iterable[bytes], row: Row) -> None:
-    """Writes all tiles of a log anew from its entries, which the service keeps; raises the fatal T24 if they are not the row's."""
+    """Writes all tiles of a log anew from its entries, which the service keeps; raises the fatal
+    T24 if they are not the row's.
+    """
     size, batch, root = 0, list[bytes](), EMPTY_ROOT
     for entry in entries:
         batch.append(entry)
@@ -170,13 +188,17 @@ def rebuild_tiles(blobs: BlobStore, entries: Iterable[bytes], row: Row) -> None:
             size, batch = size + len(batch), []
     root = write_tiles(blobs, size, batch)
     if (size + len(batch), root) != (row.size, row.root):
-        raise FatalLogError("T24", f"These entries are not those of {row.origin!r} at size {row.size}.")
+        raise FatalLogError(
+            "T24", f"These entries are not those of {row.origin!r} at size {row.size}."
+        )
 
 
 class Sequencer:
-    """Appends to one log and publishes its checkpoints. Blocking; safe to call from several threads, one at a time goes on.
+    """Appends to one log and publishes its checkpoints. Blocking; safe to call from several
+    threads, one at a time goes on.
 
-    After a fatal error every call raises T28; only a new `open`, which checks everything again, goes on.
+    After a fatal error every call raises T28; only a new `open`, which checks everything again,
+    goes on.
     """
 
     def __init__(
@@ -209,11 +231,13 @@ class Sequencer:
         create: bool = False,
         overruled: frozenset[str] = frozenset(),
     ) -> "Sequencer":
-        """A sequencer that may go on: row, tiles and published checkpoint agree, and no witness has seen more or other.
+        """A sequencer that may go on: row, tiles and published checkpoint agree, and no witness has
+        seen more or other.
 
-        `create` begins a log that has no row; without it a missing row is fatal, since a lost database must not begin a second
-        history. `overruled` names witnesses that claimed more without proof and whom a person has looked into. Raises the fatal
-        T24 or T25, or T8 if fewer than `needed` witnesses can be asked.
+        `create` begins a log that has no row; without it a missing row is fatal, since a lost
+        database must not begin a second history. `overruled` names witnesses that claimed more
+        without proof and whom a person has looked into. Raises the fatal T24 or T25, or T8 if fewer
+        than `needed` witnesses can be asked.
         """
         self = cls(signer, rows, blobs, witnesses, needed, clock)
         with self._fatal():
@@ -222,7 +246,9 @@ class Sequencer:
             self._check_published()
             self._ask_witnesses(overruled)
             if rows.load(self.origin) is None and not rows.swap(None, self._row):
-                raise FatalLogError("T27", f"Another sequencer began {self.origin!r} at the same time.")
+                raise FatalLogError(
+                    "T27", f"Another sequencer began {self.origin!r} at the same time."
+                )
         return self
 
     @property
@@ -247,39 +273,52 @@ class Sequencer:
             return self.publish()
 
     def commit(self, entries: Sequence[bytes], first: int | None = None) -> Row:
-        """Makes the entries, at most 65,535 bytes each, the log's next ones; they are in it for good when this returns.
+        """Makes the entries, at most 65,535 bytes each, the log's next ones; they are in it for
+        good when this returns.
 
-        `first` is the index that the caller gave to the first of them: T31 is raised, and nothing done, if it is not the next.
+        `first` is the index that the caller gave to the first of them: T31 is raised, and nothing
+        done, if it is not the next.
         """
         with self._lock, self._fatal():
             old = self._row
             if first is not None and first != old.size:
-                raise TlogError("T31", f"The next entry of {self.origin!r} is {old.size}, not {first}.")
-            encode_bundle(entries)  # an entry that is too long is the caller's fault, not the disk's
+                raise TlogError(
+                    "T31", f"The next entry of {self.origin!r} is {old.size}, not {first}."
+                )
+            # an entry that is too long is the caller's fault, not the disk's
+            encode_bundle(entries)
             if not entries:
                 return old
             root = write_tiles(self._blobs, old.size, entries)
             size = old.size + len(entries)
             fresh = TileReader(self._blobs, size)
             self._agree(tree_root(size, fresh), root)
-            verify_consistency(old.size, old.root, size, root, make_consistency(old.size, size, fresh).path)
+            verify_consistency(
+                old.size, old.root, size, root, make_consistency(old.size, size, fresh).path
+            )
             new = Row(self.origin, size, root, max(self._clock(), old.time))
             if not self._rows.swap(old, new):
                 raise FatalLogError(
-                    "T27", f"Somebody else changed the row of {self.origin!r}: there is a second sequencer."
+                    "T27",
+                    f"Somebody else changed the row of {self.origin!r}: there is a second sequencer.",
                 )
             self._row = new
             return new
 
     def publish(self) -> CosignedCheckpoint:
-        """Signs the row, has it cosigned and publishes it; also gives an unchanged log a fresh time. Raises T8 (try again)."""
+        """Signs the row, has it cosigned and publishes it; also gives an unchanged log a fresh
+        time. Raises T8 (try again).
+        """
         with self._lock, self._fatal():
             row = self._rows.load(self.origin)
             if row != self._row:
                 raise FatalLogError(
-                    "T27", f"Somebody else changed the row of {self.origin!r}: there is a second sequencer."
+                    "T27",
+                    f"Somebody else changed the row of {self.origin!r}: there is a second sequencer.",
                 )
-            signed = note = self._signer.sign(self._row.checkpoint(), max(self._clock(), self._row.time, 1))
+            signed = note = self._signer.sign(
+                self._row.checkpoint(), max(self._clock(), self._row.time, 1)
+            )
             for cosigned in self._ask_all(lambda witness: self._cosign(witness, signed)):
                 if isinstance(cosigned, ReceivedNote):
                     note = add_signatures(note, cosigned.signatures)
@@ -290,7 +329,9 @@ class Sequencer:
 
     def _enough(self, note: ReceivedNote) -> CosignedCheckpoint:
         try:
-            return verify_cosigned(note, self._signer.keys, [w.keys for w in self._witnesses], self._needed)
+            return verify_cosigned(
+                note, self._signer.keys, [w.keys for w in self._witnesses], self._needed
+            )
         except TlogError as error:
             raise NotPublished(
                 f"The checkpoint of {self.origin!r} at {self._row.size} is not published: {error}"
@@ -319,10 +360,11 @@ class Sequencer:
         return None
 
     def _check_claim(self, witness: WitnessLike) -> int | None:
-        """The size of the witness's latest checkpoint that this log's own keys signed, or None if it shows none.
+        """The size of the witness's latest checkpoint that this log's own keys signed, or None if
+        it shows none.
 
-        Raises the fatal T25 if that is larger than the row or has another root: only this log's keys can have signed it, so no
-        witness can stop the log by a mere claim.
+        Raises the fatal T25 if that is larger than the row or has another root: only this log's
+        keys can have signed it, so no witness can stop the log by a mere claim.
         """
         try:
             data = witness.latest(self.origin)
@@ -341,17 +383,20 @@ class Sequencer:
         return seen.size
 
     def _ask_witnesses(self, overruled: frozenset[str]) -> None:
-        """Learns every witness's size before the first signature over anything that is not empty."""
-        answered = sum(isinstance(size, int) for size in self._ask_all(lambda w: self._ask_size(w, overruled)))
+        """Learns every witness's size before the first signature over anything that is not
+        empty.
+        """
+        answered = sum(
+            isinstance(size, int) for size in self._ask_all(lambda w: self._ask_size(w, overruled))
+        )
         if answered < self._needed:
             raise NotPublished(
                 f"{answered} witnesses of {self.origin!r} can be asked for their size, {self._needed} are needed."
             )
 
     def _ask_size(self, witness: WitnessLike, overruled: frozenset[str]) -> int | None:
-        empty = self._signer.sign(
-            Checkpoint(self.origin, 0, EMPTY_ROOT), max(self._clock(), 1)
-        )  # consistent with any tree
+        # consistent with any tree
+        empty = self._signer.sign(Checkpoint(self.origin, 0, EMPTY_ROOT), max(self._clock(), 1))
         size = 0
         self._check_claim(witness)
         try:
@@ -372,7 +417,9 @@ class Sequencer:
         return size
 
     def _ask_all(self, ask: Callable[[WitnessLike], object]) -> list[object]:
-        """What each witness gives, asked at the same time, so that a slow one costs its own timeout and no more."""
+        """What each witness gives, asked at the same time, so that a slow one costs its own timeout
+        and no more.
+        """
         if not self._witnesses:
             return []
         with ThreadPoolExecutor(len(self._witnesses)) as pool:
@@ -382,7 +429,8 @@ class Sequencer:
         row = self._rows.load(self.origin)
         if row is None and not create:
             raise FatalLogError(
-                "T24", f"There is no row of {self.origin!r}: a lost database must not begin a second history."
+                "T24",
+                f"There is no row of {self.origin!r}: a lost database must not begin a second history.",
             )
         self._row = row or Row(self.origin, 0, EMPTY_ROOT, self._clock())
 
@@ -392,10 +440,14 @@ class Sequencer:
             last = (self._row.size - 1) // TILE_WIDTH
             if self._row.size:
                 entries = self.reader.entries(last)
-                self._agree(tile_data([leaf_hash(e) for e in entries]), tile_data(self.reader.hashes(0, last)))
+                self._agree(
+                    tile_data([leaf_hash(e) for e in entries]),
+                    tile_data(self.reader.hashes(0, last)),
+                )
         except TlogError as error:
             raise FatalLogError(
-                "T24", f"The tiles of {self.origin!r} cannot be read: {error} Rebuild them from the entries."
+                "T24",
+                f"The tiles of {self.origin!r} cannot be read: {error} Rebuild them from the entries.",
             ) from error
 
     def _check_published(self) -> None:
@@ -405,20 +457,28 @@ class Sequencer:
         try:
             seen = parse_checkpoint(parse_note(data).text)
             if seen.origin != self.origin or seen.size > self._row.size:
-                raise TlogError("T24", f"{seen.origin!r} at {seen.size} is past the row's size {self._row.size}.")
+                raise TlogError(
+                    "T24",
+                    f"{seen.origin!r} at {seen.size} is past the row's size {self._row.size}.",
+                )
             self._agree(tree_root(seen.size, self.reader), seen.root)
         except TlogError as error:
-            raise FatalLogError("T24", f"The published checkpoint does not fit the row: {error}") from error
+            raise FatalLogError(
+                "T24", f"The published checkpoint does not fit the row: {error}"
+            ) from error
         self._tidied = seen.size
 
     def _agree(self, one: bytes, other: bytes) -> None:
         if one != other:
             raise FatalLogError(
-                "T24", f"The row, the tiles and the published checkpoint of {self.origin!r} do not agree."
+                "T24",
+                f"The row, the tiles and the published checkpoint of {self.origin!r} do not agree.",
             )
 
     def _tidy(self) -> None:
-        """Removes partial tiles whose full tile is published. A crash before this leaves some behind, which harms nobody."""
+        """Removes partial tiles whose full tile is published. A crash before this leaves some
+        behind, which harms nobody.
+        """
         for tile in tiles_of(self._row.size, self._tidied):
             if tile.width == TILE_WIDTH:
                 self._blobs.remove_partials(tile)
@@ -426,16 +486,22 @@ class Sequencer:
 
     @contextlib.contextmanager
     def _fatal(self) -> Iterator[None]:
-        """Stops the sequencer for good on whatever leaves it unsure; a refusal or a lack of witnesses does not."""
+        """Stops the sequencer for good on whatever leaves it unsure; a refusal or a lack of
+        witnesses does not.
+        """
         if self._stopped:
-            raise FatalLogError("T28", f"The sequencer of {self.origin!r} has stopped: {self._stopped}.")
+            raise FatalLogError(
+                "T28", f"The sequencer of {self.origin!r} has stopped: {self._stopped}."
+            )
         try:
             yield
         except (TlogError, NotPublished):
             raise
         except OSError as error:
             self._stopped = f"a write failed: {error}"
-            raise FatalLogError("T26", f"What is on the disk of {self.origin!r} is not certain: {error}") from error
+            raise FatalLogError(
+                "T26", f"What is on the disk of {self.origin!r} is not certain: {error}"
+            ) from error
         except BaseException as error:
             self._stopped = str(error)
             raise

@@ -1,7 +1,9 @@
-"""Tiles and entry bundles (C2SP tlog-tiles v0.1.0): names, contents, and a durable directory of them.
+"""Tiles and entry bundles (C2SP tlog-tiles v0.1.0): names, contents, and a durable directory of
+them.
 
-A tile is 256 hashes of 32 bytes, fewer at the right edge; a bundle is the entries of one level-0 tile, each behind its length as
-uint16. What is read here is not believed: a proof or a root computed from it has to lead to a checkpoint's root.
+A tile is 256 hashes of 32 bytes, fewer at the right edge; a bundle is the entries of one level-0
+tile, each behind its length as uint16. What is read here is not believed: a proof or a root
+computed from it has to lead to a checkpoint's root.
 
 T12  a tile or a hash that is not there, or a tile of the wrong length
 T13  a bundle that is not of this form, or an entry over 65,535 bytes
@@ -28,11 +30,15 @@ MAX_ENTRY = 65_535
 MAX_LEVEL = 7  # 256 ** 8 leaves are more than a size can count
 CHECKPOINT = "checkpoint"
 
-_NAME = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+_NAME = re.compile(
+    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
+)
 
 
 class Tile(msgspec.Struct, frozen=True, order=True):
-    """The name of a tile: its level (0 to 7, or -1 for a bundle of entries), its place in the level, and its width, 1 to 256."""
+    """The name of a tile: its level (0 to 7, or -1 for a bundle of entries), its place in the
+    level, and its width, 1 to 256.
+    """
 
     level: int
     index: int
@@ -50,18 +56,24 @@ class Tile(msgspec.Struct, frozen=True, order=True):
 
 
 class BlobStore(Protocol):
-    """Where a log's files lie, by their path below its prefix. A write has to be durable when it returns."""
+    """Where a log's files lie, by their path below its prefix. A write has to be durable when it
+    returns.
+    """
 
     def read(self, path: str) -> bytes | None:
         """The file's bytes, or None if there is no such file."""
         ...
 
     def write(self, path: str, data: bytes) -> None:
-        """Puts the whole file in place at once and durably; raises OSError if that is not certain."""
+        """Puts the whole file in place at once and durably; raises OSError if that is not
+        certain.
+        """
         ...
 
     def remove_partials(self, tile: Tile) -> None:
-        """Removes the partial forms of a full tile, as far as that is possible; it need not be durable."""
+        """Removes the partial forms of a full tile, as far as that is possible; it need not be
+        durable.
+        """
         ...
 
 
@@ -72,13 +84,16 @@ def parse_path(path: str) -> Tile:
         raise TlogError("T14", "Not the path of a tile.")
     level = -1 if match[1] == "entries" else int(match[1])
     tile = Tile(level, int(match[2].replace("/", "").replace("x", "")), int(match[3] or TILE_WIDTH))
-    if tile.path != path or level > 63:  # x000/001 names what 001 does; a width of 256 or more is not partial
+    # x000/001 names what 001 does; a width of 256 or more is not partial
+    if tile.path != path or level > 63:
         raise TlogError("T14", "Not the path of a tile.")
     return tile
 
 
 def tiles_of(size: int, old_size: int = 0) -> Iterator[Tile]:
-    """The hash tiles and bundles that a tree of `size` leaves has and that one of `old_size` had not, level by level."""
+    """The hash tiles and bundles that a tree of `size` leaves has and that one of `old_size` had
+    not, level by level.
+    """
     for level in range(-1, MAX_LEVEL + 1):
         shift = TILE_HEIGHT * max(level, 0)
         hashes, old = size >> shift, old_size >> shift
@@ -93,7 +108,9 @@ def encode_bundle(entries: Iterable[bytes]) -> bytes:
     parts: list[bytes] = []
     for entry in entries:
         if len(entry) > MAX_ENTRY:
-            raise TlogError("T13", f"An entry of {len(entry)} bytes is over the limit of {MAX_ENTRY}.")
+            raise TlogError(
+                "T13", f"An entry of {len(entry)} bytes is over the limit of {MAX_ENTRY}."
+            )
         parts += [struct.pack(">H", len(entry)), entry]
     return b"".join(parts)
 
@@ -114,7 +131,9 @@ def decode_bundle(data: bytes, width: int) -> tuple[bytes, ...]:
 
 
 class TileReader:
-    """A `HashReader` over the tiles of a tree of `size` leaves. Keeps what it has read; make a new one to read afresh."""
+    """A `HashReader` over the tiles of a tree of `size` leaves. Keeps what it has read; make a new
+    one to read afresh.
+    """
 
     def __init__(self, store: BlobStore, size: int) -> None:
         self._store, self._size = store, size
@@ -123,7 +142,10 @@ class TileReader:
     def node(self, level: int, index: int) -> bytes:
         """The hash over leaves `[index << level, (index + 1) << level)`, 32 bytes; raises T12."""
         if level < 0 or index < 0 or (index + 1) << level > self._size:
-            raise TlogError("T12", f"No complete subtree of level {level} at {index} in a tree of {self._size} leaves.")
+            raise TlogError(
+                "T12",
+                f"No complete subtree of level {level} at {index} in a tree of {self._size} leaves.",
+            )
         height = level % TILE_HEIGHT
         per_tile = TILE_WIDTH >> height
         tree = self._tree(level // TILE_HEIGHT, index // per_tile)
@@ -150,22 +172,30 @@ class TileReader:
         return tree
 
     def hashes(self, level: int, index: int) -> tuple[bytes, ...]:
-        """The hashes of one tile as wide as this size has it; the full tile serves where the partial one is gone. Raises T12."""
+        """The hashes of one tile as wide as this size has it; the full tile serves where the
+        partial one is gone. Raises T12.
+        """
         width = min(TILE_WIDTH, (self._size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH)
         if width <= 0:
-            raise TlogError("T12", f"No tile {index} of level {level} in a tree of {self._size} leaves.")
+            raise TlogError(
+                "T12", f"No tile {index} of level {level} in a tree of {self._size} leaves."
+            )
         tile = Tile(level, index, width)
         data = self._store.read(tile.path)
         if data is None and width < TILE_WIDTH:
             tile = Tile(level, index)
             data = self._store.read(tile.path)
         if data is None or len(data) != tile.width * HASH_SIZE:
-            raise TlogError("T12", f"The tile {tile.path} is not there or not {tile.width} hashes long.")
+            raise TlogError(
+                "T12", f"The tile {tile.path} is not there or not {tile.width} hashes long."
+            )
         return tuple(data[i : i + HASH_SIZE] for i in range(0, width * HASH_SIZE, HASH_SIZE))
 
 
 class DirectoryStore:
-    """A `BlobStore` in a directory, laid out as the log is served. Each write: new file, fsync, rename, fsync of the directory."""
+    """A `BlobStore` in a directory, laid out as the log is served. Each write: new file, fsync,
+    rename, fsync of the directory.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -192,12 +222,15 @@ class DirectoryStore:
 
     def _place(self, path: str) -> Path:
         if path != CHECKPOINT:
-            path = path if path.endswith(".p") else parse_path(path).path  # so that no path leads out of the directory
+            # so that no path leads out of the directory
+            path = path if path.endswith(".p") else parse_path(path).path
         return self._root / path
 
 
 def write_durably(place: Path, data: bytes) -> None:
-    """Replaces the file at once, so that after a crash it holds its old bytes or these; returns when they are on disk."""
+    """Replaces the file at once, so that after a crash it holds its old bytes or these; returns
+    when they are on disk.
+    """
     make_directory(place.parent)
     handle, name = tempfile.mkstemp(prefix=".new-", dir=place.parent)
     try:

@@ -1,7 +1,7 @@
 """Merkle trees as in RFC 6962 section 2.1: SHA-256, leaf prefix 0x00, node prefix 0x01.
 
-A tree is read through a `HashReader`, which knows the hashes of complete subtrees, and is grown through a `Frontier`, which is
-all that an appender has to keep: at most 63 hashes.
+A tree is read through a `HashReader`, which knows the hashes of complete subtrees, and is grown
+through a `Frontier`, which is all that an appender has to keep: at most 63 hashes.
 """
 
 import hashlib
@@ -18,10 +18,14 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 class HashReader(Protocol):
-    """Where the hashes of complete subtrees come from: tiles on disk, a dictionary in a test, a server."""
+    """Where the hashes of complete subtrees come from: tiles on disk, a dictionary in a test, a
+    server.
+    """
 
     def node(self, level: int, index: int) -> bytes:
-        """The 32-byte hash over leaves `[index << level, (index + 1) << level)`. Raises T12 when it is not there."""
+        """The 32-byte hash over leaves `[index << level, (index + 1) << level)`. Raises T12 when it
+        is not there.
+        """
         ...
 
 
@@ -36,14 +40,17 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def split_point(size: int) -> int:
-    """The largest power of two smaller than `size`, which is at least 2: where RFC 6962 splits a tree."""
+    """The largest power of two smaller than `size`, which is at least 2: where RFC 6962 splits a
+    tree.
+    """
     return 1 << ((size - 1).bit_length() - 1)
 
 
 def complete_subtrees(start: int, end: int) -> Iterator[tuple[int, int]]:
     """The complete subtrees `(level, index)`, left to right, that make up leaves `[start, end)`.
 
-    `start` must be where RFC 6962's recursion can begin a subtree of that length, which every caller in this package ensures.
+    `start` must be where RFC 6962's recursion can begin a subtree of that length, which every
+    caller in this package ensures.
     """
     while start < end:
         aligned = (start & -start).bit_length() - 1 if start else 63
@@ -53,7 +60,9 @@ def complete_subtrees(start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
-    """The root over complete subtrees given left to right, largest first; the empty tree's root for none."""
+    """The root over complete subtrees given left to right, largest first; the empty tree's root for
+    none.
+    """
     if not hashes:
         return EMPTY_ROOT
     root = hashes[-1]
@@ -73,7 +82,8 @@ def tree_root(size: int, reader: HashReader) -> bytes:
 
 
 class Frontier(msgspec.Struct, frozen=True):
-    """The right edge of a tree: `size` leaves, and the hashes of its complete subtrees from left to right.
+    """The right edge of a tree: `size` leaves, and the hashes of its complete subtrees from left to
+    right.
 
     There is one hash for each bit set in `size`, largest subtree first.
     """
@@ -104,20 +114,27 @@ class Frontier(msgspec.Struct, frozen=True):
     @classmethod
     def read(cls, size: int, reader: HashReader) -> "Frontier":
         """The frontier of the first `size` leaves, from stored hashes."""
-        return cls(size, tuple(reader.node(level, index) for level, index in complete_subtrees(0, size)))
+        return cls(
+            size, tuple(reader.node(level, index) for level, index in complete_subtrees(0, size))
+        )
 
     def check(self) -> "Frontier":
-        """Itself, if it has the number and lengths of hashes that its size asks for; raises T11 otherwise."""
+        """Itself, if it has the number and lengths of hashes that its size asks for; raises T11
+        otherwise.
+        """
         fits = 0 <= self.size <= MAX_SIZE and len(self.hashes) == self.size.bit_count()
         if not fits or any(len(h) != HASH_SIZE for h in self.hashes):
             raise TlogError(
-                "T11", f"A frontier of {len(self.hashes)} hashes does not fit a tree of {self.size} leaves."
+                "T11",
+                f"A frontier of {len(self.hashes)} hashes does not fit a tree of {self.size} leaves.",
             )
         return self
 
 
 class MemoryTree:
-    """A whole tree in memory: a `HashReader` over a list of leaf hashes. For periods, windows and tests."""
+    """A whole tree in memory: a `HashReader` over a list of leaf hashes. For periods, windows and
+    tests.
+    """
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
         self._levels: list[list[bytes]] = [[]]
@@ -148,4 +165,7 @@ class MemoryTree:
         """See `HashReader`."""
         if level < len(self._levels) and 0 <= index < len(self._levels[level]):
             return self._levels[level][index]
-        raise TlogError("T12", f"No complete subtree of level {level} at {index} in a tree of {self.size} leaves.")
+        raise TlogError(
+            "T12",
+            f"No complete subtree of level {level} at {index} in a tree of {self.size} leaves.",
+        )

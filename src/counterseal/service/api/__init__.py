@@ -1,1 +1,3 @@
-"""The HTTP interface, one file a resource: bytes in, a typed call, bytes out (docs/reference/api.md)."""
+"""The HTTP interface, one file a resource: bytes in, a typed call, bytes out
+(docs/reference/api.md).
+"""

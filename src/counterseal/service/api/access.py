@@ -1,4 +1,6 @@
-"""What holders, openers and issuers fetch and hand over under a warrant. Nothing here opens anything."""
+"""What holders, openers and issuers fetch and hand over under a warrant. Nothing here opens
+anything.
+"""
 
 from __future__ import annotations
 
@@ -36,24 +38,33 @@ async def listings(call: InstitutionCall) -> Answer:
 
 
 async def for_holder(call: InstitutionCall) -> Answer:
-    """`GET /v1/warrants/{digest}/listings/{n}/holder/{position}`: all that this holder needs to decide, and its own sealed shares."""
+    """`GET /v1/warrants/{digest}/listings/{n}/holder/{position}`: all that this holder needs to
+    decide, and its own sealed shares.
+    """
     row, position = _listing(call), call.path_integer("position")
     await _require_holder(call, position)
     return [row.record, [_holder_row(call, window, position) for window in _windows(call, row)]]
 
 
 async def material(call: InstitutionCall) -> Answer:
-    """`GET /v1/warrants/{digest}/listings/{n}/material`: for openers and issuers, `?after=I&limit=M` in the listing's order."""
+    """`GET /v1/warrants/{digest}/listings/{n}/material`: for openers and issuers,
+    `?after=I&limit=M` in the listing's order.
+    """
     row = _listing(call)
     _require_opener_or_issuer(call)
-    after, limit = max(0, call.integer("after", 0)), min(max(1, call.integer("limit", _PAGE)), _PAGE)
+    after, limit = (
+        max(0, call.integer("after", 0)),
+        min(max(1, call.integer("limit", _PAGE)), _PAGE),
+    )
     return [_material_row(call, window) for window in _windows(call, row)[after : after + limit]]
 
 
 async def post_shares(call: Call) -> Answer:
-    """`POST /v1/warrants/{digest}/shares`: signed by the holder, whoever carries them, once its release is in the ledger (R10).
+    """`POST /v1/warrants/{digest}/shares`: signed by the holder, whoever carries them, once its
+    release is in the ledger (R10).
 
-    The signature is what keeps anybody else from taking the holder's place with shares that do not open.
+    The signature is what keeps anybody else from taking the holder's place with shares that do not
+    open.
     """
     service, warrant = call.service, call.hex("digest")
     statement = ReceivedSign.decode(call.decode(Posted).statement, SealedShares.limit)
@@ -64,7 +75,9 @@ async def post_shares(call: Call) -> Answer:
     holder = (await _charter(call)).check_holder(record.position)
     statement.verify({holder.kid: holder})
     if record.position not in (await _access(call)).released_by(record.listing_digest):
-        raise Refused("R10", "This holder's release is not in the ledger yet; it comes before the shares.")
+        raise Refused(
+            "R10", "This holder's release is not in the ledger yet; it comes before the shares."
+        )
 
     def job(db: apsw.Connection) -> None:
         table.add_shares(db, warrant, SharesRow(record.listing_digest, record.position, data))
@@ -107,11 +120,16 @@ def _require_opener_or_issuer(call: InstitutionCall) -> None:
     in_force = call.service.charters.in_force.charter
     allowed = {one.key.kid for one in in_force.openers} | {one.key.kid for one in in_force.issuers}
     if call.caller.kid not in allowed:
-        raise NotAuthorised("This is for openers and issuers of the charter in force.", code="not-an-opener")
+        raise NotAuthorised(
+            "This is for openers and issuers of the charter in force.", code="not-an-opener"
+        )
 
 
 def _windows(call: InstitutionCall, row: ListingRow) -> list[Window]:
-    found = [windows.find(call.service.store.reader, window_id) for window_id in Listing.decode(row.record).windows]
+    found = [
+        windows.find(call.service.store.reader, window_id)
+        for window_id in Listing.decode(row.record).windows
+    ]
     return [window for window in found if window is not None]
 
 

@@ -1,4 +1,6 @@
-"""Accounts, their chains of statements, handles and profiles. The service adds no device: only the account key's signature does."""
+"""Accounts, their chains of statements, handles and profiles. The service adds no device: only the
+account key's signature does.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ from counterseal.service.store.accounts import ChainRow
 
 LIMIT = 16 * 1024
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
-_KINDS: dict[type[Link], str] = {Device: "device", DeviceRevoked: "device-revoked", AccountKey: "account-key"}
+_KINDS: dict[type[Link], str] = {
+    Device: "device",
+    DeviceRevoked: "device-revoked",
+    AccountKey: "account-key",
+}
 
 
 class FirstDevice(Part, frozen=True):
@@ -60,7 +66,9 @@ class Profile(Part, frozen=True):
 
 
 def local_handle(handle: str, domain: str) -> str:
-    """The handle without `@` and domain: lower-case letters, digits, dots, dashes, underscores, 1 to 64. Raises `BadInput` "handle-form"."""
+    """The handle without `@` and domain: lower-case letters, digits, dots, dashes, underscores, 1
+    to 64. Raises `BadInput` "handle-form".
+    """
     local = handle.removeprefix("@").removesuffix(":" + domain)
     if not _HANDLE.fullmatch(local):
         raise BadInput(
@@ -88,11 +96,14 @@ async def create(call: DeviceCall) -> Answer:
 
     def job(db: apsw.Connection) -> int:
         known = accounts.find(db, chain.account_id)
-        if known is not None and known.handle == handle:  # the same account again gets the same answer
+        # the same account again gets the same answer
+        if known is not None and known.handle == handle:
             return accounts.chain(db, chain.account_id)[1].log_index
         accounts.create(db, chain.account_id, handle)
         first = log.append(db, new.account, "account", clock.real())
-        accounts.extend(db, chain.account_id, 0, chain.account_id, ChainRow("account", new.account, None, first))
+        accounts.extend(
+            db, chain.account_id, 0, chain.account_id, ChainRow("account", new.account, None, first)
+        )
         index = log.append(db, device_statement, "device", clock.real())
         row = ChainRow("device", new.device.cose, new.device.possession, index)
         accounts.extend(db, chain.account_id, 1, chain.head, row)
@@ -134,10 +145,15 @@ async def extend(call: DeviceCall) -> Answer:
 
 
 async def get(call: DeviceCall | InstitutionCall) -> Answer:
-    """`GET /v1/accounts/{id}` for devices, `GET /v1/accounts/{id}/chain` for institutions, whose evidence needs the senders' keys."""
+    """`GET /v1/accounts/{id}` for devices, `GET /v1/accounts/{id}/chain` for institutions, whose
+    evidence needs the senders' keys.
+    """
     db, account = call.service.store.reader, call.hex("id")
     row = accounts.get(db, account)
-    chain = [[link.kind, link.statement, link.possession, link.log_index] for link in accounts.chain(db, account)]
+    chain = [
+        [link.kind, link.statement, link.possession, link.log_index]
+        for link in accounts.chain(db, account)
+    ]
     return [row.handle, row.display, chain]
 
 
@@ -148,18 +164,26 @@ async def put_profile(call: DeviceCall) -> Answer:
         raise NotAuthorised("A profile is its account's own.", code="other-account")
     if len(profile.display.encode()) > 200:
         raise BadInput("A display name has at most 200 bytes.", code="display-name")
-    await call.service.store.write("profile", lambda db: accounts.set_display(db, account, profile.display))
+    await call.service.store.write(
+        "profile", lambda db: accounts.set_display(db, account, profile.display)
+    )
     return []
 
 
 async def look_up(call: DeviceCall) -> Answer:
-    """`GET /v1/handles/{handle}`: with a proof under the newest logged root, of presence or of absence."""
+    """`GET /v1/handles/{handle}`: with a proof under the newest logged root, of presence or of
+    absence.
+    """
     handle = local_handle(call.params["handle"], call.service.domain)
     found = call.service.directory.look_up(handle)
-    return respond([found.account, found.proof, found.record, found.log_index], 200 if found.account else 404)
+    return respond(
+        [found.account, found.proof, found.record, found.log_index], 200 if found.account else 404
+    )
 
 
 async def notice_key(call: InstitutionCall) -> Answer:
     """`GET /v1/accounts/{id}/notice-key`."""
-    chain = accounts.chain(call.service.store.reader, accounts.get(call.service.store.reader, call.hex("id")).id)
+    chain = accounts.chain(
+        call.service.store.reader, accounts.get(call.service.store.reader, call.hex("id")).id
+    )
     return [chain[0].statement]

@@ -1,4 +1,6 @@
-"""Encrypted attachments: announced by digest and size, uploaded from wherever the upload stands, read by whoever knows the digest."""
+"""Encrypted attachments: announced by digest and size, uploaded from wherever the upload stands,
+read by whoever knows the digest.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +46,13 @@ async def append(call: DeviceCall) -> Answer:
     announced = blobs.get(service.store.reader, digest)
     if announced.uploader != call.caller.device:
         raise NotAuthorised(
-            "Another device is uploading this blob; announce it anew once that is over.", code="other-device"
+            "Another device is uploading this blob; announce it anew once that is over.",
+            code="other-device",
         )
     async with service.blob_lock(digest):
-        return [await asyncio.to_thread(service.blobs.append, digest, offset, call.body, announced.size)]
+        return [
+            await asyncio.to_thread(service.blobs.append, digest, offset, call.body, announced.size)
+        ]
 
 
 async def get(call: DeviceCall) -> Answer:

@@ -1,4 +1,6 @@
-"""Publishing charters, keysets and revocations. The service checks, logs and obeys them; it can change none."""
+"""Publishing charters, keysets and revocations. The service checks, logs and obeys them; it can
+change none.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,10 @@ async def post_charter(call: Call) -> Answer:
     def job(db: apsw.Connection) -> int:
         index = log.append(db, statement, "charter", clock.real())
         table.add_charter(
-            db, logged.verified.charter.version, logged.verified.digest, service.charters.row(logged, index)
+            db,
+            logged.verified.charter.version,
+            logged.verified.digest,
+            service.charters.row(logged, index),
         )
         if first and logged.verified.charter.demonstration:
             table.set_meta(db, "clock", logged.verified.charter.valid_from)
@@ -68,16 +73,22 @@ async def post_charter(call: Call) -> Answer:
     try:
         index = await service.store.write("charter", job, after)
     except apsw.ConstraintError:
-        raise Conflict("Another charter of this version came first.", code="charter-published") from None
+        raise Conflict(
+            "Another charter of this version came first.", code="charter-published"
+        ) from None
     return [logged.verified.digest, index]
 
 
 def _published(service: Service, statement: bytes) -> LoggedCharter | None:
-    return next((one for one in service.charters.charters if one.verified.statement == statement), None)
+    return next(
+        (one for one in service.charters.charters if one.verified.statement == statement), None
+    )
 
 
 async def draft(call: Call) -> Answer:
-    """`GET /v1/keysets/draft/{quarter}`: for the newest charter; draws the ledger key when it is first asked for."""
+    """`GET /v1/keysets/draft/{quarter}`: for the newest charter; draws the ledger key when it is
+    first asked for.
+    """
     service, quarter = call.service, call.path_integer("quarter")
     charter = _newest(service)
     await _ledger_key(service, charter, quarter)
@@ -100,9 +111,13 @@ async def post_holder_key(call: Call) -> Answer:
 
 
 async def post_keyset(call: Call) -> Answer:
-    """`POST /v1/keysets`: signed by the custodians' quorum and c witnesses (K1 to K8). The lowest log index wins."""
+    """`POST /v1/keysets`: signed by the custodians' quorum and c witnesses (K1 to K8). The lowest
+    log index wins.
+    """
     service, statement = call.service, call.decode(Statement).cose
-    known = next((one for one in service.charters.keysets if one.verified.statement == statement), None)
+    known = next(
+        (one for one in service.charters.keysets if one.verified.statement == statement), None
+    )
     if known is not None:
         return [known.verified.digest, known.log_index]
     received = ReceivedKeyset.decode(statement)
@@ -122,7 +137,9 @@ async def post_keyset(call: Call) -> Answer:
             "keyset", job, lambda index: service.keyset_logged(LoggedKeyset(verified, index))
         )
     except apsw.ConstraintError:
-        raise Conflict("A keyset of this charter and quarter is logged already.", code="keyset-published") from None
+        raise Conflict(
+            "A keyset of this charter and quarter is logged already.", code="keyset-published"
+        ) from None
     return [verified.digest, index]
 
 
@@ -166,23 +183,30 @@ async def _draft(service: Service, charter: VerifiedCharter, quarter: int) -> Ke
 
 
 async def _ledger_key(service: Service, charter: VerifiedCharter, quarter: int) -> None:
-    """Draws the ledger key of a keyset to come, unless there is one that still fits: its first chunk must lie ahead, its predecessor hold."""
+    """Draws the ledger key of a keyset to come, unless there is one that still fits: its first
+    chunk must lie ahead, its predecessor hold.
+    """
     first_chunk, predecessor = service.ledger.next_key(charter)
     drawn = table.draft_ledger_key(service.store.reader, charter.digest, quarter)
     if drawn is not None and (drawn.logged or service.ledger.still_fits(drawn, predecessor)):
         return
     key = service.random(32)
     part = make_ledger_key(key, charter, quarter, first_chunk, predecessor)
-    row = LedgerKeyRow(ledger_key_commitment(key), key, charter.digest, quarter, cbor.encode(part.plain()), False)
+    row = LedgerKeyRow(
+        ledger_key_commitment(key), key, charter.digest, quarter, cbor.encode(part.plain()), False
+    )
     await service.store.write("ledger-key", lambda db: table.add_ledger_key(db, row))
 
 
 def _check_ledger_key(service: Service, verified: VerifiedKeyset) -> bytes:
-    """The commitment, if the keyset carries a part that this sequencer made. Raises `Conflict` "ledger-key"."""
+    """The commitment, if the keyset carries a part that this sequencer made. Raises `Conflict`
+    "ledger-key".
+    """
     part = verified.keyset.ledger_key
     for row in table.ledger_keys(service.store.reader):
         if row.commitment == part.commitment and row.part == cbor.encode(part.plain()):
             return row.commitment
     raise Conflict(
-        "The keyset's ledger key is not the draft's; fetch the draft again and sign that.", code="ledger-key"
+        "The keyset's ledger key is not the draft's; fetch the draft again and sign that.",
+        code="ledger-key",
     )

@@ -1,4 +1,6 @@
-"""Frames: parsed, judged by V1 to V6, stamped, and appended durably before the sender hears of it."""
+"""Frames: parsed, judged by V1 to V6, stamped, and appended durably before the sender hears of
+it.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class ParsedFrame(msgspec.Struct, frozen=True):
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """What became of a batch: a stamp `[n, time]` each for the frames before the first refused one, and the new events."""
+    """What became of a batch: a stamp `[n, time]` each for the frames before the first refused one,
+    and the new events.
+    """
 
     number: int
     conversation: bytes
@@ -79,7 +83,9 @@ async def post(call: DeviceCall) -> Answer:
     return [appended.stamps, appended.refused or refused]
 
 
-def _parse(conversation: bytes, messages: tuple[bytes, ...]) -> tuple[list[ParsedFrame], list[str] | None]:
+def _parse(
+    conversation: bytes, messages: tuple[bytes, ...]
+) -> tuple[list[ParsedFrame], list[str] | None]:
     """The frames up to the first that cannot be read, and what is wrong with that one."""
     frames: list[ParsedFrame] = []
     for body in messages:
@@ -92,7 +98,10 @@ def _parse(conversation: bytes, messages: tuple[bytes, ...]) -> tuple[list[Parse
 
 def _parse_one(conversation: bytes, body: bytes) -> ParsedFrame:
     if len(body) > BODY_MAX:
-        raise Refused("V6", f"The message has {len(body)} bytes where {BODY_MAX} are allowed; send a blob instead.")
+        raise Refused(
+            "V6",
+            f"The message has {len(body)} bytes where {BODY_MAX} are allowed; send a blob instead.",
+        )
     group, epoch, data = mls.parse_private(body)
     if group != conversation:
         raise Refused("F1", "The message belongs to another conversation than it was posted to.")
@@ -155,33 +164,48 @@ def _append_one(
 def _check_current(seen: Conversation, place: _Place, authenticated: Authenticated) -> None:
     window = place.window
     if place.logged:
-        raise Refused("V3", "The period's root is in the log; nothing is added to it. Open a new window.")
+        raise Refused(
+            "V3", "The period's root is in the log; nothing is added to it. Open a new window."
+        )
     if window.conversation != seen.no or window.seal_digest != authenticated.seal_digest:
         raise Refused(
-            "V1", "The frame's window is another conversation's, or its counterseal another than the stored one."
+            "V1",
+            "The frame's window is another conversation's, or its counterseal another than the stored one.",
         )
     if (window.charter, window.keyset) != (seen.charter, seen.keyset):
-        raise Refused("L1", "The conversation has moved on to another charter or keyset; open a new window.")
+        raise Refused(
+            "L1", "The conversation has moved on to another charter or keyset; open a new window."
+        )
     if window.roster_epoch != seen.roster_epoch:
-        raise Refused("L6", "The conversation's roster has changed since the window was opened; open a new one.")
+        raise Refused(
+            "L6",
+            "The conversation's roster has changed since the window was opened; open a new one.",
+        )
     if authenticated.seq > windows.SEQ_MAX:
         raise Refused("V2", "The window is full; open a new one.")
 
 
 def _place(
-    db: apsw.Connection, labels: dict[int, Label], places: dict[bytes, _Place | None], window_id: bytes
+    db: apsw.Connection,
+    labels: dict[int, Label],
+    places: dict[bytes, _Place | None],
+    window_id: bytes,
 ) -> _Place | None:
     if window_id not in places:
         found = windows.find_open(db, window_id)
         places[window_id] = None
         if found is not None:
             window, logged = found
-            places[window_id] = _Place(window, _label(db, labels, window.no), window.next_seq, logged)
+            places[window_id] = _Place(
+                window, _label(db, labels, window.no), window.next_seq, logged
+            )
     return places[window_id]
 
 
 def _label(db: apsw.Connection, labels: dict[int, Label], number: int) -> Label:
-    """A window's label, decoded once: labels never change. The cache is the writer thread's alone."""
+    """A window's label, decoded once: labels never change. The cache is the writer thread's
+    alone.
+    """
     label = labels.get(number)
     if label is None:
         if len(labels) >= _LABELS_KEPT:

@@ -1,4 +1,6 @@
-"""What every resource shares: reading a bounded body, asking who calls, answering in CBOR, and turning refusals into JSON."""
+"""What every resource shares: reading a bounded body, asking who calls, answering in CBOR, and
+turning refusals into JSON.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Call(msgspec.Struct, frozen=True):
         return hex_bytes(self.params[name], size)
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """A whole number in the query; -1 may stand for "from the very first". Raises `BadInput` "query"."""
+        """A whole number in the query; -1 may stand for "from the very first". Raises `BadInput`
+        "query".
+        """
         text = self.query.get(name)
         if text is None and default is not None:
             return default
@@ -94,7 +98,9 @@ def hex_bytes(text: str, size: int) -> bytes:
     return data
 
 
-def anybody(path: str, handler: Handler[Call], *, method: str = "GET", limit: int = BODY_MAX) -> Route:
+def anybody(
+    path: str, handler: Handler[Call], *, method: str = "GET", limit: int = BODY_MAX
+) -> Route:
     """A route without authentication; a POST counts against its address's rate."""
 
     async def endpoint(request: HttpRequest) -> Response:
@@ -103,7 +109,9 @@ def anybody(path: str, handler: Handler[Call], *, method: str = "GET", limit: in
             if method != "GET":
                 service.rates.take(request.client.host if request.client else "")
             body = await _body(request, limit) if method != "GET" else b""
-            return await handler(Call(service, request.path_params, dict(request.query_params), body, request))
+            return await handler(
+                Call(service, request.path_params, dict(request.query_params), body, request)
+            )
 
         return await _answered(request, answer)
 
@@ -111,9 +119,16 @@ def anybody(path: str, handler: Handler[Call], *, method: str = "GET", limit: in
 
 
 def by_device(
-    path: str, handler: Handler[DeviceCall], *, method: str = "GET", limit: int = BODY_MAX, known: bool = True
+    path: str,
+    handler: Handler[DeviceCall],
+    *,
+    method: str = "GET",
+    limit: int = BODY_MAX,
+    known: bool = True,
 ) -> Route:
-    """A route for devices. `known` asks that the directory has the device, not revoked; only making an account does without."""
+    """A route for devices. `known` asks that the directory has the device, not revoked; only making
+    an account does without.
+    """
 
     async def endpoint(request: HttpRequest) -> Response:
         async def answer() -> Answer:
@@ -124,7 +139,9 @@ def by_device(
             if known:
                 service.directory.require(caller)
             return await handler(
-                DeviceCall(service, request.path_params, dict(request.query_params), body, request, caller)
+                DeviceCall(
+                    service, request.path_params, dict(request.query_params), body, request, caller
+                )
             )
 
         return await _answered(request, answer)
@@ -142,9 +159,13 @@ def by_institution(
             service: Service = request.app.state.service
             service.rates.take(request.client.host if request.client else "")
             body = await _body(request, limit) if method != "GET" else b""
-            caller = service.auth.institution(_header(request), Request(method, _target(request), body))
+            caller = service.auth.institution(
+                _header(request), Request(method, _target(request), body)
+            )
             return await handler(
-                InstitutionCall(service, request.path_params, dict(request.query_params), body, request, caller)
+                InstitutionCall(
+                    service, request.path_params, dict(request.query_params), body, request, caller
+                )
             )
 
         return await _answered(request, answer)
@@ -161,7 +182,9 @@ def respond(answer: Answer, status: int = 200) -> Response:
 
 
 def refusal(error: CountersealError | FatalError) -> Response:
-    """`{"code", "message"}` in JSON with the error's status; a lost epoch is the array that the interface promises."""
+    """`{"code", "message"}` in JSON with the error's status; a lost epoch is the array that the
+    interface promises.
+    """
     if isinstance(error, EpochConflict):
         return respond(["epoch", error.epoch], 409)
     status = 413 if error.code in ("V6", "E4") else error.http_status
@@ -170,7 +193,11 @@ def refusal(error: CountersealError | FatalError) -> Response:
 
 def json_error(status: int, code: str, message: str) -> Response:
     """The JSON form of an error."""
-    return Response(msgspec.json.encode({"code": code, "message": message}), status, media_type="application/json")
+    return Response(
+        msgspec.json.encode({"code": code, "message": message}),
+        status,
+        media_type="application/json",
+    )
 
 
 async def _answered(request: HttpRequest, answer: Callable[[], Awaitable[Answer]]) -> Response:
@@ -185,9 +212,15 @@ async def _answered(request: HttpRequest, answer: Callable[[], Awaitable[Answer]
     except Exception as error:
         # The type and the place say enough to a developer; the text could hold what a person wrote.
         _log.error(
-            "internal error %s in %s %s at %s", type(error).__name__, request.method, _route(request), _place(error)
+            "internal error %s in %s %s at %s",
+            type(error).__name__,
+            request.method,
+            _route(request),
+            _place(error),
         )
-        return json_error(500, "internal", "Something is wrong in the service; its operator's log has the place.")
+        return json_error(
+            500, "internal", "Something is wrong in the service; its operator's log has the place."
+        )
 
 
 async def _body(request: HttpRequest, limit: int) -> bytes:
@@ -205,7 +238,9 @@ def _header(request: HttpRequest) -> str:
     for name, value in request.scope["headers"]:
         if name == b"authorization":
             return str(value, "latin-1")
-    raise NotAuthenticated("This needs an Authorization header; see docs/reference/api.md.", code="no-authorization")
+    raise NotAuthenticated(
+        "This needs an Authorization header; see docs/reference/api.md.", code="no-authorization"
+    )
 
 
 def _target(request: HttpRequest) -> str:
@@ -224,4 +259,8 @@ def _place(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 2)[-1]}:{trace.tb_lineno}" if trace is not None else "?"
+    return (
+        f"{trace.tb_frame.f_code.co_filename.rsplit('/', 2)[-1]}:{trace.tb_lineno}"
+        if trace is not None
+        else "?"
+    )

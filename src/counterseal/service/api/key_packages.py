@@ -1,4 +1,6 @@
-"""Key packages: what lets a device be added to a group while it is away. Each is given out once; the last resort when the others are used up."""
+"""Key packages: what lets a device be added to a group while it is away. Each is given out once;
+the last resort when the others are used up.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ LIMIT = 100 * 8_200
 class Upload(Part, frozen=True):
     """`[[package, ...]]`."""
 
-    packages: Annotated[tuple[Annotated[bytes, Meta(max_length=8_192)], ...], Meta(min_length=1, max_length=100)]
+    packages: Annotated[
+        tuple[Annotated[bytes, Meta(max_length=8_192)], ...], Meta(min_length=1, max_length=100)
+    ]
 
 
 class Claim(Part, frozen=True):
@@ -49,14 +53,17 @@ def _checked(call: DeviceCall, package: bytes) -> KeyPackage:
 
 async def held(call: DeviceCall) -> Answer:
     """`GET /v1/key-packages`."""
-    one_time, last_resort = accounts.key_packages_held(call.service.store.reader, call.caller.device)
+    one_time, last_resort = accounts.key_packages_held(
+        call.service.store.reader, call.caller.device
+    )
     return [one_time, last_resort]
 
 
 async def claim(call: DeviceCall) -> Answer:
     """`POST /v1/key-packages/claim`: one of each device; a device without any is left out."""
     devices = call.decode(Claim).devices
-    call.service.rates.take(call.caller.device, len(devices))  # emptying a stranger's store has to cost something
+    # emptying a stranger's store has to cost something
+    call.service.rates.take(call.caller.device, len(devices))
 
     def job(db: apsw.Connection) -> list[list[bytes]]:
         claimed = ((device, accounts.claim_key_package(db, device)) for device in devices)

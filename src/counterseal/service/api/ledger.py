@@ -8,7 +8,14 @@ import apsw
 from msgspec import Meta
 from starlette.responses import Response
 
-from counterseal.protocol.approval import Approval, Cancellation, Extension, Ratification, Reinstatement, Replacement
+from counterseal.protocol.approval import (
+    Approval,
+    Cancellation,
+    Extension,
+    Ratification,
+    Reinstatement,
+    Replacement,
+)
 from counterseal.protocol.errors import NotFound, Refused
 from counterseal.protocol.record import Part, Record
 from counterseal.protocol.release import Release
@@ -32,7 +39,9 @@ class Posted(Part, frozen=True):
 
 
 async def post(call: Call) -> Answer:
-    """`POST /v1/ledger`: of an institution of a charter. What it means is judged by the fold, when it has its leaf."""
+    """`POST /v1/ledger`: of an institution of a charter. What it means is judged by the fold, when
+    it has its leaf.
+    """
     service, data = call.service, call.decode(Posted).statement
     received = ReceivedStatement.decode(data)
     if not isinstance(received.record, ACCEPTED):

@@ -20,7 +20,9 @@ _PAGE = 500
 
 
 class Posted(Part, frozen=True):
-    """`[sealed-notice, position]`, or a third element that plays no part: the request's own signature says who publishes."""
+    """`[sealed-notice, position]`, or a third element that plays no part: the request's own
+    signature says who publishes.
+    """
 
     sealed: Annotated[bytes, Meta(max_length=SealedNotice.limit)]
     position: Uint
@@ -29,21 +31,33 @@ class Posted(Part, frozen=True):
 
 async def after(call: Call) -> Answer:
     """`GET /v1/notices?after=INDEX`: indices count from 1."""
-    return [list(row) for row in table.notices(call.service.store.reader, call.integer("after", 0), _PAGE)]
+    return [
+        list(row)
+        for row in table.notices(call.service.store.reader, call.integer("after", 0), _PAGE)
+    ]
 
 
 async def post(call: InstitutionCall) -> Answer:
-    """`POST /v1/notices`: by a witness of the charter in force or of one before it, whose last notices are still due."""
+    """`POST /v1/notices`: by a witness of the charter in force or of one before it, whose last
+    notices are still due.
+    """
     service, posted = call.service, call.decode(Posted)
     SealedNotice.decode(posted.sealed)
-    if not any(_is_witness(one.verified, call.caller.kid, posted.position) for one in service.charters.charters):
-        raise NotAuthorised("Notices are published by the witness at the position named.", code="not-a-witness")
+    if not any(
+        _is_witness(one.verified, call.caller.kid, posted.position)
+        for one in service.charters.charters
+    ):
+        raise NotAuthorised(
+            "Notices are published by the witness at the position named.", code="not-a-witness"
+        )
     digest = hashlib.sha256(posted.sealed).digest()
 
     def job(db: apsw.Connection) -> int:
         return table.add_notice(db, digest, posted.sealed, posted.position, clock.real())
 
-    index = await service.store.write("notice", job, lambda index: service.hub.notify_all(["notice", index]))
+    index = await service.store.write(
+        "notice", job, lambda index: service.hub.notify_all(["notice", index])
+    )
     return [index]
 
 

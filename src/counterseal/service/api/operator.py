@@ -1,4 +1,6 @@
-"""The operator's calls, on loopback, with the token: stepping a demonstration's clock, and seeing who has caught up."""
+"""The operator's calls, on loopback, with the token: stepping a demonstration's clock, and seeing
+who has caught up.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class Step(Part, frozen=True):
 
 
 async def step(call: Call) -> Answer:
-    """`POST /v1/operator/clock`: answers when the roots of the periods that this ends are cosigned."""
+    """`POST /v1/operator/clock`: answers when the roots of the periods that this ends are
+    cosigned.
+    """
     _check(call)
     service, now = call.service, call.decode(Step).now
     if not service.clock.demonstration:
@@ -26,9 +30,12 @@ async def step(call: Call) -> Answer:
 
     def job(db: apsw.Connection) -> None:
         if now < service.clock.now():
-            raise Conflict(f"The clock stands at {service.clock.now()} and goes forward only.", code="clock")
+            raise Conflict(
+                f"The clock stands at {service.clock.now()} and goes forward only.", code="clock"
+            )
         charters.set_meta(db, "clock", now)
-        service.clock.step(now)  # in the writer's own order: what is stamped after this is stamped by the new time
+        # in the writer's own order: what is stamped after this is stamped by the new time
+        service.clock.step(now)
 
     await service.store.write("clock", job)
     rows = await service.periods.log_closed(now)
@@ -39,7 +46,9 @@ async def step(call: Call) -> Answer:
 
 
 async def drained(call: Call) -> Answer:
-    """`GET /v1/operator/drained`: what connected devices have been given, 0 where something still waits for them."""
+    """`GET /v1/operator/drained`: what connected devices have been given, 0 where something still
+    waits for them.
+    """
     _check(call)
     return call.service.hub.cursors()
 

@@ -18,13 +18,19 @@ async def after(call: Call) -> Answer:
 
 
 async def inclusion(call: DeviceCall) -> Answer:
-    """`GET /v1/conversations/{id}/inclusion/{window_id}/{seq}`: for the conversation's devices, past ones included."""
+    """`GET /v1/conversations/{id}/inclusion/{window_id}/{seq}`: for the conversation's devices,
+    past ones included.
+    """
     service, db = call.service, call.service.store.reader
     seen = conversations.get(db, call.hex("id", 16))
     if not conversations.memberships(db, seen.no, call.caller.device):
         raise NotAuthorised("This device is not in the conversation.", code="not-a-member")
     window, seq = windows.find(db, call.hex("window")), call.path_integer("seq")
-    stamp = windows.find_stamp(db, window.no, seq) if window is not None and window.conversation == seen.no else None
+    stamp = (
+        windows.find_stamp(db, window.no, seq)
+        if window is not None and window.conversation == seen.no
+        else None
+    )
     if window is None or stamp is None:
         raise NotFound("There is no such frame in this conversation.", code="frame")
     place = service.periods.window_place(window)

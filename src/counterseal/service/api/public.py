@@ -1,4 +1,6 @@
-"""What anybody may read: who the service is, charters, keysets, the clock, both logs and their proofs, statements by hash."""
+"""What anybody may read: who the service is, charters, keysets, the clock, both logs and their
+proofs, statements by hash.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ async def charter_by_digest(call: Call) -> Answer:
 
 async def charters(call: Call) -> Answer:
     """`GET /v1/charters`."""
-    return [[logged.verified.statement, logged.log_index] for logged in call.service.charters.charters]
+    return [
+        [logged.verified.statement, logged.log_index] for logged in call.service.charters.charters
+    ]
 
 
 async def keysets(call: Call) -> Answer:
@@ -105,12 +109,16 @@ async def consistency(call: Call) -> Answer:
 
 
 async def statement(call: Call) -> Answer:
-    """`GET /v1/statements/{entry}`. An account's statements are for devices, which sign this request like any other."""
+    """`GET /v1/statements/{entry}`. An account's statements are for devices, which sign this
+    request like any other.
+    """
     found = log.find(call.service.store.reader, hex_bytes(call.params["entry"], 32))
     if found is None:
         raise NotFound("The log has no such entry.", code="entry")
     if found.kind in _ACCOUNT_KINDS:
         header = call.http.headers.get("authorization", "")
         service = call.service
-        service.directory.require(service.auth.device(header, Request("GET", call.http.url.path, b"")))
+        service.directory.require(
+            service.auth.device(header, Request("GET", call.http.url.path, b""))
+        )
     return [found.statement]

@@ -36,17 +36,37 @@ def _devices() -> list[BaseRoute]:
         by_device(_CONVERSATION + "/frames", frames.post, method="POST", limit=frames.LIMIT),
         by_device(_CONVERSATION + "/events", conversations.events),
         by_device("/v1/windows", windows.post, method="POST", limit=windows.LIMIT),
-        by_device(_CONVERSATION + "/commits", conversations.commit, method="POST", limit=conversations.LIMIT),
-        by_device(_CONVERSATION + "/proposals", conversations.propose, method="POST", limit=conversations.LIMIT),
+        by_device(
+            _CONVERSATION + "/commits",
+            conversations.commit,
+            method="POST",
+            limit=conversations.LIMIT,
+        ),
+        by_device(
+            _CONVERSATION + "/proposals",
+            conversations.propose,
+            method="POST",
+            limit=conversations.LIMIT,
+        ),
         by_device(_CONVERSATION + "/inclusion/{window}/{seq}", periods.inclusion),
-        by_device("/v1/conversations", conversations.create, method="POST", limit=conversations.LIMIT),
+        by_device(
+            "/v1/conversations", conversations.create, method="POST", limit=conversations.LIMIT
+        ),
         by_device("/v1/conversations", conversations.mine),
         by_device("/v1/inbox", conversations.inbox),
         by_device("/v1/key-packages", key_packages.post, method="POST", limit=key_packages.LIMIT),
         by_device("/v1/key-packages", key_packages.held),
         by_device("/v1/key-packages/claim", key_packages.claim, method="POST", limit=32 * KIB),
-        by_device("/v1/accounts", accounts.create, method="POST", limit=accounts.LIMIT, known=False),
-        by_device("/v1/accounts/{id}/statements", accounts.extend, method="POST", limit=accounts.LIMIT, known=False),
+        by_device(
+            "/v1/accounts", accounts.create, method="POST", limit=accounts.LIMIT, known=False
+        ),
+        by_device(
+            "/v1/accounts/{id}/statements",
+            accounts.extend,
+            method="POST",
+            limit=accounts.LIMIT,
+            known=False,
+        ),
         by_device("/v1/accounts/{id}/profile", accounts.put_profile, method="PUT", limit=KIB),
         by_device("/v1/accounts/{id}", accounts.get),
         by_device("/v1/handles/{handle}", accounts.look_up),

@@ -63,7 +63,9 @@ async def serve(socket: WebSocket) -> None:
 
 
 def _connect(service: Service, socket: WebSocket) -> Connection:
-    caller = service.auth.device(socket.headers.get("authorization", ""), Request("GET", _target(socket), b""))
+    caller = service.auth.device(
+        socket.headers.get("authorization", ""), Request("GET", _target(socket), b"")
+    )
     service.rates.take(caller.device)
     service.directory.require(caller)
     if service.hub.count >= service.settings.delivery.connections:
@@ -93,7 +95,8 @@ async def _receive(service: Service, socket: WebSocket, connection: Connection) 
         if data is None:
             raise BadInput("Messages here are binary.", code="text-message")
         for wish in convert((cbor.decode(data, _MESSAGE_MAX),), Wishes).wishes:
-            with contextlib.suppress(NotAuthorised):  # a device may have been removed since it last looked
+            # a device may have been removed since it last looked
+            with contextlib.suppress(NotAuthorised):
                 _follow(service, connection, wish)
 
 

@@ -1,4 +1,6 @@
-"""Windows: label, roster and counterseal, checked by L1 to L6 and S1 before any frame may name them."""
+"""Windows: label, roster and counterseal, checked by L1 to L6 and S1 before any frame may name
+them.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Posted(Part, frozen=True):
 
 
 async def post(call: DeviceCall) -> Answer:
-    """`POST /v1/windows`. The header `Counterseal-Restarts-Left` says how often the device may still open one again this period."""
+    """`POST /v1/windows`. The header `Counterseal-Restarts-Left` says how often the device may
+    still open one again this period.
+    """
     service, posted = call.service, call.decode(Posted)
     label, roster = Label.decode(posted.label), Roster.decode(posted.roster)
     counterseal = Counterseal.decode(posted.counterseal)
@@ -51,7 +55,9 @@ async def post(call: DeviceCall) -> Answer:
             return -1
         seen = conversations.find(db, label.conversation_id)
         if seen is None or not conversations.is_member(db, seen.no, label.device_key):
-            raise NotAuthorised("This device is not in the label's conversation.", code="not-a-member")
+            raise NotAuthorised(
+                "This device is not in the label's conversation.", code="not-a-member"
+            )
         if not accounts.is_active(db, label.device_key):
             raise NotAuthorised("This device is revoked.", code="revoked")
         verified = _judge(call, seen, label, roster, counterseal)
@@ -71,18 +77,25 @@ async def post(call: DeviceCall) -> Answer:
 def _judge(
     call: DeviceCall, seen: Conversation, label: Label, roster: Roster, counterseal: Counterseal
 ) -> VerifiedWindow:
-    """L1 to L4, L6 and S1 against the conversation as it stands, and the period against the clock (L2)."""
+    """L1 to L4, L6 and S1 against the conversation as it stands, and the period against the clock
+    (L2).
+    """
     service = call.service
     charter = service.charters.charter(seen.charter).verified
     keyset = service.charters.keyset(seen.keyset).verified
     length = charter.charter.period_length
-    verified = check_window(label, roster, View(service.domain, seen.charter, seen.keyset, seen.roster_epoch, length))
+    verified = check_window(
+        label, roster, View(service.domain, seen.charter, seen.keyset, seen.roster_epoch, length)
+    )
     if label.roster_digest != seen.roster_digest:
-        raise Refused("L3", "The roster is not the conversation's; process its commits and open a new window.")
+        raise Refused(
+            "L3", "The roster is not the conversation's; process its commits and open a new window."
+        )
     now = service.clock.now()
     if not label.opens <= now < label.closes + GRACE:
         raise Refused(
-            "L2", f"The period [{label.opens}, {label.closes}) is not the present one; the clock stands at {now}."
+            "L2",
+            f"The period [{label.opens}, {label.closes}) is not the present one; the clock stands at {now}.",
         )
     charter.check_valid(label.opens)
     check_positions(counterseal, keyset.keys)
@@ -90,7 +103,11 @@ def _judge(
 
 
 def _insert(
-    db: apsw.Connection, seen: Conversation, verified: VerifiedWindow, counterseal: Counterseal, records: Seal
+    db: apsw.Connection,
+    seen: Conversation,
+    verified: VerifiedWindow,
+    counterseal: Counterseal,
+    records: Seal,
 ) -> None:
     label = verified.label
     window = Window(

@@ -1,1 +1,3 @@
-"""All that the service keeps: one SQLite database, one writer thread, typed functions a resource."""
+"""All that the service keeps: one SQLite database, one writer thread, typed functions a
+resource.
+"""

@@ -7,7 +7,9 @@ import msgspec
 
 
 class ListingRow(msgspec.Struct, frozen=True):
-    """A listing that was laid down: its record's bytes as they went to the ledger, and its number of windows."""
+    """A listing that was laid down: its record's bytes as they went to the ledger, and its number
+    of windows.
+    """
 
     warrant: bytes
     number: int
@@ -41,12 +43,17 @@ def listings(db: apsw.Connection, warrant: bytes) -> list[ListingRow]:
 
 def mark_period(db: apsw.Connection, warrant: bytes, opens: int) -> None:
     """A period's windows in the warrant's scope are all listed."""
-    db.execute("INSERT OR IGNORE INTO listed_periods (warrant, opens) VALUES (?, ?)", (warrant, opens))
+    db.execute(
+        "INSERT OR IGNORE INTO listed_periods (warrant, opens) VALUES (?, ?)", (warrant, opens)
+    )
 
 
 def listed_periods(db: apsw.Connection, warrant: bytes) -> set[int]:
     """The periods that need no further look for this warrant."""
-    return {opens for (opens,) in db.execute("SELECT opens FROM listed_periods WHERE warrant = ?", (warrant,))}
+    return {
+        opens
+        for (opens,) in db.execute("SELECT opens FROM listed_periods WHERE warrant = ?", (warrant,))
+    }
 
 
 def add_shares(db: apsw.Connection, warrant: bytes, row: SharesRow) -> None:

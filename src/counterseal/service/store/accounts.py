@@ -20,7 +20,9 @@ class AccountRow(msgspec.Struct, frozen=True):
 
 
 class ChainRow(msgspec.Struct, frozen=True):
-    """One statement of a chain: `kind` is "account", "device", "device-revoked" or "account-key"."""
+    """One statement of a chain: `kind` is "account", "device", "device-revoked" or
+    "account-key".
+    """
 
     kind: str
     statement: bytes
@@ -38,7 +40,9 @@ class KeyPackage(msgspec.Struct, frozen=True):
 
 def find(db: apsw.Connection, account: bytes) -> AccountRow | None:
     """The account with this id, or None."""
-    row = db.execute("SELECT id, handle, display, statements FROM accounts WHERE id = ?", (account,)).fetchone()
+    row = db.execute(
+        "SELECT id, handle, display, statements FROM accounts WHERE id = ?", (account,)
+    ).fetchone()
     return AccountRow(*row) if row else None
 
 
@@ -63,7 +67,9 @@ def everybody(db: apsw.Connection) -> Iterator[tuple[str, bytes, bytes]]:
 
 def chain(db: apsw.Connection, account: bytes) -> list[ChainRow]:
     """The account's statements in order."""
-    sql = "SELECT kind, statement, possession, log_index FROM chain WHERE account = ? ORDER BY number"
+    sql = (
+        "SELECT kind, statement, possession, log_index FROM chain WHERE account = ? ORDER BY number"
+    )
     return [ChainRow(*row) for row in db.execute(sql, (account,))]
 
 
@@ -80,10 +86,15 @@ def create(db: apsw.Connection, account: bytes, handle: str) -> None:
 
 
 def extend(db: apsw.Connection, account: bytes, number: int, head: bytes, row: ChainRow) -> None:
-    """Adds statement `number` (0 is the account's first) with its digest. Raises `Conflict` "chain" when that is not the next."""
+    """Adds statement `number` (0 is the account's first) with its digest. Raises `Conflict` "chain"
+    when that is not the next.
+    """
     known = get(db, account)
     if known.statements + 1 != number:
-        raise Conflict("Another statement of this account came first; fetch the chain and build on it.", code="chain")
+        raise Conflict(
+            "Another statement of this account came first; fetch the chain and build on it.",
+            code="chain",
+        )
     sql = "INSERT INTO chain (account, number, kind, statement, possession, log_index) VALUES (?, ?, ?, ?, ?, ?)"
     db.execute(sql, (account, number, row.kind, row.statement, row.possession, row.log_index))
     db.execute("UPDATE accounts SET statements = ?, head = ? WHERE id = ?", (number, head, account))
@@ -97,7 +108,9 @@ def set_display(db: apsw.Connection, account: bytes, display: str) -> None:
 def add_device(db: apsw.Connection, account: bytes, device: bytes) -> None:
     """A device of the account. Raises `Conflict` "device" if any account has had this key."""
     if db.execute("SELECT 1 FROM devices WHERE device = ?", (device,)).fetchone():
-        raise Conflict("This device key belongs to an account already; draw a new one.", code="device")
+        raise Conflict(
+            "This device key belongs to an account already; draw a new one.", code="device"
+        )
     db.execute("INSERT INTO devices (device, account, revoked) VALUES (?, ?, 0)", (device, account))
 
 
@@ -115,25 +128,37 @@ def device(db: apsw.Connection, key: bytes) -> tuple[bytes, bool] | None:
 
 def is_active(db: apsw.Connection, key: bytes) -> bool:
     """Whether the device is known and not revoked."""
-    return db.execute("SELECT 1 FROM devices WHERE device = ? AND revoked = 0", (key,)).fetchone() is not None
+    return (
+        db.execute("SELECT 1 FROM devices WHERE device = ? AND revoked = 0", (key,)).fetchone()
+        is not None
+    )
 
 
-def add_key_packages(db: apsw.Connection, device_key: bytes, packages: Iterable[KeyPackage], limit: int) -> int:
-    """Stores key packages; a new last resort takes the old one's place. Gives the one-time packages held.
+def add_key_packages(
+    db: apsw.Connection, device_key: bytes, packages: Iterable[KeyPackage], limit: int
+) -> int:
+    """Stores key packages; a new last resort takes the old one's place. Gives the one-time packages
+    held.
 
     Raises `Conflict` "too-many-key-packages".
     """
     for package in packages:
         if package.last_resort:
-            db.execute("UPDATE key_packages SET claimed = 1 WHERE device = ? AND last_resort = 1", (device_key,))
-        db.execute(  # the same package again changes nothing: a one-time one that was claimed stays claimed
+            db.execute(
+                "UPDATE key_packages SET claimed = 1 WHERE device = ? AND last_resort = 1",
+                (device_key,),
+            )
+        # the same package again changes nothing: a one-time one that was claimed stays claimed
+        db.execute(
             "INSERT INTO key_packages (device, ref, package, last_resort, claimed) VALUES (?, ?, ?, ?, 0)"
             " ON CONFLICT (ref) DO UPDATE SET claimed = 0 WHERE last_resort = 1",
             (device_key, package.ref, package.package, int(package.last_resort)),
         )
     held, _ = key_packages_held(db, device_key)
     if held > limit:
-        raise Conflict(f"A device may have {limit} key packages waiting.", code="too-many-key-packages")
+        raise Conflict(
+            f"A device may have {limit} key packages waiting.", code="too-many-key-packages"
+        )
     return held
 
 
@@ -145,7 +170,9 @@ def key_packages_held(db: apsw.Connection, device_key: bytes) -> tuple[int, bool
 
 
 def claim_key_package(db: apsw.Connection, device_key: bytes) -> bytes | None:
-    """One package of a device: a one-time one, which is then gone, or the last resort; None if it has none or is revoked."""
+    """One package of a device: a one-time one, which is then gone, or the last resort; None if it
+    has none or is revoked.
+    """
     if not is_active(db, device_key):
         return None
     sql = "SELECT no, package, last_resort FROM key_packages WHERE device = ? AND claimed = 0 ORDER BY last_resort, no LIMIT 1"
@@ -165,7 +192,10 @@ def key_package_owner(db: apsw.Connection, ref: bytes) -> bytes | None:
 
 def add_directory_root(db: apsw.Connection, log_index: int, root: bytes, record: bytes) -> None:
     """Stores a logged root of the derived map."""
-    db.execute("INSERT INTO directory_roots (log_index, root, record) VALUES (?, ?, ?)", (log_index, root, record))
+    db.execute(
+        "INSERT INTO directory_roots (log_index, root, record) VALUES (?, ?, ?)",
+        (log_index, root, record),
+    )
 
 
 def last_directory_root(db: apsw.Connection) -> tuple[int, bytes, bytes] | None:

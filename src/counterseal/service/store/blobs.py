@@ -16,7 +16,9 @@ class Announced(msgspec.Struct, frozen=True):
 
 
 def announce(db: apsw.Connection, digest: bytes, size: int, uploader: bytes, now: int) -> int:
-    """Remembers an upload; gives the size that was announced first. Whoever announces last goes on with it."""
+    """Remembers an upload; gives the size that was announced first. Whoever announces last goes on
+    with it.
+    """
     sql = """INSERT INTO blobs (digest, size, uploader, begun) VALUES (?, ?, ?, ?)
       ON CONFLICT (digest) DO UPDATE SET uploader = excluded.uploader"""
     db.execute(sql, (digest, size, uploader, now))

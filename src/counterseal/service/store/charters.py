@@ -1,4 +1,6 @@
-"""Charters, keysets, holders' keys and revocations, as they were logged; also small settings of the domain."""
+"""Charters, keysets, holders' keys and revocations, as they were logged; also small settings of the
+domain.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class RevocationRow(msgspec.Struct, frozen=True):
 
 
 class LedgerKeyRow(msgspec.Struct, frozen=True):
-    """A ledger key that was drawn for a keyset: secret until the readers have it. `part` is the keyset's record of it."""
+    """A ledger key that was drawn for a keyset: secret until the readers have it. `part` is the
+    keyset's record of it.
+    """
 
     commitment: bytes
     secret: bytes
@@ -60,7 +64,9 @@ def charters(db: apsw.Connection) -> list[CharterRow]:
     """All charters in order."""
     return [
         CharterRow(*row)
-        for row in db.execute("SELECT statement, log_index, active_from FROM charters ORDER BY version")
+        for row in db.execute(
+            "SELECT statement, log_index, active_from FROM charters ORDER BY version"
+        )
     ]
 
 
@@ -85,10 +91,14 @@ def add_keyset(db: apsw.Connection, digest: bytes, row: KeysetRow) -> None:
 def holder_keys(db: apsw.Connection, charter: bytes, quarter: int) -> dict[int, bytes]:
     """The holder-key statements delivered so far, by position."""
     sql = "SELECT position, statement FROM holder_keys WHERE charter = ? AND quarter = ?"
-    return {position: bytes(statement) for position, statement in db.execute(sql, (charter, quarter))}
+    return {
+        position: bytes(statement) for position, statement in db.execute(sql, (charter, quarter))
+    }
 
 
-def add_holder_key(db: apsw.Connection, charter: bytes, quarter: int, position: int, statement: bytes) -> None:
+def add_holder_key(
+    db: apsw.Connection, charter: bytes, quarter: int, position: int, statement: bytes
+) -> None:
     """Stores a holder's key for a quarter; a later one takes an earlier one's place."""
     sql = "INSERT OR REPLACE INTO holder_keys (charter, quarter, position, statement) VALUES (?, ?, ?, ?)"
     db.execute(sql, (charter, quarter, position, statement))
@@ -110,21 +120,33 @@ def add_revocation(db: apsw.Connection, row: RevocationRow) -> None:
 
 def ledger_keys(db: apsw.Connection) -> list[LedgerKeyRow]:
     """All ledger keys that were drawn, oldest first."""
-    sql = "SELECT commitment, secret, charter, quarter, part, logged FROM ledger_keys ORDER BY rowid"
+    sql = (
+        "SELECT commitment, secret, charter, quarter, part, logged FROM ledger_keys ORDER BY rowid"
+    )
     return [
-        LedgerKeyRow(bytes(c), bytes(s), bytes(ch), q, bytes(p), bool(lg)) for c, s, ch, q, p, lg in db.execute(sql)
+        LedgerKeyRow(bytes(c), bytes(s), bytes(ch), q, bytes(p), bool(lg))
+        for c, s, ch, q, p, lg in db.execute(sql)
     ]
 
 
 def draft_ledger_key(db: apsw.Connection, charter: bytes, quarter: int) -> LedgerKeyRow | None:
     """The newest ledger key drawn for this keyset, or None."""
-    return next((row for row in reversed(ledger_keys(db)) if (row.charter, row.quarter) == (charter, quarter)), None)
+    return next(
+        (
+            row
+            for row in reversed(ledger_keys(db))
+            if (row.charter, row.quarter) == (charter, quarter)
+        ),
+        None,
+    )
 
 
 def add_ledger_key(db: apsw.Connection, row: LedgerKeyRow) -> None:
     """Stores a fresh ledger key."""
     sql = "INSERT INTO ledger_keys (commitment, secret, charter, quarter, part, logged) VALUES (?, ?, ?, ?, ?, ?)"
-    db.execute(sql, (row.commitment, row.secret, row.charter, row.quarter, row.part, int(row.logged)))
+    db.execute(
+        sql, (row.commitment, row.secret, row.charter, row.quarter, row.part, int(row.logged))
+    )
 
 
 def mark_ledger_key(db: apsw.Connection, commitment: bytes) -> None:

@@ -17,7 +17,9 @@ _MASK = (1 << EVENT_BITS) - 1
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """A conversation as the service knows it. `version` counts accepted handshakes: what compare-and-swap compares."""
+    """A conversation as the service knows it. `version` counts accepted handshakes: what
+    compare-and-swap compares.
+    """
 
     no: int
     id: bytes
@@ -60,7 +62,9 @@ _FOR_SENDER = f"""SELECT {_COLUMNS},
 
 def find(db: apsw.Connection, conversation: bytes) -> Conversation | None:
     """The conversation with this id (16 bytes), or None."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM conversations WHERE id = ?", (conversation,)).fetchone()
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM conversations WHERE id = ?", (conversation,)
+    ).fetchone()
     return Conversation(*row) if row else None
 
 
@@ -84,7 +88,9 @@ def is_member(db: apsw.Connection, number: int, device: bytes) -> bool:
 
 
 def get_for_sender(db: apsw.Connection, conversation: bytes, device: bytes) -> Conversation:
-    """The conversation, if the device is in it now and not revoked, in one statement: every frame asks. Raises `NotFound`, `NotAuthorised`."""
+    """The conversation, if the device is in it now and not revoked, in one statement: every frame
+    asks. Raises `NotFound`, `NotAuthorised`.
+    """
     row = db.execute(_FOR_SENDER, (device, device, conversation)).fetchone()
     if row is None:
         raise NotFound("There is no such conversation here.", code="conversation")
@@ -95,7 +101,9 @@ def get_for_sender(db: apsw.Connection, conversation: bytes, device: bytes) -> C
 
 def memberships(db: apsw.Connection, number: int, device: bytes) -> list[tuple[int, int | None]]:
     """The ranges (first n, last n or None) of events that the device may have, in order."""
-    sql = "SELECT first_n, last_n FROM members WHERE conversation = ? AND device = ? ORDER BY first_n"
+    sql = (
+        "SELECT first_n, last_n FROM members WHERE conversation = ? AND device = ? ORDER BY first_n"
+    )
     return [(first, last) for first, last in db.execute(sql, (number, device))]
 
 
@@ -106,30 +114,55 @@ def of_device(db: apsw.Connection, device: bytes) -> list[tuple[bytes, int, int]
     return [(bytes(cid), last, epoch) for cid, last, epoch in db.execute(sql, (device,))]
 
 
-def create(db: apsw.Connection, conversation: bytes, view: GroupView, device: bytes, limit: int) -> int:
-    """A new conversation with its creator alone; gives its number. The same again changes nothing. Raises `Conflict` "conversation"."""
+def create(
+    db: apsw.Connection, conversation: bytes, view: GroupView, device: bytes, limit: int
+) -> int:
+    """A new conversation with its creator alone; gives its number. The same again changes nothing.
+    Raises `Conflict` "conversation".
+    """
     known = find(db, conversation)
-    if known is not None and known.version == 0 and known.last_n == 0 and group_state(db, known.no) == view.state:
+    if (
+        known is not None
+        and known.version == 0
+        and known.last_n == 0
+        and group_state(db, known.no) == view.state
+    ):
         return known.no
     if known is not None:
-        raise Conflict("A conversation with this id exists already; draw another id.", code="conversation")
+        raise Conflict(
+            "A conversation with this id exists already; draw another id.", code="conversation"
+        )
     if len(of_device(db, device)) >= limit:
-        raise Conflict(f"This device is in {limit} conversations, which is the most.", code="too-many-conversations")
+        raise Conflict(
+            f"This device is in {limit} conversations, which is the most.",
+            code="too-many-conversations",
+        )
     db.execute(
         "INSERT INTO conversations (id, last_n, epoch, roster_epoch, roster_digest, charter, quarter, keyset, version)"
         " VALUES (?, 0, ?, ?, ?, ?, ?, ?, 0)",
-        (conversation, view.epoch, view.roster_epoch, view.roster_digest, view.charter, view.quarter, view.keyset),
+        (
+            conversation,
+            view.epoch,
+            view.roster_epoch,
+            view.roster_digest,
+            view.charter,
+            view.quarter,
+            view.keyset,
+        ),
     )
     number = db.last_insert_rowid()
     db.execute("INSERT INTO groups (conversation, state) VALUES (?, ?)", (number, view.state))
-    db.execute("INSERT INTO members (conversation, device, first_n) VALUES (?, ?, 1)", (number, device))
+    db.execute(
+        "INSERT INTO members (conversation, device, first_n) VALUES (?, ?, 1)", (number, device)
+    )
     return number
 
 
 def append(db: apsw.Connection, number: int, n: int, kind: int, time: int, data: bytes) -> Event:
     """One event at `n`, which the caller has counted and stores as the conversation's `last_n`."""
     db.execute(
-        "INSERT INTO events (id, kind, time, data) VALUES (?, ?, ?, ?)", (number << EVENT_BITS | n, kind, time, data)
+        "INSERT INTO events (id, kind, time, data) VALUES (?, ?, ?, ?)",
+        (number << EVENT_BITS | n, kind, time, data),
     )
     return Event(n, kind, time, data)
 
@@ -139,11 +172,14 @@ def set_last_n(db: apsw.Connection, number: int, last_n: int) -> None:
     db.execute("UPDATE conversations SET last_n = ? WHERE no = ?", (last_n, number))
 
 
-def advance(db: apsw.Connection, seen: Conversation, view: GroupView, kind: int, time: int, message: bytes) -> Event:
-    """Takes a handshake into the conversation, if nothing came between: the compare-and-swap that gives an epoch one commit.
+def advance(
+    db: apsw.Connection, seen: Conversation, view: GroupView, kind: int, time: int, message: bytes
+) -> Event:
+    """Takes a handshake into the conversation, if nothing came between: the compare-and-swap that
+    gives an epoch one commit.
 
-    `seen` is the conversation as the handshake was judged against. Raises `EpochConflict`, or `Conflict` "version" when only a proposal came
-    between, so that it may be judged anew.
+    `seen` is the conversation as the handshake was judged against. Raises `EpochConflict`, or
+    `Conflict` "version" when only a proposal came between, so that it may be judged anew.
     """
     now = get(db, seen.id)
     if now.epoch != seen.epoch:
@@ -154,20 +190,34 @@ def advance(db: apsw.Connection, seen: Conversation, view: GroupView, kind: int,
     db.execute(
         "UPDATE conversations SET last_n = ?, epoch = ?, roster_epoch = ?, roster_digest = ?, charter = ?, quarter = ?, keyset = ?,"
         " version = version + 1 WHERE no = ?",
-        (event.n, view.epoch, view.roster_epoch, view.roster_digest, view.charter, view.quarter, view.keyset, seen.no),
+        (
+            event.n,
+            view.epoch,
+            view.roster_epoch,
+            view.roster_digest,
+            view.charter,
+            view.quarter,
+            view.keyset,
+            seen.no,
+        ),
     )
     db.execute("UPDATE groups SET state = ? WHERE conversation = ?", (view.state, seen.no))
     return event
 
 
-def change_members(db: apsw.Connection, number: int, n: int, added: Iterable[bytes], removed: Iterable[bytes]) -> None:
+def change_members(
+    db: apsw.Connection, number: int, n: int, added: Iterable[bytes], removed: Iterable[bytes]
+) -> None:
     """After the commit `n`: the removed may read up to it, the added from it on."""
     for device in removed:
-        sql = "UPDATE members SET last_n = ? WHERE conversation = ? AND device = ? AND last_n IS NULL"
+        sql = (
+            "UPDATE members SET last_n = ? WHERE conversation = ? AND device = ? AND last_n IS NULL"
+        )
         db.execute(sql, (n, number, device))
     for device in added:
         db.execute(
-            "INSERT OR IGNORE INTO members (conversation, device, first_n) VALUES (?, ?, ?)", (number, device, n)
+            "INSERT OR IGNORE INTO members (conversation, device, first_n) VALUES (?, ?, ?)",
+            (number, device, n),
         )
 
 
@@ -200,13 +250,19 @@ def inbox_last(db: apsw.Connection, device: bytes) -> int:
     return int(value(db, "SELECT coalesce(max(n), 0) FROM inbox WHERE device = ?", (device,)))
 
 
-def events(db: apsw.Connection, number: int, after: int, last: int, limit: int, limit_bytes: int) -> Sequence[Event]:
-    """The events with after < n <= last, in order: at most `limit` of them and about `limit_bytes`, at least one if there is one."""
+def events(
+    db: apsw.Connection, number: int, after: int, last: int, limit: int, limit_bytes: int
+) -> Sequence[Event]:
+    """The events with after < n <= last, in order: at most `limit` of them and about `limit_bytes`,
+    at least one if there is one.
+    """
     base = number << EVENT_BITS
     sql = "SELECT id, kind, time, data FROM events WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
     found: list[Event] = []
     size = 0
-    for row, kind, time, data in db.execute(sql, (base | min(after, _MASK), base | min(last, _MASK), limit)):
+    for row, kind, time, data in db.execute(
+        sql, (base | min(after, _MASK), base | min(last, _MASK), limit)
+    ):
         found.append(Event(row & _MASK, kind, time, data))
         size += len(data)
         if size >= limit_bytes:

@@ -1,8 +1,9 @@
 """Opens the database and runs its one writer: group commit, and an answer only for what is on disk.
 
-Jobs from all requests queue up; the writer runs what has gathered as one transaction, each job in a savepoint of its own, and commits
-with `synchronous=FULL`. Only then do the jobs' results go back to the event loop, all in one call and in order. After an error of
-the disk nothing is written any more: a page that fsync has failed on may be dropped by the kernel and look clean ever after.
+Jobs from all requests queue up; the writer runs what has gathered as one transaction, each job in a
+savepoint of its own, and commits with `synchronous=FULL`. Only then do the jobs' results go back to
+the event loop, all in one call and in order. After an error of the disk nothing is written any
+more: a page that fsync has failed on may be dropped by the kernel and look clean ever after.
 """
 
 from __future__ import annotations
@@ -39,10 +40,14 @@ _DISK_ERRORS = (
 
 def connect(path: Path, *, write: bool) -> apsw.Connection:
     """One connection. Readers see what is committed; they can never write."""
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if write else apsw.SQLITE_OPEN_READONLY
+    flags = (
+        apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if write else apsw.SQLITE_OPEN_READONLY
+    )
     connection = apsw.Connection(str(path), flags=flags, statementcachesize=400)
     connection.set_busy_timeout(10_000)
-    connection.execute("PRAGMA mmap_size = 268435456; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY")
+    connection.execute(
+        "PRAGMA mmap_size = 268435456; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY"
+    )
     if write:
         connection.execute(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000"
@@ -65,11 +70,15 @@ def _migrate(connection: apsw.Connection) -> None:
 
 
 class _Pending(Generic[T]):
-    """A job on its way: `after` runs on the event loop, in commit order, before the one who waits is woken."""
+    """A job on its way: `after` runs on the event loop, in commit order, before the one who waits
+    is woken.
+    """
 
     __slots__ = ("after", "error", "future", "job", "name", "result")
 
-    def __init__(self, name: str, job: Job[T], future: asyncio.Future[T], after: Callable[[T], None] | None) -> None:
+    def __init__(
+        self, name: str, job: Job[T], future: asyncio.Future[T], after: Callable[[T], None] | None
+    ) -> None:
         self.name = name
         self.job = job
         self.future = future
@@ -79,10 +88,13 @@ class _Pending(Generic[T]):
 
 
 class Store:
-    """The service's database: `reader` for the event loop's own short reads, `write` for everything that changes."""
+    """The service's database: `reader` for the event loop's own short reads, `write` for everything
+    that changes.
+    """
 
     def __init__(self, path: Path, on_fatal: Callable[[BaseException], None]) -> None:
-        os.umask(os.umask(0o077) | 0o077)  # the database names who talks to whom: for the service's user alone
+        # the database names who talks to whom: for the service's user alone
+        os.umask(os.umask(0o077) | 0o077)
         self.path = path
         self._writer = connect(path, write=True)
         self.reader = connect(path, write=False)
@@ -107,11 +119,14 @@ class Store:
         return result
 
     async def write(self, name: str, job: Job[T], after: Callable[[T], None] | None = None) -> T:
-        """The job's result, once all that it wrote is on disk. `name` is the failpoint's. Raises what the job raises."""
+        """The job's result, once all that it wrote is on disk. `name` is the failpoint's. Raises
+        what the job raises.
+        """
         assert self._loop is not None
         if self._dead is not None:
             raise Unavailable(
-                "The service's disk has failed; it writes nothing until a person has looked.", code="disk"
+                "The service's disk has failed; it writes nothing until a person has looked.",
+                code="disk",
             )
         pending = _Pending(name, job, self._loop.create_future(), after)
         self._queue.put(pending)
@@ -176,9 +191,8 @@ def _hand_back(jobs: list[_Pending[Any]]) -> None:
         if pending.error is None and pending.after is not None:
             try:
                 pending.after(pending.result)
-            except (
-                Exception
-            ) as error:  # a bug of ours; what is durable stays so, and the others must have their answers
+            # a bug of ours; what is durable stays so, and the others must have their answers
+            except Exception as error:
                 _log.critical("after the durable write %s: %s", pending.name, type(error).__name__)
         if pending.future.done():  # the one who waited has gone; what was written stays written
             continue

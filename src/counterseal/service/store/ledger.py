@@ -1,4 +1,6 @@
-"""The ledger's queue, leaves and chunks. A tick is one transaction; what it sealed is never sealed again with other contents."""
+"""The ledger's queue, leaves and chunks. A tick is one transaction; what it sealed is never sealed
+again with other contents.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,15 @@ class TickBacklog:
     def waiting(self) -> list[Waiting]:
         """See `Backlog`."""
         sql = "SELECT no, statement FROM ledger_queue WHERE leaf IS NULL ORDER BY no LIMIT ?"
-        return [Waiting(no, bytes(statement)) for no, statement in self._db.execute(sql, (_WAITING,))]
+        return [
+            Waiting(no, bytes(statement)) for no, statement in self._db.execute(sql, (_WAITING,))
+        ]
 
     def commit(self, tick: Tick) -> None:
         """See `Backlog`: durable when the writer's transaction is."""
         self._db.executemany(
-            "INSERT INTO ledger_leaves (idx, leaf) VALUES (?, ?)", list(enumerate(tick.leaves, tick.first_leaf))
+            "INSERT INTO ledger_leaves (idx, leaf) VALUES (?, ?)",
+            list(enumerate(tick.leaves, tick.first_leaf)),
         )
         end = tick.first_leaf + len(tick.leaves)
         sql = "INSERT INTO ledger_ticks (tick, time, first_leaf, end_leaf, chunk) VALUES (?, ?, ?, ?, ?)"
@@ -60,11 +65,15 @@ def state(db: apsw.Connection) -> WriterState:
 
 
 def enqueue(db: apsw.Connection, statement: bytes) -> None:
-    """Puts a statement into the queue; the same bytes again change nothing. Raises `Unavailable` "backlog"."""
+    """Puts a statement into the queue; the same bytes again change nothing. Raises `Unavailable`
+    "backlog".
+    """
     if backlog(db) >= QUEUE_MAX:
         raise Unavailable("The ledger's queue is full; try again later.", code="backlog")
     digest = hashlib.sha256(statement).digest()
-    db.execute("INSERT OR IGNORE INTO ledger_queue (digest, statement) VALUES (?, ?)", (digest, statement))
+    db.execute(
+        "INSERT OR IGNORE INTO ledger_queue (digest, statement) VALUES (?, ?)", (digest, statement)
+    )
 
 
 def backlog(db: apsw.Connection) -> int:
@@ -94,7 +103,10 @@ def placed(db: apsw.Connection, first: int, end: int) -> list[Placed]:
     sql = """SELECT q.leaf, t.time, q.statement FROM ledger_queue q
       JOIN ledger_ticks t ON t.end_leaf > q.leaf AND t.first_leaf <= q.leaf
       WHERE q.leaf >= ? AND q.leaf < ? ORDER BY q.leaf"""
-    return [Placed(leaf, time, bytes(statement)) for leaf, time, statement in db.execute(sql, (first, end))]
+    return [
+        Placed(leaf, time, bytes(statement))
+        for leaf, time, statement in db.execute(sql, (first, end))
+    ]
 
 
 def last_time(db: apsw.Connection, end: int) -> int:

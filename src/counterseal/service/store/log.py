@@ -1,4 +1,6 @@
-"""The log's outbox: an entry has its index from the transaction of the change that it records. Also the checkpoint rows."""
+"""The log's outbox: an entry has its index from the transaction of the change that it records. Also
+the checkpoint rows.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from counterseal.tlog.sequencer import Row
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One log entry: its index, the 32 bytes in the log, the statement they stand for, its kind, and when it came (seconds)."""
+    """One log entry: its index, the 32 bytes in the log, the statement they stand for, its kind,
+    and when it came (seconds).
+    """
 
     index: int
     entry: bytes
@@ -55,7 +59,9 @@ def entries(db: apsw.Connection, first: int, limit: int) -> list[bytes]:
 
 def load_row(db: apsw.Connection, origin: str) -> Row | None:
     """The checkpoint row of a log, or None."""
-    row = db.execute("SELECT origin, size, root, time FROM log_rows WHERE origin = ?", (origin,)).fetchone()
+    row = db.execute(
+        "SELECT origin, size, root, time FROM log_rows WHERE origin = ?", (origin,)
+    ).fetchone()
     return Row(*row) if row else None
 
 

@@ -19,13 +19,16 @@ class PeriodRow(msgspec.Struct, frozen=True):
 def add(db: apsw.Connection, row: PeriodRow) -> None:
     """Stores a root."""
     db.execute(
-        "INSERT INTO periods (opens, record, log_index) VALUES (?, ?, ?)", (row.opens, row.record, row.log_index)
+        "INSERT INTO periods (opens, record, log_index) VALUES (?, ?, ?)",
+        (row.opens, row.record, row.log_index),
     )
 
 
 def find(db: apsw.Connection, opens: int) -> PeriodRow | None:
     """The root of the period that opens then, or None."""
-    row = db.execute("SELECT opens, record, log_index FROM periods WHERE opens = ?", (opens,)).fetchone()
+    row = db.execute(
+        "SELECT opens, record, log_index FROM periods WHERE opens = ?", (opens,)
+    ).fetchone()
     return PeriodRow(*row) if row else None
 
 
@@ -49,7 +52,9 @@ def after(db: apsw.Connection, log_index: int, limit: int) -> list[PeriodRow]:
 
 def between(db: apsw.Connection, start: int, until: int) -> list[PeriodRow]:
     """The roots of periods that open in `[start, until)`, in order of time."""
-    sql = "SELECT opens, record, log_index FROM periods WHERE opens >= ? AND opens < ? ORDER BY opens"
+    sql = (
+        "SELECT opens, record, log_index FROM periods WHERE opens >= ? AND opens < ? ORDER BY opens"
+    )
     return [PeriodRow(*row) for row in db.execute(sql, (start, until))]
 
 

@@ -1,7 +1,7 @@
 """The tables. Times are Unix seconds, digests and keys 32 bytes, numbers our own.
 
-Two tables are clustered by computed row numbers, so that an append touches one B-tree only: `events` by conversation << 32 | n,
-and `stamps` by window << 24 | seq.
+Two tables are clustered by computed row numbers, so that an append touches one B-tree only:
+`events` by conversation << 32 | n, and `stamps` by window << 24 | seq.
 """
 
 from __future__ import annotations

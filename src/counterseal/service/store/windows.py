@@ -37,12 +37,8 @@ class Seal(msgspec.Struct, frozen=True):
     counterseal: bytes
 
 
-_COLUMNS = (
-    "no, id, conversation, account, device, charter, keyset, roster_epoch, opens, closes, serial, seal_digest, next_seq"
-)
-_FIND_OPEN = (
-    f"SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM periods p WHERE p.opens = windows.opens) FROM windows WHERE id = ?"
-)
+_COLUMNS = "no, id, conversation, account, device, charter, keyset, roster_epoch, opens, closes, serial, seal_digest, next_seq"
+_FIND_OPEN = f"SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM periods p WHERE p.opens = windows.opens) FROM windows WHERE id = ?"
 
 
 def find(db: apsw.Connection, window_id: bytes) -> Window | None:
@@ -52,7 +48,9 @@ def find(db: apsw.Connection, window_id: bytes) -> Window | None:
 
 
 def find_open(db: apsw.Connection, window_id: bytes) -> tuple[Window, bool] | None:
-    """The window with this id and whether its period's root is in the log already, or None; in one statement: every frame asks."""
+    """The window with this id and whether its period's root is in the log already, or None; in one
+    statement: every frame asks.
+    """
     row = db.execute(_FIND_OPEN, (window_id,)).fetchone()
     return (Window(*row[:-1]), bool(row[-1])) if row else None
 
@@ -71,9 +69,16 @@ def last_serial(db: apsw.Connection, conversation: int, device: bytes) -> int | 
 
 
 def same_place(
-    db: apsw.Connection, conversation: int, device: bytes, opens: int, roster_digest: bytes, keyset: bytes
+    db: apsw.Connection,
+    conversation: int,
+    device: bytes,
+    opens: int,
+    roster_digest: bytes,
+    keyset: bytes,
 ) -> int:
-    """How many windows the device has opened for one period, roster and keyset: all but the first are restarts."""
+    """How many windows the device has opened for one period, roster and keyset: all but the first
+    are restarts.
+    """
     sql = """SELECT count(*) FROM windows WHERE conversation = ? AND device = ? AND opens = ? AND roster_digest = ? AND keyset = ?"""
     return int(value(db, sql, (conversation, device, opens, roster_digest, keyset)))
 
@@ -102,7 +107,9 @@ def stamp(db: apsw.Connection, number: int, seq: int, event: int, digest: bytes,
 
 def find_stamp(db: apsw.Connection, number: int, seq: int) -> tuple[int, bytes, int] | None:
     """(n, message digest, time) of a frame, or None."""
-    row = db.execute("SELECT event, digest, time FROM stamps WHERE id = ?", (number << SEQ_BITS | seq,)).fetchone()
+    row = db.execute(
+        "SELECT event, digest, time FROM stamps WHERE id = ?", (number << SEQ_BITS | seq,)
+    ).fetchone()
     return (row[0], bytes(row[1]), row[2]) if row else None
 
 
@@ -125,7 +132,9 @@ def of_period(db: apsw.Connection, opens: int) -> list[Window]:
 
 
 def open_periods(db: apsw.Connection, closed_by: int) -> list[int]:
-    """The periods with frames that closed by this time (seconds) and have no logged root, in order."""
+    """The periods with frames that closed by this time (seconds) and have no logged root, in
+    order.
+    """
     sql = """SELECT DISTINCT opens FROM windows WHERE closes <= ? AND next_seq > 0
       AND opens NOT IN (SELECT opens FROM periods) ORDER BY opens"""
     return [opens for (opens,) in db.execute(sql, (closed_by,))]
