@@ -34,6 +34,7 @@ from counterseal.evidence.records import (
 from counterseal.protocol import account, cbor, cose, release, window
 from counterseal.protocol.approval import Approval
 from counterseal.protocol.charter import Reader
+from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.frame import (
     Attachment,
     Authenticated,
@@ -41,7 +42,6 @@ from counterseal.protocol.frame import (
     message_digest,
     seal_frame,
 )
-from counterseal.protocol.statement import entry_hash
 from counterseal.tlog.checkpoint import Checkpoint, LogSigner, WitnessSigner, log_keys, witness_keys
 from counterseal.tlog.ledger import (
     WHOLE,

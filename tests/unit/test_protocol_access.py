@@ -6,7 +6,7 @@ from counterseal.protocol import access_state, approval, decision, notice, relea
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import BadInput, Refused
 from counterseal.protocol.release import Listing
-from counterseal.protocol.rulebook import Rulebook, VerifiedRevocation, verify_revocation
+from counterseal.protocol.trusted_rules import Rulebook, VerifiedRevocation, verify_revocation
 from counterseal.protocol.window import Roster
 
 replace = msgspec.structs.replace

@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
+from counterseal.protocol.entry import LoggedEntry, entry_hash
 from counterseal.protocol.errors import Refused
 from counterseal.tlog.checkpoint import (
     Checkpoint,
@@ -15,7 +16,6 @@ from counterseal.tlog.checkpoint import (
     check_fresh,
     cosign_note,
     cosignature_message,
-    entry_of,
     follow,
     log_keys,
     parse_checkpoint,
@@ -205,13 +205,17 @@ def test_T30_an_old_checkpoint():
 
 
 def test_a_statement_is_proved_to_be_in_the_log():
-    statements = [b"statement %d" % i for i in range(5)]
-    tree = MemoryTree(leaf_hash(entry_of(s)) for s in statements)
-    received = verify_checkpoint(LOG.sign(Checkpoint(ORIGIN, 5, tree.root()), 5), LOG.keys)
+    entries = [entry_hash(b"statement %d" % i) for i in range(5)]
+    tree = MemoryTree(leaf_hash(entry) for entry in entries)
+    note = LOG.sign(Checkpoint(ORIGIN, 5, tree.root()), 5)
+    checkpoint = verify_checkpoint(note, LOG.keys).checkpoint
     proof = ReceivedInclusion.decode(make_inclusion(3, 5, tree).encode())
-    assert verify_logged(statements[3], proof, received).index == 3
-    refused("T9", verify_logged, statements[2], proof, received)
-    refused("T9", verify_logged, statements[3], make_inclusion(3, 4, tree), received)
+    logged = verify_logged(entries[3], 3, proof.path, checkpoint)
+    assert logged == LoggedEntry.of(b"statement 3", 3)
+    refused("T9", verify_logged, entries[2], 3, proof.path, checkpoint)
+    refused("T9", verify_logged, entries[3], 2, proof.path, checkpoint)
+    refused("T9", verify_logged, entries[3], 3, make_inclusion(3, 4, tree).path, checkpoint)
+    refused("T11", verify_logged, entries[3], 5, proof.path, checkpoint)
     refused("E1", ReceivedInclusion.decode, b"")
 
 

@@ -26,7 +26,7 @@ from counterseal.protocol import (
 )
 from counterseal.protocol.calendars import Calendar
 from counterseal.protocol.period import LoggedWindow, PeriodRecord, PeriodRoot, PeriodWindow
-from counterseal.protocol.rulebook import Rulebook
+from counterseal.protocol.trusted_rules import Rulebook
 
 DOMAIN = "chat.example.org"
 HOUR = 3_600

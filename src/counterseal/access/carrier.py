@@ -17,8 +17,8 @@ from typing import Any
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import Access
 from counterseal.protocol.counterseal import Counterseal
+from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import NotFound, Refused
-from counterseal.protocol.statement import entry_hash
 from counterseal.tlog.ledger_reader import ReaderState
 
 from . import store

@@ -37,10 +37,10 @@ from counterseal.protocol.charter import (
     Witness,
     Witnesses,
 )
+from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import BadInput, CountersealError, NotFound, Refused, Unavailable
 from counterseal.protocol.keyset import Keyset, ReceivedKeyset
 from counterseal.protocol.record import convert
-from counterseal.protocol.statement import entry_hash
 
 from . import charter_file, keysets, signing
 from .charter_file import CharterFile, seconds

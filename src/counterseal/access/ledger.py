@@ -23,7 +23,7 @@ from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import NotFound, Refused
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.keyset import VerifiedKeyset, open_ledger_key, open_predecessor
-from counterseal.protocol.rulebook import Rulebook
+from counterseal.protocol.trusted_rules import Rulebook
 from counterseal.tlog.checkpoint import CosignedCheckpoint
 from counterseal.tlog.errors import LedgerError
 from counterseal.tlog.ledger import Schedule, Segment

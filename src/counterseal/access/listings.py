@@ -14,9 +14,9 @@ from typing import Any
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import Access
 from counterseal.protocol.counterseal import SealedShare
+from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.record import convert
-from counterseal.protocol.statement import entry_hash
 from counterseal.protocol.window import Label, Roster
 
 from . import store

@@ -18,10 +18,10 @@ from counterseal.protocol.account import DirectoryRoot
 from counterseal.protocol.approval import Revocation
 from counterseal.protocol.charter import Charter, ReceivedCharter, VerifiedCharter, active_from
 from counterseal.protocol.cose import ReceivedSign
+from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import Conflict, NotAuthorised, NotFound, Refused
 from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset
-from counterseal.protocol.rulebook import Rulebook, VerifiedRevocation, verify_revocation
-from counterseal.protocol.statement import entry_hash
+from counterseal.protocol.trusted_rules import Rulebook, VerifiedRevocation, verify_revocation
 from counterseal.tlog.checkpoint import KeyPair, log_keys, witness_keys
 
 from . import signing, store

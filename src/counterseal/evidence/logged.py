@@ -26,11 +26,11 @@ from counterseal.evidence.period import decode_period_root
 from counterseal.evidence.records import Accounts, Charters, Keysets, Path, Periods
 from counterseal.protocol.account import VerifiedChain
 from counterseal.protocol.charter import Charter, ReceivedCharter, VerifiedCharter
+from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import BadInput, Refused
 from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset
 from counterseal.protocol.record import Record
-from counterseal.protocol.rulebook import Rulebook
-from counterseal.protocol.statement import entry_hash
+from counterseal.protocol.trusted_rules import Rulebook
 from counterseal.protocol.vkey import LOG_ED25519, MLDSA44, WITNESS_ED25519, VerifierKey, parse_vkey
 from counterseal.tlog.checkpoint import (
     Checkpoint,

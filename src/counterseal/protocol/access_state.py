@@ -39,8 +39,8 @@ from .errors import BadInput, FatalError, Refused
 from .record import Record
 from .release import Listing, Release, opener_key_hash
 from .report import Destruction, OpeningReport, check_report
-from .rulebook import Rulebook
 from .statement import ReceivedStatement
+from .trusted_rules import Rulebook
 from .warrant import Warrant, check_not_expired, check_warrant
 
 CAP_SPAN = 30 * DAY

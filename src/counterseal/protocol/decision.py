@@ -2,7 +2,7 @@
 window in its scope?
 
 Pure functions over what was verified before: the ledger folded up to a fresh cosigned checkpoint
-(`access_state.py`), the charters and revocations of the log (`rulebook.py`), labels, rosters, and
+(`access_state.py`), the charters and revocations of the log (`trusted_rules.py`), labels, rosters, and
 proofs of inclusion. An honest holder gives no share beyond what they return. In order:
 
 1. `decide`: the warrant runs (W1 to W15, by the ledger).

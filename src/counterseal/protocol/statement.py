@@ -27,7 +27,7 @@ from .approval import (
     Replacement,
     Revocation,
 )
-from .cbor import H, decode, tag
+from .cbor import decode
 from .charter import Charter
 from .cose import SIGNER_BYTES, SIGNERS_MAX, ReceivedSign, ReceivedSign1
 from .errors import Refused
@@ -109,13 +109,6 @@ def payload_tag(payload: bytes) -> str:
             "E6", "A payload is an array that begins with its tag; this is something else."
         )
     return value[0]
-
-
-def entry_hash(statement: bytes) -> bytes:
-    """`H([tag("entry"), statement])`, 32 bytes: what the log holds of a statement, and its name for
-    fetching it.
-    """
-    return H([tag("entry"), statement])
 
 
 def _kind(kinds: dict[str, type[Record]], name: str) -> type[Record]:

@@ -24,7 +24,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
-from counterseal.protocol.cbor import H, tag
+from counterseal.protocol.entry import LoggedEntry
 from counterseal.protocol.vkey import (
     LOG_ED25519,
     MLDSA44,
@@ -43,7 +43,7 @@ from counterseal.tlog.note import (
     encode_base64,
     parse_note,
 )
-from counterseal.tlog.proof import ReceivedInclusion, VerifiedInclusion, verify_consistency
+from counterseal.tlog.proof import verify_consistency, verify_inclusion
 from counterseal.tlog.tree import HASH_SIZE, MAX_SIZE, leaf_hash
 
 _SUBTREE_LABEL = b"subtree/v1\n\0"
@@ -328,23 +328,14 @@ def follow(
     return received
 
 
-def entry_of(statement: bytes) -> bytes:
-    """The entry, 32 bytes, that a statement has in the public log (the ledger's leaves are salted:
-    ledger.py).
-    """
-    return H([tag("entry"), statement])
-
-
 def verify_logged(
-    statement: bytes, proof: ReceivedInclusion, received: CosignedCheckpoint | VerifiedCheckpoint
-) -> VerifiedInclusion:
-    """The statement's proved place in the public log under this checkpoint; raises T9 or T11."""
-    if proof.size != received.checkpoint.size:
-        raise TlogError(
-            "T9",
-            f"The proof is for size {proof.size}, the checkpoint for {received.checkpoint.size}.",
-        )
-    return proof.verify(leaf_hash(entry_of(statement)), received.checkpoint.root)
+    entry: bytes, index: int, path: Sequence[bytes], checkpoint: Checkpoint
+) -> LoggedEntry:
+    """The entry's proved place in the public log under this checkpoint. Raises `TlogError` T9 or
+    T11.
+    """
+    verify_inclusion(leaf_hash(entry), index, checkpoint.size, checkpoint.root, path)
+    return LoggedEntry(entry, index)
 
 
 def check_fresh(received: CosignedCheckpoint, now: int, limit: int) -> CosignedCheckpoint:

@@ -27,7 +27,7 @@ from counterseal.protocol.keyset import (
     make_ledger_key,
 )
 from counterseal.protocol.record import Part, convert
-from counterseal.protocol.rulebook import verify_revocation
+from counterseal.protocol.trusted_rules import verify_revocation
 from counterseal.service import clock
 from counterseal.service.api.http import Answer, Call
 from counterseal.service.app import Service
