@@ -19,9 +19,9 @@ class AgentProcess:
 
     def __init__(self, home, failpoint: str | None = None) -> None:
         environment = {**os.environ}
-        environment.pop("COUNTERSEAL_CLIENT_FAILPOINT", None)
+        environment.pop("COUNTERSEAL_FAILPOINT", None)
         if failpoint is not None:
-            environment["COUNTERSEAL_CLIENT_FAILPOINT"] = failpoint
+            environment["COUNTERSEAL_FAILPOINT"] = failpoint
         command = [sys.executable, "-m", "counterseal.client.agent", "--home", str(home)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment

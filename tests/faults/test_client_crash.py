@@ -9,17 +9,19 @@ import signal
 import pytest
 from tests.faults.agents import AgentDied, AgentProcess
 
-from counterseal.client import failpoint
+from counterseal import failpoint
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 _number = itertools.count()
 SENDING = [
     name
-    for name in failpoint.NAMES
+    for name in failpoint.DEVICE_STEPS
     if name.partition(".")[0] in ("queue", "window", "seal", "frames", "ack")
 ]
-RECEIVING = [name for name in failpoint.NAMES if name.partition(".")[0] in ("event", "join")]
-CHANGING = [name for name in failpoint.NAMES if name.partition(".")[0] in ("commit", "event")]
+RECEIVING = [name for name in failpoint.DEVICE_STEPS if name.partition(".")[0] in ("event", "join")]
+CHANGING = [
+    name for name in failpoint.DEVICE_STEPS if name.partition(".")[0] in ("commit", "event")
+]
 
 
 @pytest.fixture

@@ -272,7 +272,7 @@ def test_wrong_setting_names_the_nearest(tmp_path: Path) -> None:
 
 
 def test_rates(tmp_path: Path) -> None:
-    from counterseal.service.errors import TooMany
+    from counterseal.protocol.errors import TooMany
     from counterseal.service.limits import Rates
 
     rates = Rates(1.0, 3.0)

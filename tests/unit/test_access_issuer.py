@@ -107,7 +107,8 @@ def answering():
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, Refused),
+        (400, BadInput),
+        (422, Refused),
         (401, NotAuthorised),
         (403, NotAuthorised),
         (404, NotFound),
@@ -128,7 +129,7 @@ def test_a_refusal_carries_the_services_code_and_sentence(answering, status, kin
 def test_an_error_in_another_form_is_a_sentence_all_the_same(answering, body):
     url, said = answering
     said.update(status=502, body=body)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Unavailable) as refused:
         Service(url).get("/x")
     assert "502" in refused.value.message
 
@@ -136,7 +137,7 @@ def test_an_error_in_another_form_is_a_sentence_all_the_same(answering, body):
 def test_a_redirect_is_not_followed(answering):
     url, said = answering
     said.update(status=302)
-    with pytest.raises(Refused):
+    with pytest.raises(BadInput):
         Service(url).get("/x")
 
 

@@ -10,7 +10,18 @@ from counterseal.client.answers import EventPage, FramesAnswer, field, row
 from counterseal.client.outbox import fitting
 from counterseal.client.periods import implied_root
 from counterseal.protocol import cbor
-from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFound, Refused
+from counterseal.protocol.errors import (
+    BadInput,
+    Conflict,
+    EpochConflict,
+    NotAuthenticated,
+    NotAuthorised,
+    NotFound,
+    Refused,
+    TooLarge,
+    TooMany,
+    Unavailable,
+)
 from counterseal.protocol.record import convert
 from counterseal.tlog.errors import PeriodError
 from counterseal.tlog.proof import make_inclusion
@@ -20,16 +31,16 @@ from counterseal.tlog.tree import MemoryTree, leaf_hash
 @pytest.mark.parametrize(
     ("status", "body", "kind", "code"),
     [
-        (409, cbor.encode(["epoch", 7]), api.EpochLost, "epoch"),
+        (409, cbor.encode(["epoch", 7]), EpochConflict, "epoch"),
         (409, b'{"code": "handle", "message": "Taken."}', Conflict, "handle"),
         (404, b'{"code": "account", "message": "No."}', NotFound, "account"),
         (404, cbor.encode([None, b"proof"]), NotFound, "not-found"),
-        (401, b'{"code": "stale-request", "message": "No."}', NotAuthorised, "stale-request"),
+        (401, b'{"code": "stale-request", "message": "No."}', NotAuthenticated, "stale-request"),
         (403, b'{"code": "revoked", "message": "No."}', NotAuthorised, "revoked"),
         (422, b'{"code": "L1", "message": "No."}', Refused, "L1"),
-        (413, b'{"code": "V6", "message": "No."}', BadInput, "V6"),
-        (429, b'{"code": "too-many", "message": "No."}', api.ServiceFailed, "too-many"),
-        (500, b"<html>", api.ServiceFailed, "unavailable"),
+        (413, b'{"code": "V6", "message": "No."}', TooLarge, "V6"),
+        (429, b'{"code": "too-many", "message": "No."}', TooMany, "too-many"),
+        (500, b"<html>", Unavailable, "unavailable"),
         (302, b"", BadInput, "bad-input"),
     ],
 )

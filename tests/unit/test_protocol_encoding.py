@@ -181,7 +181,7 @@ def test_statements_find_their_record():
 
 
 def test_errors_are_one_family_with_one_table():
-    assert {exit_status for exit_status, _ in errors.STATUSES.values()} == {1, 2, 3, 4, 5, 6, 7, 70}
+    assert {kind.exit_status for kind in errors.ERRORS} == {1, 2, 3, 4, 5, 6, 7, 70}
     assert not issubclass(errors.FatalError, errors.CountersealError)
     refusal = Refused("W7", "No.")
     assert str(refusal) == "No. [W7]"

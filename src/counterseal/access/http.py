@@ -20,27 +20,16 @@ from urllib.parse import urlsplit
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import (
     BadInput,
-    Conflict,
     CountersealError,
-    NotAuthorised,
-    NotFound,
     Refused,
     Unavailable,
+    error_from_status,
 )
 from counterseal.protocol.keys import InstitutionSigner
 
 ANSWER_MAX = 256 << 20
 """Bytes that one answer may have."""
 _TIMEOUT = 120.0  # a large listing's page takes the service a while
-_STATUS: dict[int, type[CountersealError]] = {
-    401: NotAuthorised,
-    403: NotAuthorised,
-    404: NotFound,
-    405: NotFound,
-    409: Conflict,
-    429: Unavailable,
-    503: Unavailable,
-}
 
 
 class Source(Protocol):
@@ -177,7 +166,4 @@ def _refusal(status: int, answer: bytes, path: str) -> CountersealError:
         code, message = str(said["code"])[:64], str(said["message"])[:2000]
     except (ValueError, KeyError, TypeError):
         code, message = "service", f"the service answered {status} to {path}"
-    kind = _STATUS.get(status)
-    if kind is None:
-        return Refused(code, message)
-    return kind(message, code=code)
+    return error_from_status(status, code, message)

@@ -42,12 +42,10 @@ from counterseal.client.answers import (
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import (
     BadInput,
-    Conflict,
     CountersealError,
-    NotAuthorised,
-    NotFound,
     Refused,
     Unavailable,
+    error_from_status,
 )
 from counterseal.protocol.record import Part, convert
 
@@ -72,18 +70,6 @@ class Identity(msgspec.Struct, frozen=True):
     account: bytes
     device: bytes
     key: Ed25519PrivateKey
-
-
-class EpochLost(Conflict):
-    """Another commit took the epoch's place (409 "epoch")."""
-
-    default_code = "epoch"
-
-
-class ServiceFailed(Unavailable):
-    """The service did not answer, or answered that it cannot now. What was asked may or may not
-    have happened.
-    """
 
 
 class Service:
@@ -247,12 +233,12 @@ class Service:
     async def commit(
         self, conversation: bytes, epoch: int, message: bytes, welcome: list[Any] | None
     ) -> int:
-        """Offers a commit; gives its event number. Errors: EpochLost when another was first."""
+        """Offers a commit; gives its event number. Errors: EpochConflict when another was first."""
         path = f"/v1/conversations/{conversation.hex()}/commits"
         return convert(await self._post(path, [epoch, message, welcome]), Number).n
 
     async def propose(self, conversation: bytes, epoch: int, message: bytes) -> int:
-        """Hands in a self-remove proposal; gives its event number. Errors: EpochLost."""
+        """Hands in a self-remove proposal; gives its event number. Errors: EpochConflict."""
         path = f"/v1/conversations/{conversation.hex()}/proposals"
         return convert(await self._post(path, [epoch, message]), Number).n
 
@@ -380,7 +366,7 @@ class Service:
                     raise error_of(answer.status, body)
                 return body
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ServiceFailed(
+            raise Unavailable(
                 f"The service at {self.url} does not answer ({_why(error)}); try again later.",
                 code="no-answer",
             ) from None
@@ -413,17 +399,7 @@ def error_of(status: int, body: bytes) -> CountersealError:
     said = (
         f"The service says: {message}" if message else f"The service answered with status {status}."
     )
-    if status == 409:
-        return EpochLost(said, code=code) if code == "epoch" else Conflict(said, code=code)
-    if status == 404:
-        return NotFound(said, code=code)
-    if status in (401, 403):
-        return NotAuthorised(said, code=code)
-    if status == 429 or status >= 500:
-        return ServiceFailed(said, code=code)
-    if status == 422 and code:
-        return Refused(code, said)
-    return BadInput(said, code=code)
+    return error_from_status(status, code, said)
 
 
 def _words(body: bytes) -> tuple[str | None, str]:

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from counterseal.client import failpoint, handshakes, sync
-from counterseal.client.api import EpochLost, ServiceFailed
+from counterseal import failpoint
+from counterseal.client import handshakes, sync
 from counterseal.client.policy import Context, Need
 from counterseal.client.session import Session
 from counterseal.client.vault import Vault
@@ -27,6 +27,7 @@ from counterseal.protocol.errors import (
     BadInput,
     Conflict,
     CountersealError,
+    EpochConflict,
     NotFound,
     Refused,
     Unavailable,
@@ -249,7 +250,7 @@ async def _propose(session: Session, conversation: bytes) -> None:
         try:
             await session.service.propose(conversation, epoch, message)
             return
-        except EpochLost:
+        except EpochConflict:
             await sync.catch_up(session, conversation)
     raise Conflict(
         "The conversation changes too fast to leave it now; leaving goes on with the next synchronisation.",
@@ -330,7 +331,7 @@ async def _settle_commit(session: Session, conversation: bytes) -> None:
     try:
         await _offer(session, conversation, *row)
     except CountersealError as error:
-        if isinstance(error, ServiceFailed):
+        if isinstance(error, Unavailable):
             raise
         await sync.catch_up(session, conversation)
         _give_up(session, conversation)
@@ -448,12 +449,12 @@ async def _change(session: Session, conversation: bytes, planner: Planner) -> No
         failpoint.reach("commit.made")
         try:
             await _offer(session, conversation, *made)
-        except EpochLost:
+        except EpochConflict:
             await sync.catch_up(session, conversation)
             # the winner's event discards it; this is for a service that shows none
             _give_up(session, conversation)
             continue
-        except ServiceFailed:
+        except Unavailable:
             raise  # nobody knows whether it was accepted: settled at the next occasion
         except CountersealError:
             _give_up(session, conversation)

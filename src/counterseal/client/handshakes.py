@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from counterseal.client import failpoint
+from counterseal import failpoint
 from counterseal.client.answers import PROPOSAL, Event
 from counterseal.client.policy import Handshake, Leaf, judge
 from counterseal.client.session import Session

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import msgspec
 
-from counterseal.client import conversations, failpoint, history, sync, windows
+from counterseal import failpoint
+from counterseal.client import conversations, history, sync, windows
 from counterseal.client.answers import FramesAnswer
 from counterseal.client.session import Session, real_ms
 from counterseal.client.vault import Vault

@@ -14,7 +14,8 @@ from functools import partial
 
 import msgspec
 
-from counterseal.client import conversations, failpoint, handshakes, history, windows
+from counterseal import failpoint
+from counterseal.client import conversations, handshakes, history, windows
 from counterseal.client.answers import COMMIT, FRAME, PROPOSAL, Event, Welcome
 from counterseal.client.periods import pack_pending, prove_inclusion, unpack_pending
 from counterseal.client.policy import Need, check_joining

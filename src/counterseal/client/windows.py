@@ -9,7 +9,7 @@ backup; then a new window is opened and the service counts a restart).
 
 from __future__ import annotations
 
-from counterseal.client import failpoint
+from counterseal import failpoint
 from counterseal.client.session import Session
 from counterseal.client.vault import Vault
 from counterseal.core._core import Window

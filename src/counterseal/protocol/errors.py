@@ -1,14 +1,34 @@
-"""One family of errors, with one table of exit and HTTP statuses that command line and service
-share.
+"""One family of errors, and the one table of their statuses.
+
+| error | exit status | HTTP status | code |
+| --- | --- | --- | --- |
+| `CountersealError` | 1 | 400 | `error` |
+| `BadInput` | 2 | 400 | `bad-input` |
+| `TooLarge` | 2 | 413 | `too-large` |
+| `Refused` | 3 | 422 | a rule's number |
+| `NotAuthorised` | 4 | 403 | `not-authorised` |
+| `NotAuthenticated` | 4 | 401 | `not-authenticated` |
+| `NotFound` | 5 | 404 | `not-found` |
+| `Conflict` | 6 | 409 | `conflict` |
+| `EpochConflict` | 6 | 409 | `epoch` |
+| `Unavailable` | 7 | 503 | `unavailable` |
+| `TooMany` | 7 | 429 | `too-many` |
+| `FatalError` | 70 | 500 | `fatal` |
 
 Every error has a `code` that never changes (a rule of docs/protocol.md such as "W7", or a word such
 as "not-found") and a `message`: a sentence or two that say what is wrong, where, and what to do
-about it. Errors for people are sentences, not traces.
+about it. Other modules derive errors from these and give them codes of their own; the statuses are
+set here alone.
 """
 
 from __future__ import annotations
 
+import errno
+from os import PathLike, fsdecode
 from typing import ClassVar
+
+_CODE_MAX = 64
+_MESSAGE_MAX = 2000
 
 
 class CountersealError(Exception):
@@ -39,6 +59,13 @@ class BadInput(CountersealError):
     default_code = "bad-input"
 
 
+class TooLarge(BadInput):
+    """A body, a batch, a blob or a file is over its limit."""
+
+    http_status = 413
+    default_code = "too-large"
+
+
 class Refused(CountersealError):
     """A numbered rule refuses what came from outside. `rule` and `code` are the number, as in
     docs/protocol.md.
@@ -53,7 +80,8 @@ class Refused(CountersealError):
         self.rule = rule
 
     def __reduce__(self) -> tuple[type[Refused], tuple[str, str]]:
-        return (type(self), (self.rule, self.message))  # so that it crosses process borders whole
+        # so that it crosses process borders whole
+        return (type(self), (self.rule, self.message))
 
 
 class NotAuthorised(CountersealError):
@@ -62,6 +90,13 @@ class NotAuthorised(CountersealError):
     exit_status = 4
     http_status = 403
     default_code = "not-authorised"
+
+
+class NotAuthenticated(NotAuthorised):
+    """The request is not signed as docs/reference/api.md says, or its signature does not verify."""
+
+    http_status = 401
+    default_code = "not-authenticated"
 
 
 class NotFound(CountersealError):
@@ -82,42 +117,194 @@ class Conflict(CountersealError):
     default_code = "conflict"
 
 
+class EpochConflict(Conflict):
+    """Another commit took the epoch's only place. `epoch` is the conversation's current one, None
+    where the service did not say.
+    """
+
+    default_code = "epoch"
+
+    def __init__(self, message: str, *, code: str | None = None, epoch: int | None = None) -> None:
+        super().__init__(message, code=code)
+        self.epoch = epoch
+
+    @classmethod
+    def at(cls, epoch: int) -> EpochConflict:
+        """The error of a conversation that is at `epoch` now."""
+        return cls(
+            f"The conversation is at epoch {epoch}; fetch its events and build the commit anew.",
+            epoch=epoch,
+        )
+
+
 class Unavailable(CountersealError):
-    """Something this depends on does not answer now; the same call may succeed later."""
+    """Something this depends on does not answer now; the same call may succeed later. Whether it
+    was carried out is not known.
+    """
 
     exit_status = 7
     http_status = 503
     default_code = "unavailable"
 
 
+class TooMany(Unavailable):
+    """Over the rate that the service allows one device or address; the same request passes a little
+    later.
+    """
+
+    http_status = 429
+    default_code = "too-many"
+
+
 class FatalError(Exception):
-    """A disk that lies or a bug of our own. Stands apart from `CountersealError`: nothing may catch
-    it and carry on.
+    """A disk that lies or a bug of our own. It is not a `CountersealError`: nothing may catch it
+    and carry on.
     """
 
     exit_status: ClassVar[int] = 70
     http_status: ClassVar[int] = 500
+    default_code: ClassVar[str] = "fatal"
 
-    def __init__(self, message: str, *, code: str = "fatal") -> None:
+    def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
-        self.code = code
+        self.code = code or self.default_code
         self.message = message
 
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]"
 
 
-STATUSES: dict[type[CountersealError] | type[FatalError], tuple[int, int]] = {
-    kind: (kind.exit_status, kind.http_status)
-    for kind in (
-        CountersealError,
-        BadInput,
-        Refused,
-        NotAuthorised,
-        NotFound,
-        Conflict,
-        Unavailable,
-        FatalError,
-    )
+ERRORS: tuple[type[CountersealError] | type[FatalError], ...] = (
+    CountersealError,
+    BadInput,
+    TooLarge,
+    Refused,
+    NotAuthorised,
+    NotAuthenticated,
+    NotFound,
+    Conflict,
+    EpochConflict,
+    Unavailable,
+    TooMany,
+    FatalError,
+)
+"""Every error that has statuses of its own, in the order of the table."""
+
+INTERRUPTED = 130
+"""Exit status of a command that a person stopped with Ctrl-C."""
+
+_ANSWERS: dict[int, type[CountersealError]] = {
+    401: NotAuthenticated,
+    403: NotAuthorised,
+    404: NotFound,
+    405: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    429: TooMany,
 }
-"""Class to (exit status, HTTP status)."""
+
+
+def error_from_status(
+    status: int, code: str | None = None, message: str | None = None
+) -> CountersealError:
+    """The error that an HTTP answer means: its class by the status, its code and sentence as
+    given, cut to a bounded length.
+
+    Statuses from 500 mean `Unavailable`; 422 means `Refused` by the rule that `code` names; any
+    other status, a redirect among them, means `BadInput`.
+    """
+    code = code[:_CODE_MAX] if code else None
+    message = message[:_MESSAGE_MAX] if message else f"The service answered with status {status}."
+
+    if status == 422:
+        return Refused(code or Refused.default_code, message)
+    if status == 409 and code == EpochConflict.default_code:
+        return EpochConflict(message)
+
+    kind = _ANSWERS.get(status, Unavailable if status >= 500 else BadInput)
+    return kind(message, code=code)
+
+
+def error_from_os(error: OSError, path: str | PathLike[str] | None = None) -> CountersealError:
+    """The error that a failed call of the operating system means: `Unavailable` where the same
+    call may succeed later (a full disk, a network), `BadInput` for a file that cannot be used.
+    """
+    message = describe_os_error(error, path)
+    if _is_network(error):
+        return Unavailable(message, code="network")
+    if error.errno in _LATER:
+        return Unavailable(message, code="system")
+    return BadInput(message, code="file")
+
+
+def describe_os_error(error: OSError, path: str | PathLike[str] | None = None) -> str:
+    """A sentence or two for a person: what failed, on which file, and what to do about it. `path`
+    is for an error that does not name its file.
+    """
+    named = path if path is not None else error.filename
+    if _is_network(error):
+        return _network(error)
+    if named is None:
+        return f"The system refused: {_reason(error)}."
+
+    # a file's name may be bytes that are no text, and a descriptor is a number
+    name = fsdecode(named) if isinstance(named, bytes | PathLike | str) else f"file {named}"
+    what, todo = _FILES.get(error.errno or 0, (None, None))
+    if what is None:
+        return f"{name} cannot be used: {_reason(error)}."
+    return f"{what.format(name)}; {todo}."
+
+
+_LATER = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EAGAIN)
+
+_FILES = {
+    errno.ENOENT: ("There is no {}", "check the name, and the folder that it is in"),
+    errno.EISDIR: ("{} is a folder", "name a file"),
+    errno.ENOTDIR: ("{} leads through a file", "name a folder where a folder is meant"),
+    errno.EACCES: ("{} may not be used by this user", "check its owner and its permissions"),
+    errno.EPERM: ("{} may not be used by this user", "check its owner and its permissions"),
+    errno.EEXIST: ("{} exists already", "name another place, or move it away first"),
+    errno.ENOTEMPTY: ("{} is not empty", "name another place, or empty it first"),
+    errno.EROFS: ("{} is on a disk that cannot be written", "name another place"),
+    errno.ENAMETOOLONG: ("The name {} is too long", "name another"),
+    errno.ELOOP: ("{} is a link that leads back to itself", "name the file itself"),
+    errno.ENOSPC: ("There is no space left for {}", "make room, then do this again"),
+    errno.EDQUOT: ("There is no space left for {}", "make room, then do this again"),
+    errno.EIO: ("The disk failed at {}", "check the disk before it is used again"),
+    errno.EMFILE: ("{} cannot be opened: too many files are open", "close some programs"),
+    errno.ENFILE: ("{} cannot be opened: too many files are open", "close some programs"),
+}
+"""What failed, and what to do, by the system's error number."""
+
+_NETWORK = (
+    errno.EADDRINUSE,
+    errno.EADDRNOTAVAIL,
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+)
+
+_ADDRESSES = {
+    errno.EADDRINUSE: "The address is in use by another program; choose another port.",
+    errno.EADDRNOTAVAIL: "The address is not one of this machine's; choose another.",
+}
+
+
+def _is_network(error: OSError) -> bool:
+    return (
+        isinstance(error, ConnectionError | TimeoutError)
+        or error.errno in _NETWORK
+        # errors of host names and of TLS, whose numbers are not the system's
+        or type(error).__module__ in ("socket", "ssl")
+    )
+
+
+def _network(error: OSError) -> str:
+    return _ADDRESSES.get(
+        error.errno or 0,
+        f"The network failed: {_reason(error)}; check the address, then do this again.",
+    )
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

@@ -19,8 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from counterseal.protocol.cbor import encode, tag
+from counterseal.protocol.errors import NotAuthenticated
 from counterseal.protocol.keys import InstitutionKey
-from counterseal.service.errors import NotAuthenticated
 
 SKEW_MS = 120_000
 _DEVICE = "Counterseal-Device "

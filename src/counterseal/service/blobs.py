@@ -12,9 +12,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from counterseal.protocol.errors import BadInput, Conflict, NotFound
-from counterseal.service import failpoint
-from counterseal.service.errors import TooLarge
+from counterseal import failpoint
+from counterseal.protocol.errors import BadInput, Conflict, NotFound, TooLarge
 
 _READ = 1 << 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from counterseal.service.errors import TooMany
+from counterseal.protocol.errors import TooMany
 
 _KEPT = 100_000
 

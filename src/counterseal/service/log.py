@@ -17,9 +17,10 @@ from typing import TypeVar
 
 import apsw
 
+from counterseal import failpoint
 from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.errors import CountersealError, FatalError, NotFound, Unavailable
-from counterseal.service import clock, failpoint
+from counterseal.service import clock
 from counterseal.service.store import log as table
 from counterseal.service.store.database import Job, Store, connect
 from counterseal.tlog.checkpoint import (

@@ -14,8 +14,6 @@ class WitnessConflict(TlogError):
     is the witness's, in leaves.
     """
 
-    http_status = 409
-
     def __init__(self, size: int) -> None:
         super().__init__("T20", f"The witness has cosigned size {size}; send a proof from there.")
         self.size = size

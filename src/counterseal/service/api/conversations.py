@@ -14,7 +14,7 @@ import apsw
 from msgspec import Meta
 
 from counterseal.protocol.cbor import encode
-from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, Refused
+from counterseal.protocol.errors import BadInput, Conflict, EpochConflict, NotAuthorised, Refused
 from counterseal.protocol.record import Bytes32, Part, Uint
 from counterseal.service import mls
 from counterseal.service.api.http import MIB, Answer, DeviceCall
@@ -28,7 +28,6 @@ from counterseal.service.delivery import (
     encode_events,
     head,
 )
-from counterseal.service.errors import EpochConflict
 from counterseal.service.store import accounts, conversations
 from counterseal.service.store.conversations import Conversation, GroupView, WelcomeFor
 
@@ -193,7 +192,7 @@ def _member_of(call: DeviceCall, epoch: int) -> Conversation:
     if not conversations.is_member(db, seen.no, call.caller.device):
         raise NotAuthorised("This device is not in the conversation.", code="not-a-member")
     if epoch != seen.epoch:
-        raise EpochConflict(seen.epoch)
+        raise EpochConflict.at(seen.epoch)
     return seen
 
 

@@ -15,10 +15,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from counterseal.protocol import cbor
-from counterseal.protocol.errors import BadInput, CountersealError, FatalError
+from counterseal.protocol.errors import (
+    BadInput,
+    CountersealError,
+    EpochConflict,
+    FatalError,
+    NotAuthenticated,
+    TooLarge,
+)
 from counterseal.protocol.record import Part, convert
 from counterseal.service.auth import DeviceCaller, InstitutionCaller, Request
-from counterseal.service.errors import EpochConflict, NotAuthenticated, TooLarge
 
 if TYPE_CHECKING:
     from counterseal.service.app import Service

@@ -10,12 +10,11 @@ from msgspec import Meta
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from counterseal.protocol import cbor
-from counterseal.protocol.errors import BadInput, CountersealError, NotAuthorised, Refused
+from counterseal.protocol.errors import BadInput, CountersealError, NotAuthorised, Refused, TooMany
 from counterseal.protocol.record import Bytes16, Part, Uint, convert
 from counterseal.service.api.http import json_error
 from counterseal.service.auth import Request
 from counterseal.service.delivery import Connection
-from counterseal.service.errors import TooMany
 from counterseal.service.store import conversations
 
 if TYPE_CHECKING:

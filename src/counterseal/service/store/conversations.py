@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 import apsw
 import msgspec
 
-from counterseal.protocol.errors import Conflict, NotAuthorised, NotFound
+from counterseal.protocol.errors import Conflict, EpochConflict, NotAuthorised, NotFound
 from counterseal.service.delivery import Event
-from counterseal.service.errors import EpochConflict
 from counterseal.service.store.query import value
 from counterseal.service.store.schema import EVENT_BITS
 
@@ -183,7 +182,7 @@ def advance(
     """
     now = get(db, seen.id)
     if now.epoch != seen.epoch:
-        raise EpochConflict(now.epoch)
+        raise EpochConflict.at(now.epoch)
     if now.version != seen.version:
         raise Conflict("A proposal came between; the service judges again.", code="version")
     event = append(db, seen.no, now.last_n + 1, kind, time, message)

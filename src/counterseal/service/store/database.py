@@ -19,8 +19,8 @@ from typing import Any, Generic, TypeVar
 
 import apsw
 
+from counterseal import failpoint
 from counterseal.protocol.errors import FatalError, Unavailable
-from counterseal.service import failpoint
 from counterseal.service.store.schema import SCHEMA, VERSION
 
 T = TypeVar("T")
