@@ -1,0 +1,96 @@
+"""All routes of the service, in order of matching: a path with fixed words comes before one that
+would take them for a part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import (
+    accounts,
+    blobs,
+    charters,
+    conversations,
+    domain,
+    events,
+    frames,
+    key_packages,
+    keysets,
+    ledger,
+    listings,
+    log,
+    material,
+    notices,
+    operator,
+    periods,
+    revocations,
+    shares,
+    socket,
+    windows,
+)
+from .endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
+    # devices, the busiest first
+    frames.FRAMES_POST,
+    events.EVENTS,
+    windows.WINDOW_POST,
+    conversations.COMMIT_POST,
+    conversations.PROPOSAL_POST,
+    periods.FRAME_INCLUSION,
+    conversations.CONVERSATION_POST,
+    conversations.CONVERSATIONS,
+    events.INBOX,
+    key_packages.KEY_PACKAGES_POST,
+    key_packages.KEY_PACKAGES,
+    key_packages.KEY_PACKAGES_CLAIM,
+    accounts.ACCOUNT_POST,
+    accounts.CHAIN_POST,
+    accounts.PROFILE_PUT,
+    accounts.ACCOUNT,
+    accounts.HANDLE,
+    blobs.BLOB_POST,
+    blobs.BLOB_PATCH,
+    blobs.BLOB,
+    socket.SOCKET,
+    # anybody
+    domain.HEALTH,
+    domain.IDENTITY,
+    domain.CLOCK,
+    charters.CHARTER_IN_FORCE,
+    charters.CHARTERS,
+    charters.CHARTER_POST,
+    charters.CHARTER,
+    keysets.KEYSET_DRAFT,
+    keysets.HOLDER_KEY_POST,
+    keysets.KEYSET_POST,
+    keysets.KEYSETS,
+    revocations.REVOCATIONS,
+    revocations.REVOCATION_POST,
+    ledger.LEDGER_POST,
+    ledger.LEDGER_STATUS,
+    log.LOG_PROOF,
+    ledger.LEDGER_PROOF,
+    log.LOG_CONSISTENCY,
+    ledger.LEDGER_CONSISTENCY,
+    log.STATEMENT,
+    notices.NOTICES,
+    periods.PERIODS,
+    log.LOG_CHECKPOINT,
+    log.LOG_FILE,
+    ledger.LEDGER_CHECKPOINT,
+    ledger.LEDGER_CHUNK,
+    ledger.LEDGER_FILE,
+    # institutions
+    listings.LISTINGS,
+    listings.HOLDER_LISTING,
+    material.MATERIAL,
+    shares.SHARES_POST,
+    shares.SHARES,
+    accounts.NOTICE_KEY,
+    accounts.ACCOUNT_CHAIN,
+    notices.NOTICE_POST,
+    # the operator
+    operator.CLOCK_STEP,
+    operator.DRAINED,
+)
