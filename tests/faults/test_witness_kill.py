@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from tests.system.access_rig import free_port
 
-from counterseal.access import ceremony, charter_file, witness
-from counterseal.access.home import Home
+from counterseal.access.authorities import ceremony, charter_draft, charter_file
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.holders import witness
 from counterseal.protocol.charter import Log, VkeyPair
 from counterseal.protocol.errors import CountersealError
 from counterseal.tlog.checkpoint import Checkpoint, LogSigner, witness_keys
@@ -28,8 +29,9 @@ pytestmark = pytest.mark.system
 # done, or when all of it is.
 PROGRAM = """
 import os, signal, sys
-from counterseal.access import store, witness
-from counterseal.access.home import Home
+from counterseal.access.common import store
+from counterseal.access.holders import witness
+from counterseal.access.common.home import InstitutionHome
 from pathlib import Path
 import counterseal.tlog.witness as heads
 home, number, after = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "after"
@@ -45,7 +47,7 @@ def deadly(write):
             os.kill(os.getpid(), signal.SIGKILL)
         return done
     return wrapped
-opened = Home.open(home)
+opened = InstitutionHome.open(home)
 heads.write_durably = deadly(heads.write_durably)
 store.write = deadly(store.write)
 witness.run(opened, service_url="http://127.0.0.1:9")
@@ -64,11 +66,17 @@ def setup(tmp_path):
     lies.
     """
     log, ledger = log_signer("log"), log_signer("ledger")
-    homes = [Home.create(tmp_path / "homes" / name, "custodian", name) for name in ("ann", "bob")]
-    homes += [Home.create(tmp_path / "homes" / name, "issuer", name) for name in ("asks", "agrees")]
-    Home.create(tmp_path / "homes" / "opener", "opener", "opener")
+    homes = [
+        InstitutionHome.create(tmp_path / "homes" / name, "custodian", name)
+        for name in ("ann", "bob")
+    ]
+    homes += [
+        InstitutionHome.create(tmp_path / "homes" / name, "issuer", name)
+        for name in ("asks", "agrees")
+    ]
+    InstitutionHome.create(tmp_path / "homes" / "opener", "opener", "opener")
     made = witness.create(tmp_path / "homes" / "ivy", "ivy", f"127.0.0.1:{free_port()}")
-    service = ceremony.Identity(
+    service = charter_draft.ServiceIdentity(
         "chat.example.org",
         Log(log.keys.name, VkeyPair(*log.keys.texts())),
         ledger.keys.name,
@@ -83,7 +91,7 @@ def setup(tmp_path):
             "ground": [{"name": "homicide"}],
         }
     )
-    draft = ceremony.draft(rules, ceremony.gather([tmp_path / "homes"]), service)
+    draft = charter_draft.draft(rules, charter_draft.gather([tmp_path / "homes"]), service)
     ceremony.sign_charter(made, draft.encode())
     return made, log
 

@@ -5,10 +5,11 @@ import msgspec
 import pytest
 from tests.system.access_rig import Tampered, running
 
-from counterseal.access import ceremony, keysets, signing
-from counterseal.access.home import Home
-from counterseal.access.http import Service
-from counterseal.access.rules import Rules
+from counterseal.access.authorities import ceremony
+from counterseal.access.common import keysets, signing
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.rules import Rules
 from counterseal.protocol import cbor
 from counterseal.protocol.charter import Charter, ReceivedCharter
 from counterseal.protocol.cose import sign
@@ -46,7 +47,7 @@ def signed(record, homes):
 def test_a_charter_signed_by_all_custodians_without_the_witnesses(rig):
     data = signed(successor(rig), rig.custodians)
     assert rule(lambda: ReceivedCharter.decode(data).check(rig.charter)) == "C18"
-    assert rule(lambda: Service(rig.url).post("/v1/charters", (data,))) == "C18"
+    assert rule(lambda: InstitutionClient(rig.url).post("/v1/charters", (data,))) == "C18"
 
 
 def test_a_charter_signed_by_all_witnesses_without_the_custodians(rig):
@@ -56,7 +57,9 @@ def test_a_charter_signed_by_all_witnesses_without_the_custodians(rig):
 
 def test_a_charter_signed_by_the_holders_that_it_itself_brings_in(rig, tmp_path):
     """Its own new quorums do not count: the ones before it decide."""
-    strangers = [Home.create(tmp_path / name, "custodian", name) for name in ("x", "y", "z")]
+    strangers = [
+        InstitutionHome.create(tmp_path / name, "custodian", name) for name in ("x", "y", "z")
+    ]
     bodies = tuple(
         msgspec.structs.replace(
             body,
@@ -92,7 +95,7 @@ def test_a_service_that_shows_another_first_charter(rig, home):
 
 
 def test_a_service_that_swaps_a_custodians_key_in_the_charter(rig, home, tmp_path):
-    own = Home.create(tmp_path / "own", "custodian", "own")
+    own = InstitutionHome.create(tmp_path / "own", "custodian", "own")
     received = ReceivedCharter.decode(rig.charter_bytes)
     old = rig.custodians[0].signer.public
     payload = received.cose.payload.replace(old.ed25519, own.signer.public.ed25519).replace(
@@ -131,7 +134,7 @@ def keyset_of(rig, home, change):
 
 def test_a_keyset_with_a_key_of_the_services_own(rig, home):
     """The service takes a holder's place with a key that it drew itself (K3)."""
-    stranger = Home.create(rig.folder / "stranger", "custodian", "stranger")
+    stranger = InstitutionHome.create(rig.folder / "stranger", "custodian", "stranger")
 
     def change(keyset):
         record = HolderKey(
@@ -171,8 +174,8 @@ def test_a_keyset_without_the_witnesses(rig, home):
     ceremony.assemble_keyset(rig.service_for(home), rules, quarter)
     payload = keysets.draft(rig.service_for(home), quarter)
     data = sign([one.signer for one in rig.custodians], payload)
-    assert rule(lambda: ceremony.publish_keyset(Service(rig.url), rules, data)) == "K7"
-    assert rule(lambda: Service(rig.url).post("/v1/keysets", (data,))) == "K7"
+    assert rule(lambda: ceremony.publish_keyset(InstitutionClient(rig.url), rules, data)) == "K7"
+    assert rule(lambda: InstitutionClient(rig.url).post("/v1/keysets", (data,))) == "K7"
 
 
 def test_a_delivered_key_that_the_service_leaves_out(rig, home):
@@ -197,9 +200,9 @@ def test_a_second_key_for_one_place(rig):
     """
     home, quarter = rig.custodians[1], quarter_of(rig.now()) + 2
     position = rig.charter.positions[home.signer.kid]
-    witness = Service(rig.witnesses[0].card.url)
+    witness = InstitutionClient(rig.witnesses[0].card.url)
     for number, expected in enumerate(((position,), "conflict")):
-        xwing = Home.create(rig.folder / f"key{number}", "reader", "key").reader.public
+        xwing = InstitutionHome.create(rig.folder / f"key{number}", "reader", "key").reader.public
         record = HolderKey(rig.charter.charter.domain, rig.charter.digest, quarter, position, xwing)
         statement = sign([home.signer], record.encode())
         if number == 0:

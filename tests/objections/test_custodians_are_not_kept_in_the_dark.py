@@ -6,8 +6,8 @@ import time
 import pytest
 from tests.system.access_rig import Tampered, running, until
 
-from counterseal.access.desk import Desk
-from counterseal.access.http import Service
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.holders.holder import Holder
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import CountersealError, NotFound, Refused
 from counterseal.tlog.ledger_reader import ReaderState
@@ -26,7 +26,7 @@ def home(rig):
 
 
 def desk(rig, home, change, clock=lambda: int(time.time())):
-    return Desk(home, Tampered(rig.service_for(home), change), clock)
+    return Holder(home, Tampered(rig.service_for(home), change), clock)
 
 
 def rule(action):
@@ -42,7 +42,7 @@ def grown(rig, home):
     reader = rig.desk(home)
     size = reader.sync().size
     number = ReaderState.decode(reader.copy.place()).chunk
-    until(lambda: int(Service(rig.url).get("/ledger/checkpoint").split(b"\n")[1]) > size)
+    until(lambda: int(InstitutionClient(rig.url).get("/ledger/checkpoint").split(b"\n")[1]) > size)
     return number
 
 
@@ -63,7 +63,7 @@ def test_an_altered_chunk(rig, home):
 
 def test_an_older_chunk_in_its_place(rig, home):
     number = grown(rig, home)
-    older = Service(rig.url).get(f"/ledger/chunk/{number - 1}")
+    older = InstitutionClient(rig.url).get(f"/ledger/chunk/{number - 1}")
     dark = desk(
         rig, home, lambda asked, data: older if asked == f"/ledger/chunk/{number}" else data
     )
@@ -71,7 +71,7 @@ def test_an_older_chunk_in_its_place(rig, home):
 
 
 def test_a_smaller_checkpoint_than_one_seen(rig, home):
-    old = Service(rig.url).get("/ledger/checkpoint")
+    old = InstitutionClient(rig.url).get("/ledger/checkpoint")
     size = rig.desk(home).sync().size
     until(lambda: rig.desk(home).sync().size > size + 4)
     dark = desk(rig, home, lambda asked, data: old if asked == "/ledger/checkpoint" else data)
@@ -97,7 +97,7 @@ def test_a_checkpoint_with_too_few_cosignatures(rig, home):
 
 
 def test_another_ledgers_checkpoint(rig, home):
-    log = Service(rig.url).get("/log/checkpoint")
+    log = InstitutionClient(rig.url).get("/log/checkpoint")
     dark = desk(rig, home, lambda asked, data: log if asked == "/ledger/checkpoint" else data)
     assert rule(dark.sync).startswith(("T", "G"))
 

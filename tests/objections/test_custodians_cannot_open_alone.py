@@ -7,7 +7,7 @@ import itertools
 import pytest
 from tests.system.access_rig import Rig, running, until
 
-from counterseal.access.http import get_array
+from counterseal.access.common.sources import get_array
 from counterseal.protocol.counterseal import Counterseal, check_prk, join, open_share
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.window import Label

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from tests.system.access_rig import running, until
 
-from counterseal.access import holder, issuer, listings
-from counterseal.access.ledger import Fresh
+from counterseal.access.authorities import issuer
+from counterseal.access.common.ledger_copy import Fresh
+from counterseal.access.holders import checks, listings
 from counterseal.protocol.access_state import AccessState, check_release
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.errors import Refused
@@ -43,7 +44,7 @@ def listed(rig, conversation):
 
 
 def office(rig):
-    return issuer.Desk(rig.prosecutor, rig.service_for(rig.prosecutor))
+    return issuer.IssuerLedger(rig.prosecutor, rig.service_for(rig.prosecutor))
 
 
 def order(rig, account, **changes):
@@ -151,8 +152,8 @@ def stretched(rig, listed, **changes):
     for statement in statements:
         assert state.apply(now, statement).rule is None
     fresh = Fresh(state, now, 12)
-    verified = holder.check_access(fresh, warrant.digest(), now)
-    return holder.check_listing(fresh, verified, listing.digest(), windows, [], desk.rules.keysets)
+    verified = checks.check_access(fresh, warrant.digest(), now)
+    return checks.check_listing(fresh, verified, listing.digest(), windows, [], desk.rules.keysets)
 
 
 def test_the_same_windows_under_the_same_terms_pass(rig, listed):
@@ -210,7 +211,7 @@ def test_a_window_slipped_in_beside_the_listing_is_refused(rig, listed):
     fresh = desk.sync()
     digest = case.warrant.access.listings[0][0]
     with pytest.raises(Refused) as refused:
-        holder.check_listing(
+        checks.check_listing(
             fresh, case.warrant, digest, [*windows, windows[0]], [], desk.rules.keysets
         )
     assert refused.value.rule == "R7"
@@ -235,7 +236,7 @@ def test_a_release_is_of_no_use_to_another_opener(rig, listed):
     """
     desk, case, _ = listed
     other = SealingKey.generate()
-    release = holder.make_release(case.warrant, None, case.position)
+    release = checks.make_release(case.warrant, None, case.position)
     swapped = msgspec.structs.replace(release, opener_key_hash=opener_key_hash(other.public))
     with pytest.raises(Refused) as refused:
         check_release(case.warrant.access, swapped, case.warrant.charter)

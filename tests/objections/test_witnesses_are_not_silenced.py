@@ -7,7 +7,8 @@ import threading
 import pytest
 from tests.system.access_rig import running, until
 
-from counterseal.access.http import Service, get_array
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.sources import get_array
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.notice import SealedNotice, open_notice, verify_notice
 from counterseal.tlog.note import parse_note
@@ -44,7 +45,7 @@ class Proxy:
                     for name in ("Authorization", "Content-Type")
                     if self.headers[name]
                 }
-                self._send(*Service(url)._send(method, self.path, body, headers))
+                self._send(*InstitutionClient(url)._send(method, self.path, body, headers))
 
             def _send(self, status, body):
                 self.send_response(status)
@@ -98,7 +99,8 @@ def told(rig, address, person):
     """The notices at `address` that this person's key opens, verified."""
     found = []
     for _, raw in get_array(
-        Service(address), "/v1/notices?after=0" if address == rig.url else "/notices?after=-1"
+        InstitutionClient(address),
+        "/v1/notices?after=0" if address == rig.url else "/notices?after=-1",
     ):
         try:
             statement = open_notice(person.notice, SealedNotice.decode(raw), "chat.example.org")
@@ -123,7 +125,7 @@ def test_apps_find_it_at_the_witnesses_as_well(rig, released):
 
 
 def test_nobody_else_can_tell_a_notice_from_a_dummy(rig, released):
-    rows = get_array(Service(rig.url), "/v1/notices?after=0")
+    rows = get_array(InstitutionClient(rig.url), "/v1/notices?after=0")
     assert len({len(raw) for _, raw in rows}) == 1
     assert len(rows) > 3
 
@@ -140,16 +142,18 @@ def test_a_log_that_refuses_a_due_notice_gets_no_more_cosignatures(rig, proxy, r
     ivy = rig.witnesses[2]
     until(lambda: holding(ivy), 30)
     assert cosigning(rig, ivy) == "T18"  # 403: this witness holds back
-    size = int(Service(rig.url).get("/ledger/checkpoint").split(b"\n")[1])
+    size = int(InstitutionClient(rig.url).get("/ledger/checkpoint").split(b"\n")[1])
 
     proxy.refusing = False  # the log gives in: the notice is taken, and the witness goes on
     until(lambda: len(told(rig, rig.url, alice)) == 6, 30)
-    until(lambda: int(Service(rig.url).get("/ledger/checkpoint").split(b"\n")[1]) > size, 30)
+    until(
+        lambda: int(InstitutionClient(rig.url).get("/ledger/checkpoint").split(b"\n")[1]) > size, 30
+    )
 
 
 def holding(home):
     """What a witness that holds back says of itself."""
-    status, said = Service(home.card.url)._send("GET", "/health", b"", {})
+    status, said = InstitutionClient(home.card.url)._send("GET", "/health", b"", {})
     return said.decode() if status == 503 and b"cosigns nothing more" in said else None
 
 
@@ -157,7 +161,7 @@ def cosigning(rig, home):
     """The rule by which a witness refuses what it cosigned last, asked again."""
     origin = rig.charter.charter.ledger.origin
     client = WitnessClient(home.card.url, home.keys.cosigner_of(home.card.name).keys)
-    note = parse_note(Service(home.card.url).get(f"/{origin_digest(origin)}/checkpoint"))
+    note = parse_note(InstitutionClient(home.card.url).get(f"/{origin_digest(origin)}/checkpoint"))
     size = int(note.text.split("\n")[1])
     with pytest.raises(CountersealError) as refused:
         client.add_checkpoint(AddCheckpoint(size, (), note))

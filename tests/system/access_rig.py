@@ -17,11 +17,15 @@ from typing import Any, TypeVar
 
 from tests.service_domain import Person
 
-from counterseal.access import ceremony, charter_file, custodian, issuer, keysets, witness
-from counterseal.access.desk import Desk
-from counterseal.access.home import Home
-from counterseal.access.http import Service, Source, get_array
-from counterseal.access.rules import Rules
+from counterseal.access.authorities import ceremony, charter_draft, charter_file, issuer
+from counterseal.access.common import keysets
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.rules import Rules
+from counterseal.access.common.sources import Source, get_array
+from counterseal.access.holders import custodian, witness
+from counterseal.access.holders.holder import Holder
+from counterseal.describe.status import WarrantStatus
 from counterseal.protocol import cbor
 from counterseal.protocol.charter import Charter, VerifiedCharter
 from counterseal.protocol.errors import CountersealError, NotFound
@@ -124,18 +128,22 @@ class Rig:
         self.keyset_digest = b""
         self.people_made: list[Person] = []
         self.custodians = [
-            Home.create(folder / m, "custodian", m, b) for b, ms in BODIES.items() for m in ms
+            InstitutionHome.create(folder / m, "custodian", m, b)
+            for b, ms in BODIES.items()
+            for m in ms
         ]
         self.witnesses = [
             witness.create(folder / n, n, f"127.0.0.1:{free_port()}") for n in WITNESSES
         ]
-        self.prosecutor = Home.create(folder / "prosecutor", "issuer", "prosecutor", "prosecution")
-        self.judge = Home.create(folder / "judge", "issuer", "judge", "judiciary")
-        self.deputy = Home.create(folder / "deputy", "issuer", "deputy", "prosecution")
-        self.opener = Home.create(folder / "opener", "opener", "opener")
+        self.prosecutor = InstitutionHome.create(
+            folder / "prosecutor", "issuer", "prosecutor", "prosecution"
+        )
+        self.judge = InstitutionHome.create(folder / "judge", "issuer", "judge", "judiciary")
+        self.deputy = InstitutionHome.create(folder / "deputy", "issuer", "deputy", "prosecution")
+        self.opener = InstitutionHome.create(folder / "opener", "opener", "opener")
 
     def start(self) -> Rig:
-        """Service, charter, witnesses, one keyset."""
+        """InstitutionClient, charter, witnesses, one keyset."""
         data = self.folder / "service"
         subprocess.run(
             program("service", "init", "--data", data, "--domain", "chat.example.org"),
@@ -146,7 +154,7 @@ class Rig:
         self.charter_bytes = self.sign(self.draft())
         for home in self.witnesses:
             self.run_witness(home)
-        until(lambda: ceremony.publish_charter(Service(self.url), self.charter_bytes))
+        until(lambda: ceremony.publish_charter(InstitutionClient(self.url), self.charter_bytes))
         return self
 
     def serve(self) -> None:
@@ -154,7 +162,7 @@ class Rig:
         port = int(self.url.rpartition(":")[2]) if self.url else free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._spawn("service", "serve", "--data", self.folder / "service", "--port", port)
-        until(lambda: ceremony.identity(Service(self.url)))
+        until(lambda: charter_draft.identity(InstitutionClient(self.url)))
 
     def rules_file(self) -> charter_file.CharterFile:
         """The rules: a demonstration with ticks of a second."""
@@ -174,8 +182,10 @@ class Rig:
 
     def draft(self) -> Charter:
         """The first charter's draft."""
-        return ceremony.draft(
-            self.rules_file(), ceremony.gather([self.folder]), ceremony.identity(Service(self.url))
+        return charter_draft.draft(
+            self.rules_file(),
+            charter_draft.gather([self.folder]),
+            charter_draft.identity(InstitutionClient(self.url)),
         )
 
     def sign(self, draft: Charter) -> bytes:
@@ -187,23 +197,23 @@ class Rig:
             ceremony.accept_charter(home, data, self.url)
         return data
 
-    def run_witness(self, home: Home, service_url: str | None = None) -> None:
+    def run_witness(self, home: InstitutionHome, service_url: str | None = None) -> None:
         """Starts a witness's daemon, which may be told another address of the service."""
         others = () if service_url is None else ("--service", service_url)
         self._spawn(home.card.name, "witness", "run", "--home", home.path, *others)
-        until(lambda: Service(home.card.url or "").get("/health"))
+        until(lambda: InstitutionClient(home.card.url or "").get("/health"))
 
-    def service_for(self, home: Home) -> Service:
+    def service_for(self, home: InstitutionHome) -> InstitutionClient:
         """The service as a home asks it."""
-        return Service(self.url, "chat.example.org", home.signer)
+        return InstitutionClient(self.url, "chat.example.org", home.signer)
 
-    def rules(self, home: Home) -> Rules:
+    def rules(self, home: InstitutionHome) -> Rules:
         """The rules as a home has verified them now."""
         rules = Rules(home)
         rules.sync(self.service_for(home))
         return rules
 
-    def keyset(self, quarter: int, custodians: list[Home] | None = None) -> bytes:
+    def keyset(self, quarter: int, custodians: list[InstitutionHome] | None = None) -> bytes:
         """Delivers everybody's keys, assembles, signs and publishes the keyset; gives its
         digest.
         """
@@ -214,11 +224,11 @@ class Rig:
         data = ceremony.assemble_keyset(self.service_for(self.custodians[0]), rules, quarter)
         for home in signing:
             data = ceremony.sign_keyset(home, self.rules(home), data, quarter)
-        return until(lambda: ceremony.publish_keyset(Service(self.url), rules, data))[0]
+        return until(lambda: ceremony.publish_keyset(InstitutionClient(self.url), rules, data))[0]
 
     def now(self) -> int:
         """The clock that windows go by."""
-        return int(get_array(Service(self.url), "/v1/clock")[0])
+        return int(get_array(InstitutionClient(self.url), "/v1/clock")[0])
 
     def step(self, now: int) -> None:
         """Steps the demonstration's clock; the periods before are closed and their roots logged
@@ -226,7 +236,7 @@ class Rig:
         """
         token = (self.folder / "service" / "operator.token").read_text(encoding="utf-8").strip()
         body = cbor.encode([now])
-        service = Service(self.url, timeout=60.0)
+        service = InstitutionClient(self.url, timeout=60.0)
         status, answer = service._send(
             "POST", "/v1/operator/clock", body, {"Authorization": f"Bearer {token}"}
         )
@@ -261,7 +271,7 @@ class Rig:
         """A warrant for an account's first day, signed, approved, submitted and taken by the
         ledger; gives its digest.
         """
-        office = issuer.Desk(self.prosecutor, self.service_for(self.prosecutor))
+        office = issuer.IssuerLedger(self.prosecutor, self.service_for(self.prosecutor))
         start = self.charter.charter.valid_from
         terms: dict[str, Any] = {
             "start": start,
@@ -275,23 +285,25 @@ class Rig:
         until(lambda: office.sync().state.access(made.digest()).approved_at)
         return made.digest()
 
-    def desk(self, home: Home) -> Desk:
+    def desk(self, home: InstitutionHome) -> Holder:
         """A custodian's desk."""
-        return Desk(home, self.service_for(home))
+        return Holder(home, self.service_for(home))
 
-    def listed(self, home: Home, digest: bytes) -> None:
+    def listed(self, home: InstitutionHome, digest: bytes) -> None:
         """Waits until the ledger has a listing of the warrant."""
         desk = self.desk(home)
         until(lambda: desk.case(desk.sync(), digest).warrant.access.listings)
 
-    def release(self, home: Home, digest: bytes, *, standing: bool = False) -> custodian.Released:
+    def release(
+        self, home: InstitutionHome, digest: bytes, *, standing: bool = False
+    ) -> custodian.Released:
         """A custodian's member releases what is listed."""
         return custodian.release(self.desk(home), self.service_for(home), digest, standing=standing)
 
-    def status(self, digest: bytes) -> issuer.Status:
+    def status(self, digest: bytes) -> WarrantStatus:
         """What the ledger says of a warrant."""
-        return issuer.status(
-            issuer.Desk(self.prosecutor, self.service_for(self.prosecutor)).sync(), digest
+        return issuer.IssuerLedger(self.prosecutor, self.service_for(self.prosecutor)).status(
+            digest
         )
 
     def shares(self, digest: bytes) -> dict[int, SealedShares]:

@@ -9,8 +9,8 @@ import time
 import pytest
 from tests.system.access_rig import program, running, until
 
-from counterseal.access import issuer
-from counterseal.access.http import get_array
+from counterseal.access.authorities import issuer
+from counterseal.access.common.sources import get_array
 from counterseal.protocol.counterseal import Counterseal, join
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.release import open_shares
@@ -44,7 +44,7 @@ def cli(*arguments, code=0):
 
 
 def office(rig):
-    return issuer.Desk(rig.prosecutor, rig.service_for(rig.prosecutor))
+    return issuer.IssuerLedger(rig.prosecutor, rig.service_for(rig.prosecutor))
 
 
 def test_a_standing_release_covers_listings_to_come(rig, conversation):
@@ -123,8 +123,8 @@ def test_an_urgent_warrant_that_nobody_ratifies_lapses(rig, conversation):
     ).warrant
     issuer.submit(view.service, issuer.sign_warrant(rig.prosecutor, made))
     until(lambda: view.sync().state.access(made.digest()))
-    assert issuer.status(view.sync(), made.digest()).state in {"urgent", "listed"}
-    until(lambda: issuer.status(view.sync(), made.digest()).state == "lapsed")
+    assert view.status(made.digest()).state in {"urgent", "listed"}
+    until(lambda: view.status(made.digest()).state == "lapsed")
     desk = rig.desk(rig.custodians[0])
     with pytest.raises(Refused) as refused:
         desk.case(desk.sync(), made.digest())
@@ -162,7 +162,7 @@ def test_an_urgent_warrant_that_is_ratified_goes_on(rig, conversation):
     issuer.submit(
         view.service, issuer.sign_warrant(rig.prosecutor, made), issuer.approve(rig.judge, made)
     )
-    until(lambda: issuer.status(view.sync(), made.digest()).approved)
+    until(lambda: view.status(made.digest()).approved)
     desk = rig.desk(rig.custodians[0])
     assert desk.case(desk.sync(), made.digest()).warrant.approver
 

@@ -8,9 +8,10 @@ import time
 import pytest
 from tests.system.access_rig import running, until
 
-from counterseal.access import carrier, custodian
-from counterseal.access.desk import Desk
-from counterseal.access.log import Folder
+from counterseal.access.common.bundle import fetch_bundle, seen_so_far
+from counterseal.access.common.sources import Folder
+from counterseal.access.holders import custodian
+from counterseal.access.holders.holder import Holder
 from counterseal.protocol.errors import CountersealError, NotFound
 
 pytestmark = pytest.mark.system
@@ -42,8 +43,8 @@ def bundle(rig, dan, digest, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
     position = rig.charter.positions[dan.signer.kid]
     assert (
-        carrier.fetch(
-            rig.prosecutor, rig.service_for(rig.prosecutor), folder, [position], carrier.seen(dan)
+        fetch_bundle(
+            rig.prosecutor, rig.service_for(rig.prosecutor), folder, [position], seen_so_far(dan)
         )
         == 1
     )
@@ -51,7 +52,7 @@ def bundle(rig, dan, digest, tmp_path_factory):
 
 
 def test_review_and_release_from_a_folder(rig, dan, digest, bundle):
-    [reviewed] = custodian.review(Desk(dan, Folder(bundle), offline=True))
+    [reviewed] = custodian.review(Holder(dan, Folder(bundle), offline=True))
     assert reviewed.case.warrant.digest == digest
     assert not reviewed.refused
     words = "\n".join(reviewed.lines)
@@ -63,7 +64,7 @@ def test_review_and_release_from_a_folder(rig, dan, digest, bundle):
         "24 units",
     ):
         assert said in words
-    outbox = custodian.release_offline(Desk(dan, Folder(bundle), offline=True), digest)
+    outbox = custodian.release_offline(Holder(dan, Folder(bundle), offline=True), digest)
     assert custodian.submit(rig.service_for(rig.prosecutor), outbox) == 2  # anybody may carry it
     position = rig.charter.positions[dan.signer.kid]
     until(lambda: position in rig.shares(digest))
@@ -75,10 +76,10 @@ def test_review_and_release_from_a_folder(rig, dan, digest, bundle):
 def carry(rig, home, folder):
     """A fresh bundle for a home, in an empty folder."""
     position = rig.charter.positions[home.signer.kid]
-    carrier.fetch(
-        rig.prosecutor, rig.service_for(rig.prosecutor), folder, [position], carrier.seen(home)
+    fetch_bundle(
+        rig.prosecutor, rig.service_for(rig.prosecutor), folder, [position], seen_so_far(home)
     )
-    return Desk(home, Folder(folder), offline=True)
+    return Holder(home, Folder(folder), offline=True)
 
 
 def test_a_second_bundle_holds_only_what_is_new(rig, dan, digest, tmp_path):
@@ -105,7 +106,7 @@ def test_an_old_bundle_is_refused_after_a_newer_one(rig, dan, digest, tmp_path):
 def test_a_bundle_older_than_the_charter_allows_offline(rig, dan, digest, tmp_path):
     limit = rig.charter.charter.ledger.fresh_offline
     carry(rig, dan, tmp_path)
-    late = Desk(dan, Folder(tmp_path), lambda: int(time.time()) + limit + 60, offline=True)
+    late = Holder(dan, Folder(tmp_path), lambda: int(time.time()) + limit + 60, offline=True)
     with pytest.raises(CountersealError) as refused:
         late.sync()
     assert refused.value.code == "G4"
@@ -119,6 +120,6 @@ def test_a_bundle_with_a_file_missing_says_what_to_do(rig, pattern, tmp_path):
     for place in (tmp_path / "b").glob(pattern):
         place.unlink()
     with pytest.raises(NotFound) as missing:
-        Desk(cec, Folder(tmp_path / "b"), offline=True).sync()
+        Holder(cec, Folder(tmp_path / "b"), offline=True).sync()
     assert "custodian fetch" in missing.value.message
     shutil.rmtree(tmp_path / "b")

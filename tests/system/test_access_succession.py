@@ -10,9 +10,10 @@ import pytest
 from tests.service_domain import Person
 from tests.system.access_rig import program, running, until
 
-from counterseal.access import ceremony, issuer, keysets
-from counterseal.access.home import Home
-from counterseal.access.http import Service
+from counterseal.access.authorities import ceremony, charter_draft, issuer
+from counterseal.access.common import keysets
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import BadInput
 from counterseal.protocol.keyset import quarter_of
@@ -28,13 +29,13 @@ def rig(tmp_path_factory):
 @pytest.fixture(scope="module")
 def second(rig):
     """The successor: Cec has left the court and Fay has come, whose key nobody knew before."""
-    fay = Home.create(rig.folder / "fay", "custodian", "fay", "court")
+    fay = InstitutionHome.create(rig.folder / "fay", "custodian", "fay", "court")
     (rig.folder / "cec" / "card").rename(rig.folder / "cec" / "card.old")
-    draft = ceremony.draft(
+    draft = charter_draft.draft(
         msgspec.structs.replace(rig.rules_file(), retention="90 d"),
-        ceremony.gather([rig.folder]),
-        ceremony.identity(Service(rig.url)),
-        previous=ceremony.published(Service(rig.url)),
+        charter_draft.gather([rig.folder]),
+        charter_draft.identity(InstitutionClient(rig.url)),
+        previous=ceremony.published(InstitutionClient(rig.url)),
     )
     (rig.folder / "cec" / "card.old").rename(rig.folder / "cec" / "card")
     with pytest.raises(BadInput):
@@ -44,7 +45,9 @@ def second(rig):
     for home in (*rig.custodians, *rig.witnesses):
         rig.rules(home)  # has read the charter before
         data = ceremony.sign_charter(home, data)
-    ceremony.publish_charter(Service(rig.url), data, ceremony.published(Service(rig.url)))
+    ceremony.publish_charter(
+        InstitutionClient(rig.url), data, ceremony.published(InstitutionClient(rig.url))
+    )
     # a change in the directory, whose root says what the time is
     Person(rig.people(rig.keyset_digest), "carol")
     fay.pin(rig.charter_first)
@@ -93,7 +96,7 @@ def test_a_new_keyset_and_a_warrant_under_it(rig, second):
     data = ceremony.assemble_keyset(rig.service_for(second), rules, quarter)
     for home in staying:
         data = ceremony.sign_keyset(home, rig.rules(home), data, quarter)
-    digest, _ = ceremony.publish_keyset(Service(rig.url), rules, data)
+    digest, _ = ceremony.publish_keyset(InstitutionClient(rig.url), rules, data)
     alice, _, _ = rig.talk(digest, ["under the second charter"])
     warrant = rig.warrant(alice.account)
     rig.listed(second, warrant)
@@ -107,5 +110,5 @@ def test_a_new_keyset_and_a_warrant_under_it(rig, second):
         check=True,
     )
     assert json.loads(told.stdout)[0]["bodies"] == [2, 2]
-    view = issuer.Desk(rig.judge, rig.service_for(rig.judge))
+    view = issuer.IssuerLedger(rig.judge, rig.service_for(rig.judge))
     assert view.sync().state.access(warrant).warrant.charter_digest == rules.latest.digest

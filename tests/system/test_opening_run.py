@@ -12,8 +12,13 @@ import pytest
 from tests.unit import test_evidence_world as e
 from tests.vectors import world as w
 
-from counterseal.access.home import Card, Home, Keys
-from counterseal.access.opener import FalseShares, Opener, SharesMissing, warrant_digest
+from counterseal.access.common.home import Card, HomeKeys, InstitutionHome
+from counterseal.access.openers.opener import (
+    FalseShares,
+    SharesMissing,
+    WarrantOpener,
+    warrant_digest,
+)
 from counterseal.evidence.verify import verify_bag
 from counterseal.protocol import cbor, cose, report
 from counterseal.protocol.errors import Conflict, NotAuthorised, NotFound, Refused
@@ -118,23 +123,23 @@ class Memory:
 
 @pytest.fixture
 def home(tmp_path):
-    secret = Keys(w.seed("sign Opener", 64), w.seed("seal Opener"), None)
+    secret = HomeKeys(w.seed("sign WarrantOpener", 64), w.seed("seal WarrantOpener"), None)
     card = Card(
         "opener",
-        "Opener",
-        "Opener",
-        w.signer("Opener").public,
-        w.sealing("Opener").public,
+        "WarrantOpener",
+        "WarrantOpener",
+        w.signer("WarrantOpener").public,
+        w.sealing("WarrantOpener").public,
         None,
         None,
     )
-    made = Home(tmp_path / "home", card, secret, None)
+    made = InstitutionHome(tmp_path / "home", card, secret, None)
     made.pin(e.JUDGE.digest)
     return made
 
 
 def opener(home, scene, tell=lambda _: None):
-    return Opener(home, Memory(scene), lambda: NOW, tell)
+    return WarrantOpener(home, Memory(scene), lambda: NOW, tell)
 
 
 def test_opens_and_reports(home, tmp_path):

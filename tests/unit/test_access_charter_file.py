@@ -1,8 +1,9 @@
 import pytest
 
-from counterseal.access import ceremony, charter_file, words
-from counterseal.access.charter_file import parse, seconds
-from counterseal.access.home import Home
+from counterseal.access.authorities import ceremony, charter_draft, charter_file
+from counterseal.access.authorities.charter_file import parse, seconds
+from counterseal.access.common.home import InstitutionHome
+from counterseal.describe.charter import describe_charter
 from counterseal.protocol.charter import Log, VkeyPair
 from counterseal.protocol.errors import BadInput, Refused
 from counterseal.protocol.vkey import LOG_ED25519, MLDSA44, make_vkey
@@ -62,13 +63,13 @@ def cards(tmp_path):
         "ombud": ("dan",),
     }.items():
         for member in members:
-            Home.create(tmp_path / member, "custodian", member, body)
+            InstitutionHome.create(tmp_path / member, "custodian", member, body)
     for name in ("gazette", "harbour", "ivy"):
-        Home.create(tmp_path / name, "witness", name, url=f"http://{name}.example")
-    Home.create(tmp_path / "asks", "issuer", "asks", "prosecution")
-    Home.create(tmp_path / "agrees", "issuer", "agrees", "judiciary")
-    Home.create(tmp_path / "opener", "opener", "opener")
-    return ceremony.gather([tmp_path])
+        InstitutionHome.create(tmp_path / name, "witness", name, url=f"http://{name}.example")
+    InstitutionHome.create(tmp_path / "asks", "issuer", "asks", "prosecution")
+    InstitutionHome.create(tmp_path / "agrees", "issuer", "agrees", "judiciary")
+    InstitutionHome.create(tmp_path / "opener", "opener", "opener")
+    return charter_draft.gather([tmp_path])
 
 
 @pytest.fixture
@@ -78,13 +79,13 @@ def service():
         return VkeyPair(one.text(), two.text())
 
     log, ledger = "chat.example.org/log", "chat.example.org/ledger"
-    return ceremony.Identity(
+    return charter_draft.ServiceIdentity(
         "chat.example.org", Log(log, keys(log, b"\x05")), ledger, keys(ledger, b"\x06")
     )
 
 
 def test_the_defaults_make_a_charter_that_fits(cards, service):
-    charter = ceremony.draft(parse(RULES), cards, service)
+    charter = charter_draft.draft(parse(RULES), cards, service)
     assert [(body.name, body.threshold) for body in charter.custodians.bodies] == [
         ("bar", 1),
         ("court", 2),
@@ -102,7 +103,7 @@ def test_the_rules_can_say_otherwise(cards, service):
         "custodians": {"needed": 1, "body": [{"name": "court", "threshold": 3}]},
         "period": "30 min",
     }
-    charter = ceremony.draft(parse(rules), cards, service)
+    charter = charter_draft.draft(parse(rules), cards, service)
     assert [(body.name, body.threshold) for body in charter.custodians.bodies] == [("court", 3)]
     assert charter.period_length == 1_800
 
@@ -121,7 +122,7 @@ def test_the_rules_can_say_otherwise(cards, service):
 )
 def test_rules_that_do_not_fit_are_refused_with_their_number(cards, service, changes, rule):
     with pytest.raises(Refused) as refused:
-        ceremony.draft(parse({**RULES, **changes}), cards, service)
+        charter_draft.draft(parse({**RULES, **changes}), cards, service)
     assert refused.value.rule == rule
 
 
@@ -136,13 +137,13 @@ def test_rules_that_do_not_fit_are_refused_with_their_number(cards, service, cha
 )
 def test_a_missing_card_is_named(cards, service, changes):
     with pytest.raises(BadInput) as missing:
-        ceremony.draft(parse({**RULES, **changes}), cards, service)
+        charter_draft.draft(parse({**RULES, **changes}), cards, service)
     assert "no card" in missing.value.message
 
 
 def test_a_charter_in_words_says_who_together_could_open_silently(cards, service):
-    charter = ceremony.draft(parse(RULES), cards, service)
-    said = "\n".join(words.charter(charter, charter.digest()))
+    charter = charter_draft.draft(parse(RULES), cards, service)
+    said = "\n".join(describe_charter(charter, charter.digest()))
     assert "could open messages silently" in said
     for name in ("bar", "court", "ombud", "gazette", "harbour", "ivy"):
         assert name in said
@@ -150,9 +151,9 @@ def test_a_charter_in_words_says_who_together_could_open_silently(cards, service
 
 
 def test_who_signs_has_to_be_a_holder(cards, service, tmp_path):
-    charter = ceremony.draft(parse(RULES), cards, service)
+    charter = charter_draft.draft(parse(RULES), cards, service)
     with pytest.raises(BadInput):
-        ceremony.sign_charter(Home.open(tmp_path / "asks"), charter.encode())
-    signed = ceremony.sign_charter(Home.open(tmp_path / "ann"), charter.encode())
-    assert ceremony.sign_charter(Home.open(tmp_path / "ann"), signed) == signed
-    assert Home.open(tmp_path / "ann").pinned() == charter.digest()
+        ceremony.sign_charter(InstitutionHome.open(tmp_path / "asks"), charter.encode())
+    signed = ceremony.sign_charter(InstitutionHome.open(tmp_path / "ann"), charter.encode())
+    assert ceremony.sign_charter(InstitutionHome.open(tmp_path / "ann"), signed) == signed
+    assert InstitutionHome.open(tmp_path / "ann").pinned() == charter.digest()

@@ -2,15 +2,16 @@ import threading
 
 import pytest
 
-from counterseal.access import ceremony, witness
-from counterseal.access.home import Card, Home, is_locked, read_card
+from counterseal.access.authorities import charter_draft
+from counterseal.access.common.home import Card, InstitutionHome, is_locked, read_card
+from counterseal.access.holders import witness
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused
 
 
 def test_a_home_opens_again_with_the_same_keys(tmp_path):
-    made = Home.create(tmp_path / "ann", "custodian", "ann", "court")
-    again = Home.open(tmp_path / "ann")
+    made = InstitutionHome.create(tmp_path / "ann", "custodian", "ann", "court")
+    again = InstitutionHome.open(tmp_path / "ann")
     assert again.signer.kid == made.signer.kid
     assert again.reader.public == made.reader.public
     assert again.card == read_card(tmp_path / "ann")
@@ -18,39 +19,39 @@ def test_a_home_opens_again_with_the_same_keys(tmp_path):
 
 
 def test_keys_are_never_overwritten(tmp_path):
-    Home.create(tmp_path, "issuer", "judge")
+    InstitutionHome.create(tmp_path, "issuer", "judge")
     with pytest.raises(Conflict):
-        Home.create(tmp_path, "issuer", "judge")
+        InstitutionHome.create(tmp_path, "issuer", "judge")
 
 
 def test_a_locked_home_wants_its_passphrase(tmp_path):
-    made = Home.create(tmp_path, "custodian", "ann", passphrase=b"pass")
+    made = InstitutionHome.create(tmp_path, "custodian", "ann", passphrase=b"pass")
     assert is_locked(tmp_path)
     with pytest.raises(BadInput):
-        Home.open(tmp_path)
-    opened = Home.open(tmp_path, b"pass")
+        InstitutionHome.open(tmp_path)
+    opened = InstitutionHome.open(tmp_path, b"pass")
     assert opened.signer.kid == made.signer.kid
     opened.draw_sealing_key(b"c" * 32, 8107)
-    assert Home.open(tmp_path, b"pass").sealing_key(b"c" * 32, 8107)
+    assert InstitutionHome.open(tmp_path, b"pass").sealing_key(b"c" * 32, 8107)
 
 
 def test_there_is_no_home_in_an_empty_folder(tmp_path):
     with pytest.raises(NotFound):
-        Home.open(tmp_path)
+        InstitutionHome.open(tmp_path)
 
 
 def test_a_pin_is_never_moved(tmp_path):
-    home = Home.create(tmp_path, "custodian", "ann")
+    home = InstitutionHome.create(tmp_path, "custodian", "ann")
     assert home.pinned() is None
     home.pin(b"a" * 32)
     home.pin(b"a" * 32)
     with pytest.raises(Conflict):
         home.pin(b"b" * 32)
-    assert Home.open(tmp_path).pinned() == b"a" * 32
+    assert InstitutionHome.open(tmp_path).pinned() == b"a" * 32
 
 
 def test_a_quarters_key_is_drawn_once_and_destroyed_for_good(tmp_path):
-    home = Home.create(tmp_path, "custodian", "ann")
+    home = InstitutionHome.create(tmp_path, "custodian", "ann")
     first = home.draw_sealing_key(b"c" * 32, 8107)
     assert home.draw_sealing_key(b"c" * 32, 8107).seed == first.seed
     assert home.draw_sealing_key(b"c" * 32, 8108).seed != first.seed
@@ -60,7 +61,7 @@ def test_a_quarters_key_is_drawn_once_and_destroyed_for_good(tmp_path):
 
 
 def test_two_programs_that_draw_at_once_agree(tmp_path):
-    home = Home.create(tmp_path, "witness", "ivy", url="http://127.0.0.1:1")
+    home = InstitutionHome.create(tmp_path, "witness", "ivy", url="http://127.0.0.1:1")
     drawn = []
     threads = [
         threading.Thread(target=lambda: drawn.append(home.draw_sealing_key(b"c" * 32, 8107).seed))
@@ -74,7 +75,7 @@ def test_two_programs_that_draw_at_once_agree(tmp_path):
 
 
 def test_an_altered_card_is_refused(tmp_path):
-    Home.create(tmp_path, "issuer", "judge")
+    InstitutionHome.create(tmp_path, "issuer", "judge")
     data = (tmp_path / "card").read_bytes().replace(b"judge", b"joker")
     (tmp_path / "card").write_bytes(data)
     with pytest.raises(Refused) as refused:
@@ -83,7 +84,9 @@ def test_an_altered_card_is_refused(tmp_path):
 
 
 def test_a_card_is_signed_with_the_key_it_names(tmp_path):
-    ann, bob = (Home.create(tmp_path / name, "custodian", name) for name in ("ann", "bob"))
+    ann, bob = (
+        InstitutionHome.create(tmp_path / name, "custodian", name) for name in ("ann", "bob")
+    )
     (tmp_path / "false.card").write_bytes(sign([bob.signer], ann.card.encode()))
     with pytest.raises(Refused) as refused:
         read_card(tmp_path / "false.card")
@@ -91,7 +94,7 @@ def test_a_card_is_signed_with_the_key_it_names(tmp_path):
 
 
 def test_a_witness_without_cosigning_keys_is_none(tmp_path):
-    home = Home.create(tmp_path, "custodian", "ann")
+    home = InstitutionHome.create(tmp_path, "custodian", "ann")
     with pytest.raises(BadInput):
         home.keys.cosigner_of("ann")
     card = Card("witness", "ann", "ann", home.signer.public, home.reader.public, None, None)
@@ -100,18 +103,20 @@ def test_a_witness_without_cosigning_keys_is_none(tmp_path):
 
 
 def test_cards_are_gathered_from_files_and_homes(tmp_path):
-    Home.create(tmp_path / "homes" / "ann", "custodian", "ann")
-    Home.create(tmp_path / "bob", "custodian", "bob")
+    InstitutionHome.create(tmp_path / "homes" / "ann", "custodian", "ann")
+    InstitutionHome.create(tmp_path / "bob", "custodian", "bob")
     (tmp_path / "cards").mkdir()
     (tmp_path / "cards" / "bob.card").write_bytes((tmp_path / "bob" / "card").read_bytes())
     (tmp_path / "cards" / "notes.txt").write_text("not a card")
     names = {
         card.name
-        for card in ceremony.gather([tmp_path / "homes", tmp_path / "cards", tmp_path / "bob"])
+        for card in charter_draft.gather([tmp_path / "homes", tmp_path / "cards", tmp_path / "bob"])
     }
     assert names == {"ann", "bob"}
     with pytest.raises(BadInput):
-        ceremony.gather([tmp_path / "nothing"] if (tmp_path / "nothing").mkdir() is None else [])
+        charter_draft.gather(
+            [tmp_path / "nothing"] if (tmp_path / "nothing").mkdir() is None else []
+        )
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@ import threading
 
 import pytest
 
-from counterseal.access import issuer, signing, words
-from counterseal.access.http import Service
-from counterseal.access.log import Folder, Recording, file_name
+from counterseal.access.authorities import issuer
+from counterseal.access.common import signing
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.sources import Folder, Recording, file_name
+from counterseal.describe import phrases
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import (
     BadInput,
@@ -65,21 +67,21 @@ def test_files_signed_apart_are_joined():
 
 
 def test_words_count_and_list():
-    assert words.count(1, "window") == "1 window"
-    assert words.count(2, "custodian body") == "2 custodian bodies"
-    assert words.count(3, "day") == "3 days"
-    assert words.names(["a", "b", "c"]) == "a, b and c"
-    assert words.names([]) == "nobody"
-    assert words.span(86_400) == "1 day"
-    assert words.span(5_400) == "90 minutes"
-    assert words.when(0) == "1970-01-01 00:00 UTC"
-    assert words.quarter_name(4 * 2026 + 3) == "2026Q4"
+    assert phrases.count(1, "window") == "1 window"
+    assert phrases.count(2, "custodian body") == "2 custodian bodies"
+    assert phrases.count(3, "day") == "3 days"
+    assert phrases.names(["a", "b", "c"]) == "a, b and c"
+    assert phrases.names([]) == "nobody"
+    assert phrases.span(86_400) == "1 day"
+    assert phrases.span(5_400) == "90 minutes"
+    assert phrases.when(0) == "1970-01-01 00:00 UTC"
+    assert phrases.quarter_name(4 * 2026 + 3) == "2026Q4"
 
 
 @pytest.mark.parametrize("url", ["chat.example.org", "ftp://x", "http://", "https://x/?q=1"])
 def test_an_address_of_another_form(url):
     with pytest.raises(BadInput):
-        Service(url)
+        InstitutionClient(url)
 
 
 @pytest.fixture
@@ -121,7 +123,7 @@ def test_a_refusal_carries_the_services_code_and_sentence(answering, status, kin
     url, said = answering
     said.update(status=status, body=b'{"code": "V9", "message": "No."}')
     with pytest.raises(kind) as refused:
-        Service(url).get("/x")
+        InstitutionClient(url).get("/x")
     assert (refused.value.code, refused.value.message) == ("V9", "No.")
 
 
@@ -130,7 +132,7 @@ def test_an_error_in_another_form_is_a_sentence_all_the_same(answering, body):
     url, said = answering
     said.update(status=502, body=body)
     with pytest.raises(Unavailable) as refused:
-        Service(url).get("/x")
+        InstitutionClient(url).get("/x")
     assert "502" in refused.value.message
 
 
@@ -138,23 +140,23 @@ def test_a_redirect_is_not_followed(answering):
     url, said = answering
     said.update(status=302)
     with pytest.raises(BadInput):
-        Service(url).get("/x")
+        InstitutionClient(url).get("/x")
 
 
 def test_nobody_answers():
     with pytest.raises(Unavailable):
-        Service("http://127.0.0.1:9", timeout=2).get("/x")
+        InstitutionClient("http://127.0.0.1:9", timeout=2).get("/x")
 
 
 def test_what_is_for_institutions_needs_a_key(answering):
     with pytest.raises(BadInput):
-        Service(answering[0]).get("/x", signed=True)
+        InstitutionClient(answering[0]).get("/x", signed=True)
 
 
 def test_a_folder_answers_as_the_service_did(answering, tmp_path):
     url, said = answering
     said.update(status=200, body=b"first")
-    recording = Recording(Service(url), tmp_path)
+    recording = Recording(InstitutionClient(url), tmp_path)
     assert recording.get("/v1/a?b=1") == b"first"
     said.update(body=b"second")
     assert recording.get("/v1/a?b=1") == b"first"

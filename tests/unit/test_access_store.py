@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from counterseal.access import store
+from counterseal.access.common import store
 from counterseal.protocol.errors import BadInput, FatalError, NotFound, Refused
 
 

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import click
 
-from counterseal.access import ceremony, charter_file, keysets, signing, words
-from counterseal.access.home import Home
-from counterseal.access.http import Service, get_array
-from counterseal.access.rules import Rules
+from counterseal.access.authorities import ceremony, charter_draft, charter_file
+from counterseal.access.common import keysets, signing
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.rules import Rules
+from counterseal.access.common.sources import get_array
+from counterseal.describe.charter import describe_charter
+from counterseal.describe.keys import absent_holders, describe_keyset
+from counterseal.describe.phrases import names, quarter_name
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.errors import BadInput, NotFound
 from counterseal.protocol.keyset import Keyset, quarter_of
@@ -48,13 +53,13 @@ def new(source: Path, cards: tuple[Path, ...], service_url: str, out: Path) -> N
     """Draft a domain's first charter, or its next one, from charter.toml, the institutions' cards
     and the service's identity.
     """
-    service = Service(service_url)
-    file, gathered = charter_file.read(source), ceremony.gather(cards)
-    record = ceremony.draft(
-        file, gathered, ceremony.identity(service), previous=ceremony.published(service)
+    service = InstitutionClient(service_url)
+    file, gathered = charter_file.read(source), charter_draft.gather(cards)
+    record = charter_draft.draft(
+        file, gathered, charter_draft.identity(service), previous=ceremony.published(service)
     )
     out.write_bytes(record.encode())
-    show(words.charter(record, record.digest()))
+    show(describe_charter(record, record.digest()))
     click.echo(
         f"The draft is {out}. Each custodian's member and each witness now runs `charter sign {out} --home DIR`."
     )
@@ -81,7 +86,7 @@ def sign(
     """
     data = read_file(file, "charter")
     record, digest = ceremony.charter_in(data)
-    show(words.charter(record, digest))
+    show(describe_charter(record, digest))
     opened = open_home(home, passphrase_file)
     agree(f"{'Trust' if accept_only else 'Sign'} this charter as {opened.card.name}?", yes)
     if accept_only:
@@ -100,7 +105,7 @@ def sign(
 @json_option
 def publish(file: Path, service_url: str, as_json: bool) -> None:
     """Put a fully signed charter into the domain's log."""
-    service, data = Service(service_url), read_file(file, "charter")
+    service, data = InstitutionClient(service_url), read_file(file, "charter")
     first = ceremony.charter_in(data)[0].version == 1
     digest, index = ceremony.publish_charter(
         service, data, None if first else ceremony.published(service)
@@ -121,19 +126,19 @@ def show_command(file: Path | None, service_url: str | None) -> None:
     if file is not None:
         data = read_file(file, "charter")
     else:
-        match get_array(Service(service_url or ""), "/v1/charter"):
+        match get_array(InstitutionClient(service_url or ""), "/v1/charter"):
             case (bytes(data),):
                 pass
             case _:
                 raise NotFound("The service shows no charter.")
     record, digest = ceremony.charter_in(data)
-    show(words.charter(record, digest))
+    show(describe_charter(record, digest))
     people = {holder.key.kid: holder.name for holder in record.holders}
     signed = [
         people.get(kid, "somebody who is no holder")
         for kid in signing.signers_of(data, Charter.limit)
     ]
-    click.echo(f"It bears signatures of {words.names(signed)}.")
+    click.echo(f"It bears signatures of {names(signed)}.")
 
 
 @click.group()
@@ -155,8 +160,8 @@ quarter_option = click.option(
 )
 
 
-def _rules(home: Home, service_url: str | None) -> tuple[Rules, Service]:
-    service = Service(service_url or home.service_url(), home.domain() or "", home.signer)
+def _rules(home: InstitutionHome, service_url: str | None) -> tuple[Rules, InstitutionClient]:
+    service = InstitutionClient(service_url or home.service_url(), home.domain() or "", home.signer)
     rules = Rules(home)
     rules.sync(service)
     return rules, service
@@ -179,11 +184,11 @@ def keyset_status(
     rules, service = _rules(open_home(home, passphrase_file), service_url)
     logged = rules.keyset_of(rules.latest.digest, quarter)
     record = logged.keyset if logged else Keyset.decode(keysets.draft(service, quarter))
-    absent = keysets.absent(record, rules.latest)
+    absent = absent_holders(record, rules.latest)
     if as_json:
         show_json(
             {
-                "quarter": words.quarter_name(quarter),
+                "quarter": quarter_name(quarter),
                 "logged": logged is not None,
                 "absent": list(absent),
             }
@@ -191,7 +196,7 @@ def keyset_status(
         return
     state = "is logged" if logged else "is a draft"
     click.echo(
-        f"The keyset of {words.quarter_name(quarter)} {state}; missing are the keys of {words.names(absent)}."
+        f"The keyset of {quarter_name(quarter)} {state}; missing are the keys of {names(absent)}."
     )
 
 
@@ -230,7 +235,7 @@ def keyset_sign(
     rules, _ = _rules(opened, service_url)
     data = read_file(file, "keyset")
     record = Keyset.decode(signing.payload_of(data, Keyset.limit))
-    show(words.keyset(record, rules.charter(record.charter_digest)))
+    show(describe_keyset(record, rules.charter(record.charter_digest)))
     agree(f"Sign this keyset as {opened.card.name}?", yes)
     file.write_bytes(ceremony.sign_keyset(opened, rules, data, record.quarter))
     click.echo(f"{opened.card.name} signed.")

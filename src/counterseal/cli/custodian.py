@@ -6,13 +6,18 @@ from pathlib import Path
 
 import click
 
-from counterseal.access import carrier, ceremony, keysets, signing, words
-from counterseal.access import custodian as work
-from counterseal.access.desk import Desk
-from counterseal.access.home import Home
-from counterseal.access.http import Service
-from counterseal.access.log import Folder
-from counterseal.access.rules import Rules, pinned_charter
+from counterseal.access.authorities import ceremony
+from counterseal.access.common import keysets, signing
+from counterseal.access.common.bundle import fetch_bundle, seen_so_far
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.rules import Rules, pinned_charter
+from counterseal.access.common.sources import Folder
+from counterseal.access.holders import custodian as work
+from counterseal.access.holders.holder import Holder
+from counterseal.describe.charter import describe_charter
+from counterseal.describe.keys import describe_keyset, describe_new_key
+from counterseal.describe.phrases import count, names, quarter_name
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.errors import BadInput, NotFound
 from counterseal.protocol.keyset import Keyset
@@ -58,7 +63,7 @@ def keygen(home: Path, body: str, member: str, lock: bool, passphrase_file: Path
     click.echo(
         f"{member} of {body} has keys in {home}. Give {home / 'card'} to whoever drafts the charter."
     )
-    click.echo(f"The key is {made.signer.kid.hex()}; read it out to them over another channel.")
+    click.echo(describe_new_key(made.signer.kid))
 
 
 @custodian.command(name="sealing-key")
@@ -74,9 +79,9 @@ def sealing_key(
     opened, service, rules = _online(home, passphrase_file, service_url)
     quarter = quarter_number(quarter_text)
     silent = keysets.deliver(opened, rules.latest, quarter, service)
-    click.echo(f"The key for {words.quarter_name(quarter)} is delivered.")
+    click.echo(f"The key for {quarter_name(quarter)} is delivered.")
     if silent:
-        click.echo(f"These witnesses did not answer: {words.names(silent)}. The others have it.")
+        click.echo(f"These witnesses did not answer: {names(silent)}. The others have it.")
 
 
 @custodian.command()
@@ -92,12 +97,12 @@ def sign(
     if b"counterseal/v1/keyset" in data[:64]:
         _, _, rules = _online(home, passphrase_file, service_url)
         keyset = Keyset.decode(signing.payload_of(data, Keyset.limit))
-        show(words.keyset(keyset, rules.charter(keyset.charter_digest)))
+        show(describe_keyset(keyset, rules.charter(keyset.charter_digest)))
         agree(f"Sign this keyset as {opened.card.name}?", yes)
         signed = ceremony.sign_keyset(opened, rules, data, keyset.quarter)
     else:
         record, digest = ceremony.charter_in(data)
-        show(words.charter(record, digest))
+        show(describe_charter(record, digest))
         agree(f"Sign this charter as {opened.card.name}?", yes)
         signed = ceremony.sign_charter(opened, data, service_url)
     file.write_bytes(signed)
@@ -121,8 +126,8 @@ def review(
     """Say in words what waits for this member: from the service, or from a BUNDLE carried to this
     machine.
     """
-    desk = _desk(open_home(home, passphrase_file), service_url, bundle)
-    reviewed = work.review(desk)
+    holder = _holder(open_home(home, passphrase_file), service_url, bundle)
+    reviewed = work.review(holder)
     if as_json:
         show_json([_as_json(one) for one in reviewed])
         return
@@ -165,19 +170,19 @@ def release(
             "A BUNDLE and --out go together: on a machine without a network the release goes into a file."
         )
     opened = open_home(home, passphrase_file)
-    desk = _desk(opened, service_url, bundle)
-    chosen = _choose(work.review(desk), beginning)
+    holder = _holder(opened, service_url, bundle)
+    chosen = _choose(work.review(holder), beginning)
     if not as_json:
         show(list(chosen.lines))
     digest = chosen.case.warrant.digest
     agree("Give a standing release?" if standing else "Release these windows?", yes)
     if out is not None:
-        out.write_bytes(work.release_offline(desk, digest, standing=standing))
+        out.write_bytes(work.release_offline(holder, digest, standing=standing))
         click.echo(
             f"{out} holds the release; carry it to a machine with a network and run `custodian submit {out}`."
         )
         return
-    done = work.release(desk, _service(opened, service_url), digest, standing=standing)
+    done = work.release(holder, _service(opened, service_url), digest, standing=standing)
     if as_json:
         show_json(
             {
@@ -189,7 +194,7 @@ def release(
         )
     else:
         click.echo(
-            f"Released; the shares of {words.count(done.handed_over, 'listing')} are with the opener."
+            f"Released; the shares of {count(done.handed_over, 'listing')} are with the opener."
         )
 
 
@@ -201,9 +206,9 @@ def follow(home: Path, passphrase_file: Path | None, service_url: str | None) ->
     release.
     """
     opened = open_home(home, passphrase_file)
-    done = work.follow(_desk(opened, service_url, None), _service(opened, service_url))
+    done = work.follow(_holder(opened, service_url, None), _service(opened, service_url))
     click.echo(
-        f"The shares of {words.count(sum(one.handed_over for one in done), 'listing')} were handed over."
+        f"The shares of {count(sum(one.handed_over for one in done), 'listing')} were handed over."
     )
 
 
@@ -233,9 +238,9 @@ def fetch(
     """Gather, as an issuer or opener, all that a custodian needs on a machine without a network."""
     opened = open_home(home, passphrase_file)
     start = read_file(seen, "file") if seen else None
-    count = carrier.fetch(opened, _service(opened, service_url), out, positions, start)
+    listings = fetch_bundle(opened, _service(opened, service_url), out, positions, start)
     click.echo(
-        f"{out} holds the ledger and {words.count(count, 'listing')}. Nothing in it needs to be trusted: it is all checked."
+        f"{out} holds the ledger and {count(listings, 'listing')}. Nothing in it needs to be trusted: it is all checked."
     )
 
 
@@ -247,7 +252,7 @@ def seen(home: Path, passphrase_file: Path | None, out: Path) -> None:
     is new.
     """
     opened = open_home(home, passphrase_file)
-    out.write_bytes(carrier.seen(opened))
+    out.write_bytes(seen_so_far(opened))
     kids = [holder.key.kid for holder in pinned_charter(opened).holders]
     place = (
         f" Under the first charter your position is {kids.index(opened.signer.kid)}."
@@ -264,8 +269,8 @@ def seen(home: Path, passphrase_file: Path | None, out: Path) -> None:
 def submit(file: Path, home: Path, passphrase_file: Path | None, service_url: str | None) -> None:
     """Send what `custodian release BUNDLE --out FILE` made."""
     opened = open_home(home, passphrase_file)
-    count = work.submit(_service(opened, service_url), read_file(file, "outbox"))
-    click.echo(f"{words.count(count, 'statement')} sent.")
+    sent = work.submit(_service(opened, service_url), read_file(file, "outbox"))
+    click.echo(f"{count(sent, 'statement')} sent.")
 
 
 @custodian.command(name="destroy-key")
@@ -283,33 +288,33 @@ def destroy_key(
     digest = bytes.fromhex(charter_text)
     if opened.sealing_key(digest, quarter) is None:
         raise NotFound(
-            f"This home has no sealing key of {words.quarter_name(quarter)} under that charter."
+            f"This home has no sealing key of {quarter_name(quarter)} under that charter."
         )
-    agree(f"Destroy the key of {words.quarter_name(quarter)} for ever?", yes)
+    agree(f"Destroy the key of {quarter_name(quarter)} for ever?", yes)
     opened.destroy_sealing_key(digest, quarter)
     click.echo(
         "The key is destroyed here. What was sealed to it is closed for this holder, for good."
     )
 
 
-def _service(home: Home, service_url: str | None) -> Service:
-    return Service(service_url or home.service_url(), home.domain() or "", home.signer)
+def _service(home: InstitutionHome, service_url: str | None) -> InstitutionClient:
+    return InstitutionClient(service_url or home.service_url(), home.domain() or "", home.signer)
 
 
 def _online(
     home: Path, passphrase_file: Path | None, service_url: str | None
-) -> tuple[Home, Service, Rules]:
+) -> tuple[InstitutionHome, InstitutionClient, Rules]:
     opened = open_home(home, passphrase_file)
     service, rules = _service(opened, service_url), Rules(opened)
     rules.sync(service)
     return opened, service, rules
 
 
-def _desk(home: Home, service_url: str | None, bundle: Path | None) -> Desk:
+def _holder(home: InstitutionHome, service_url: str | None, bundle: Path | None) -> Holder:
     return (
-        Desk(home, _service(home, service_url))
+        Holder(home, _service(home, service_url))
         if bundle is None
-        else Desk(home, Folder(bundle), offline=True)
+        else Holder(home, Folder(bundle), offline=True)
     )
 
 
@@ -322,7 +327,7 @@ def _choose(reviewed: list[work.Reviewed], beginning: str | None) -> work.Review
     if not found:
         raise NotFound("No such warrant waits for you.")
     if len(found) > 1:
-        digests = words.names([one.case.warrant.digest.hex()[:16] for one in found])
+        digests = names([one.case.warrant.digest.hex()[:16] for one in found])
         raise BadInput(f"{len(found)} warrants wait: {digests}. Say which with --warrant.")
     return found[0]
 

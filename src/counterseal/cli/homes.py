@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from counterseal.access.home import Home, is_locked
+from counterseal.access.common.home import InstitutionHome, is_locked
 from counterseal.protocol.errors import BadInput
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,11 +51,11 @@ def service_option(command: F) -> F:
     )(command)
 
 
-def open_home(path: Path, passphrase_file: Path | None) -> Home:
+def open_home(path: Path, passphrase_file: Path | None) -> InstitutionHome:
     """The home, its passphrase asked for on the terminal if it is locked and no file was named."""
     if not is_locked(path):
-        return Home.open(path)
-    return Home.open(path, passphrase(passphrase_file, new=False))
+        return InstitutionHome.open(path)
+    return InstitutionHome.open(path, passphrase(passphrase_file, new=False))
 
 
 def passphrase(file: Path | None, *, new: bool) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from counterseal.client import notices as told
 from counterseal.client.session import Session
 from counterseal.client.terminal import safe
+from counterseal.describe.notice import describe_notice
 
 from .member_home import home_option, json_option, show_json, with_session
 
@@ -48,27 +48,8 @@ def notices(proofs: Path | None, home: Path, as_json: bool) -> None:
         show_json(entries)
         return
     for entry in entries:
-        click.echo(_words(entry))
+        click.echo(safe(describe_notice(entry.notice, entry.witnesses)))
     if not entries:
         click.echo(
             "No notice is for this account. A warrant's notice is published after the charter's delay."
         )
-
-
-def _words(entry: told.Told) -> str:
-    notice = entry.notice
-    what = "messages you sent" if notice.direction == "sent" else "conversations you were in"
-    approver = (
-        f" and {safe(notice.approver)} approved"
-        if notice.approver
-        else ", without an approver so far,"
-    )
-    return (
-        f"Warrant {notice.warrant_digest.hex()[:16]} ({safe(notice.reference)}): {what} from {_day(notice.start)} until "
-        f"{_day(notice.until)} were opened, on the ground {safe(notice.ground)}. {safe(notice.requester)} asked{approver} for it. "
-        f"So say, signed: {', '.join(safe(name) for name in entry.witnesses)}."
-    )
-
-
-def _day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

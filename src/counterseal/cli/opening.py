@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from counterseal.access.home import Home
-from counterseal.access.http import Service
-from counterseal.access.opener import Opener, warrant_digest
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.openers.opener import WarrantOpener, warrant_digest
+from counterseal.describe.keys import describe_new_key
 from counterseal.evidence.package import Written
 
 from .homes import (
@@ -82,11 +83,11 @@ def opener() -> None:
 def keygen(home: Path, name: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw the opener's keys and say where its card is: `charter new` is given that file."""
     secret = passphrase(passphrase_file, new=True) if lock or passphrase_file else None
-    made = Home.create(home, "opener", name, passphrase=secret)
+    made = InstitutionHome.create(home, "opener", name, passphrase=secret)
     click.echo(
         f"The opener {name} has its keys in {home}. Give {home / 'card'} to whoever drafts the charter."
     )
-    click.echo(f"Its key is {made.signer.kid.hex()}; read it out to them over another channel.")
+    click.echo(describe_new_key(made.signer.kid, "Its key"))
 
 
 @opener.command()
@@ -103,24 +104,24 @@ def destroyed(
 
 def _opener(
     home: Path, passphrase_file: Path | None, service_url: str | None, quiet: bool = False
-) -> Opener:
+) -> WarrantOpener:
     opened = open_home(home, passphrase_file)
-    service = Service(
+    service = InstitutionClient(
         service_url or opened.service_url(), _domain(opened, service_url), opened.signer
     )
-    return Opener(opened, service, tell=lambda sentence: click.echo(sentence, err=quiet))
+    return WarrantOpener(opened, service, tell=lambda sentence: click.echo(sentence, err=quiet))
 
 
-def _domain(home: Home, service_url: str | None) -> str:
+def _domain(home: InstitutionHome, service_url: str | None) -> str:
     """The domain that requests are signed for: the remembered one, else the service's word, which
     the charter then bears out.
     """
     known = home.domain()
     if known is not None:
         return known
-    from counterseal.access.ceremony import identity
+    from counterseal.access.authorities.charter_draft import identity
 
-    return identity(Service(service_url or home.service_url())).domain
+    return identity(InstitutionClient(service_url or home.service_url())).domain
 
 
 def _tell(written: Written) -> None:

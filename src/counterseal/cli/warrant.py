@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from counterseal.access import issuer as work
-from counterseal.access import words
-from counterseal.access.home import Home
-from counterseal.access.http import Service
-from counterseal.protocol.charter import Charter
+from counterseal.access.authorities import issuer as work
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.describe.keys import describe_new_key
+from counterseal.describe.phrases import count, names
+from counterseal.describe.status import describe_status, warrant_status
+from counterseal.describe.warrant import describe_draft
 from counterseal.protocol.errors import BadInput
-from counterseal.protocol.warrant import Warrant
 
 from .homes import (
     FILE,
@@ -57,11 +58,11 @@ def issuer() -> None:
 def keygen(home: Path, name: str, body: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw an issuer's keys and print where its card is."""
     secret = passphrase(passphrase_file, new=True) if lock else None
-    made = Home.create(home, "issuer", name, body, passphrase=secret)
+    made = InstitutionHome.create(home, "issuer", name, body, passphrase=secret)
     click.echo(
         f"{name} of {body} has keys in {home}. Give {home / 'card'} to whoever drafts the charter."
     )
-    click.echo(f"The key is {made.signer.kid.hex()}; read it out to them over another channel.")
+    click.echo(describe_new_key(made.signer.kid))
 
 
 @click.group()
@@ -129,7 +130,7 @@ def draft(
     """Draft a warrant under the charter in force. Periods are made whole, outward; what that adds
     is said.
     """
-    charter = work.Desk(*_at(home, passphrase_file, service_url)).charter()
+    charter = work.IssuerLedger(*_at(home, passphrase_file, service_url)).charter()
     made = work.draft(
         charter,
         [_hex(account, 32) for account in accounts],
@@ -154,7 +155,7 @@ def draft(
             }
         )
         return
-    _show(made.warrant, charter.charter)
+    show(describe_draft(made.warrant, charter.charter))
     show(list(made.notes))
     click.echo(f"The draft is {out}; a requester now runs `warrant sign {out} --home DIR`.")
 
@@ -170,7 +171,7 @@ def sign(
     """Sign a warrant's draft as its requester, after it was shown in words."""
     opened, service = _at(home, passphrase_file, service_url)
     record = work.warrant_in(read_file(file, "warrant"))
-    _show(record, work.Desk(opened, service).charter().charter)
+    show(describe_draft(record, work.IssuerLedger(opened, service).charter().charter))
     agree(f"Sign this warrant as {opened.card.name}?", yes)
     file.write_bytes(work.sign_warrant(opened, record))
     click.echo(f"{opened.card.name} signed; `warrant submit {file}` puts it into the ledger.")
@@ -196,9 +197,9 @@ def approve(
     shown in words.
     """
     opened, service = _at(home, passphrase_file, service_url)
-    charter = work.Desk(opened, service).charter()
+    charter = work.IssuerLedger(opened, service).charter()
     record = work.check_statement(read_file(file, "warrant"), charter)
-    _show(record, charter.charter)
+    show(describe_draft(record, charter.charter))
     agree(f"{'Ratify' if record.urgent else 'Approve'} this warrant as {opened.card.name}?", yes)
     out.write_bytes(work.approve(opened, record))
     click.echo(f"{opened.card.name} approved; `warrant submit {out}` puts that into the ledger.")
@@ -225,7 +226,7 @@ def submit(
     _, service = _at(home, passphrase_file, service_url)
     work.submit(service, *(read_file(file, "statement") for file in files))
     click.echo(
-        f"{words.count(len(files), 'statement')} queued; `warrant status` says what the ledger makes of it."
+        f"{count(len(files), 'statement')} queued; `warrant status` says what the ledger makes of it."
     )
 
 
@@ -239,7 +240,7 @@ def cancel(
 ) -> None:
     """Cancel a warrant, named by the beginning of its digest, as its requester or an approver."""
     opened, service = _at(home, passphrase_file, service_url)
-    access = work.find(work.Desk(opened, service).sync(), beginning)
+    access = work.find(work.IssuerLedger(opened, service).sync(), beginning)
     work.submit(service, work.cancel(opened, access.warrant, reason))
     click.echo("The cancellation is queued. Nothing more is released once the ledger has it.")
 
@@ -259,7 +260,7 @@ def extend(
 ) -> None:
     """Put off the notices of a warrant once more; requester and approver both sign."""
     opened, service = _at(home, passphrase_file, service_url)
-    access = work.find(work.Desk(opened, service).sync(), beginning)
+    access = work.find(work.IssuerLedger(opened, service).sync(), beginning)
     out.write_bytes(work.extend(opened, access.warrant, len(access.extended_at) + 1))
     click.echo(
         f"{out} is extension {len(access.extended_at) + 1}; the other issuer now runs `warrant countersign {out}`."
@@ -286,11 +287,11 @@ def reinstate(
 ) -> None:
     """Let a requester (by name) whose urgent warrant lapsed start urgent ones again."""
     opened, service = _at(home, passphrase_file, service_url)
-    charter = work.Desk(opened, service).charter()
+    charter = work.IssuerLedger(opened, service).charter()
     kids = [kid for kid, one in charter.issuers.items() if one.name == requester]
     if not kids:
         raise BadInput(
-            f"The charter has no issuer {requester!r}; it has {words.names([one.name for one in charter.issuers.values()])}."
+            f"The charter has no issuer {requester!r}; it has {names([one.name for one in charter.issuers.values()])}."
         )
     work.submit(service, work.reinstate(opened, charter, kids[0]))
     click.echo("The reinstatement is queued.")
@@ -309,31 +310,25 @@ def status(
     as_json: bool,
 ) -> None:
     """Say what the ledger says of a warrant, or of all of them."""
-    fresh = work.Desk(*_at(home, passphrase_file, service_url)).sync()
+    fresh = work.IssuerLedger(*_at(home, passphrase_file, service_url)).sync()
     digests = [work.find(fresh, beginning).digest] if beginning else list(fresh.state.accesses)
-    found = [work.status(fresh, digest) for digest in digests]
+    found = [warrant_status(fresh.state, digest, fresh.time) for digest in digests]
     if as_json:
         show_json([msgspec.structs.asdict(one) for one in found])
         return
     for one in found:
-        show(words.status(one))
+        show(describe_status(one))
     if not found:
         click.echo("The ledger has no warrant.")
 
 
-def _at(home: Path, passphrase_file: Path | None, service_url: str | None) -> tuple[Home, Service]:
+def _at(
+    home: Path, passphrase_file: Path | None, service_url: str | None
+) -> tuple[InstitutionHome, InstitutionClient]:
     opened = open_home(home, passphrase_file)
-    return opened, Service(
+    return opened, InstitutionClient(
         service_url or opened.service_url(), opened.domain() or "", opened.signer
     )
-
-
-def _show(record: Warrant, charter: Charter) -> None:
-    click.echo(
-        f"Warrant {record.digest().hex()}, {record.urgency}, on the ground {record.ground!r}."
-    )
-    show(words.order_lines(record, charter))
-    click.echo(f"It declares {words.count(record.units, 'unit')}.")
 
 
 def _hex(text: str, size: int) -> bytes:

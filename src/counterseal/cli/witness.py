@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from counterseal.access import witness as daemon
-from counterseal.access.home import read_card
-from counterseal.access.http import Service
+from counterseal.access.common.home import read_card
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.holders import witness as daemon
+from counterseal.describe.keys import describe_new_key
 
 from .homes import (
     FOLDER,
@@ -52,7 +53,7 @@ def init(
     click.echo(
         f"The witness {name} has its keys in {home}. Give {home / 'card'} to whoever drafts the charter."
     )
-    click.echo(f"Its key is {made.signer.kid.hex()}; read it out to them over another channel.")
+    click.echo(describe_new_key(made.signer.kid, "Its key"))
 
 
 @witness.command()
@@ -77,7 +78,7 @@ def run(
 def status(home: Path, as_json: bool) -> None:
     """Ask a running witness how it is."""
     card = read_card(home)
-    said = Service(card.url or "", timeout=5.0).get("/health").decode().strip()
+    said = InstitutionClient(card.url or "", timeout=5.0).get("/health").decode().strip()
     if as_json:
         show_json({"name": card.name, "url": card.url, "health": said})
     else:

@@ -29,6 +29,7 @@ from counterseal.client.home import Home
 from counterseal.client.lookup import check_handle
 from counterseal.client.policy import Context, Need
 from counterseal.client.vault import Vault
+from counterseal.describe.charter import summarise_charter
 from counterseal.protocol import cbor
 from counterseal.protocol.account import Device, DeviceRevoked, ReceivedLink, VerifiedChain
 from counterseal.protocol.cbor import H, tag
@@ -96,15 +97,7 @@ class Directory:
     def charter_words(self, vault: Vault, digest: bytes) -> str:
         """Who can open what is sent under a charter, in a sentence or two for people."""
         verified = self.charter(vault, digest)
-        charter = verified.charter
-        bodies = ", ".join(body.name for body in charter.custodians.bodies)
-        witnesses = ", ".join(witness.name for witness in charter.witnesses.members)
-        demonstration = "DEMONSTRATION, not for real messages. " if charter.demonstration else ""
-        return (
-            f"{demonstration}Charter {charter.version} of {charter.domain} ({digest.hex()[:16]}): a warrant that two bodies sign can "
-            f"be opened when {charter.custodians.needed} of {len(charter.custodians.bodies)} custodians ({bodies}) and "
-            f"{charter.witnesses.w} of {len(charter.witnesses.members)} witnesses ({witnesses}) agree, and not otherwise."
-        )
+        return summarise_charter(verified.charter, digest)
 
     def context(self, vault: Vault, now: int) -> Context:
         """The context that a conversation should be in at `now`: the charter in force, and the

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from counterseal.access import ceremony, keysets, witness
-from counterseal.access.charter_file import CharterFile, parse
-from counterseal.access.home import Home, Kind
-from counterseal.access.http import Service
-from counterseal.access.rules import Rules
+from counterseal.access.authorities import ceremony, charter_draft
+from counterseal.access.authorities.charter_file import CharterFile, parse
+from counterseal.access.common import keysets
+from counterseal.access.common.home import InstitutionHome, Kind
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.rules import Rules
+from counterseal.access.holders import witness
 from counterseal.demonstration.plan import DAY, Plan, days, quarters
 from counterseal.demonstration.processes import Daemon, run
 from counterseal.protocol.charter import VerifiedCharter, VkeyPair
@@ -50,12 +52,12 @@ class Domain(msgspec.Struct):
     root: Path
     url: str
     charter: VerifiedCharter
-    homes: dict[str, Home]
+    homes: dict[str, InstitutionHome]
     daemons: list[Daemon]
     keys: dict[str, list[str]]  # "log", "ledger", "witnesses": vkeys
 
     @property
-    def custodians(self) -> dict[str, Home]:
+    def custodians(self) -> dict[str, InstitutionHome]:
         """The custodians' members, by name, in charter order."""
         return {member: self.homes[member] for body in BODIES for member in sorted(BODIES[body])}
 
@@ -85,16 +87,16 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _homes(root: Path) -> dict[str, Home]:
-    homes: dict[str, Home] = {}
+def _homes(root: Path) -> dict[str, InstitutionHome]:
+    homes: dict[str, InstitutionHome] = {}
 
     def create(kind: Kind, place: str, name: str, body: str | None = None) -> None:
-        homes[name] = Home.create(folder(root, place, name), kind, name, body)
+        homes[name] = InstitutionHome.create(folder(root, place, name), kind, name, body)
 
     for body, members in BODIES.items():
         for member in members:
             create("custodian", "custodians", member, body)
-    create("issuer", "issuers", REQUESTER, "Prosecution Service")
+    create("issuer", "issuers", REQUESTER, "Prosecution InstitutionClient")
     create("issuer", "issuers", APPROVER, "Warrants Tribunal")
     create("opener", "opener", OPENER)
     for name, port in zip(WITNESSES, _free_ports(len(WITNESSES)), strict=True):
@@ -164,13 +166,13 @@ def build(root: Path, plan: Plan, now: int, told: Callable[[str], None]) -> Doma
             daemons.append(
                 Daemon(f"Witness {name}", place, ["witness", "run", "--home", str(place)])
             )
-        ceremony.publish_charter(Service(url), charter)
+        ceremony.publish_charter(InstitutionClient(url), charter)
         rules = {home.path: Rules(home) for home in homes.values() if home.card.kind == "custodian"}
         for view in rules.values():
-            _sync(view, Service(url), daemons)
+            _sync(view, InstitutionClient(url), daemons)
         told("The witnesses run and cosign the log; the charter is in it.")
         for quarter in quarters(plan):
-            _keyset(Service(url), homes, rules, quarter, daemons)
+            _keyset(InstitutionClient(url), homes, rules, quarter, daemons)
         told("The holders drew this quarter's keys; the keyset is in the log.")
         charter_1 = next(iter(rules.values())).latest
         return Domain(root, url, charter_1, homes, daemons, _keys(charter_1))
@@ -180,7 +182,7 @@ def build(root: Path, plan: Plan, now: int, told: Callable[[str], None]) -> Doma
         raise
 
 
-def _sync(rules: Rules, service: Service, daemons: Sequence[Daemon]) -> None:
+def _sync(rules: Rules, service: InstitutionClient, daemons: Sequence[Daemon]) -> None:
     """Reads the charters and keysets, once what was just published is under a cosigned
     checkpoint.
     """
@@ -197,10 +199,10 @@ def _sync(rules: Rules, service: Service, daemons: Sequence[Daemon]) -> None:
             time.sleep(0.05)
 
 
-def _charter(url: str, plan: Plan, now: int, homes: dict[str, Home]) -> bytes:
-    identity = ceremony.identity(Service(url))
+def _charter(url: str, plan: Plan, now: int, homes: dict[str, InstitutionHome]) -> bytes:
+    identity = charter_draft.identity(InstitutionClient(url))
     cards = [home.card for home in homes.values()]
-    data = ceremony.draft(_charter_file(plan, now), cards, identity, now).encode()
+    data = charter_draft.draft(_charter_file(plan, now), cards, identity, now).encode()
     for home in homes.values():
         if home.card.kind in ("custodian", "witness"):
             data = ceremony.sign_charter(home, data, url)
@@ -210,8 +212,8 @@ def _charter(url: str, plan: Plan, now: int, homes: dict[str, Home]) -> bytes:
 
 
 def _keyset(
-    service: Service,
-    homes: dict[str, Home],
+    service: InstitutionClient,
+    homes: dict[str, InstitutionHome],
     rules: dict[Path, Rules],
     quarter: int,
     daemons: Sequence[Daemon],

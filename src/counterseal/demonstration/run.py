@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from counterseal.access.http import Service, get_array
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.sources import get_array
 from counterseal.demonstration.access import Access, verify
 from counterseal.demonstration.chat import read_chat
 from counterseal.demonstration.domain import (
@@ -157,7 +158,7 @@ def _windows(domain: Domain) -> int:
     """How many windows of the domain have frames, by the logged period roots."""
     total, after = 0, -1
     while rows := get_array(
-        Service(domain.url), "/v1/periods" + (f"?after={after}" if after >= 0 else "")
+        InstitutionClient(domain.url), "/v1/periods" + (f"?after={after}" if after >= 0 else "")
     ):
         total += sum(decode_period_root(record).windows for _, record in rows)
         after = int(rows[-1][0])

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterseal.access.common import store
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.sources import Source, get_array
+from counterseal.access.holders.checks import VerifiedListing
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.account import VerifiedChain
@@ -19,11 +23,6 @@ from counterseal.protocol.errors import CountersealError, NotFound, Refused, Una
 from counterseal.protocol.keys import HPKE_OVERHEAD, SealingKey, seal_to
 from counterseal.protocol.notice import PADDED, SealedNotice, make_notice, seal_notice
 from counterseal.protocol.record import Bytes32, Record
-
-from . import store
-from .holder import VerifiedListing
-from .home import Home
-from .http import Source, get_array
 
 HELD_MAX = 10_000
 """Published notices that a witness keeps to show."""
@@ -49,10 +48,10 @@ def accounts(listing: VerifiedListing) -> tuple[bytes, ...]:
     return tuple(sorted(senders | present))
 
 
-class NoticeBox:
+class NoticeStore:
     """One witness's notices on disk."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: InstitutionHome) -> None:
         self._home = home
         self._folder = home.path / "notices"
 

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import msgspec
 
+from counterseal.access.common import store
+from counterseal.access.common.ledger_copy import segments
+from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_witnesses
+from counterseal.access.common.sources import Source
 from counterseal.evidence.events import concerned, with_predecessors
 from counterseal.evidence.records import Event, Events
 from counterseal.protocol import cbor
@@ -36,11 +40,6 @@ from counterseal.tlog.ledger_reader import LedgerReader, ReaderState, Trust
 from counterseal.tlog.proof import make_inclusion
 from counterseal.tlog.tiles import Tile, TileReader
 
-from . import store
-from .http import Source
-from .ledger import segments
-from .rules import Rules, keys_of_ledger, keys_of_witnesses
-
 _KEPT_MAX = 1 << 30
 
 
@@ -56,7 +55,7 @@ class Leaf(Part, frozen=True):
     is_tick: bool
 
 
-class Told(msgspec.Struct, frozen=True):
+class OpenedLedger(msgspec.Struct, frozen=True):
     """The ledger folded up to a fresh checkpoint, and the leaves that had an effect, their ticks'
     records among them.
     """
@@ -108,7 +107,7 @@ class OpenerLedger:
         self._rules, self._clock = rules, clock
         self._folder = rules.home.path / "opener"
 
-    def sync(self, source: Source) -> Told:
+    def sync(self, source: Source) -> OpenedLedger:
         """Follows the ledger to the source's checkpoint. Raises `LedgerError` G1 to G11,
         `TlogError`, `NotFound`, `Unavailable`.
         """
@@ -142,7 +141,7 @@ class OpenerLedger:
             )
         store.write(self._folder / "reader", state.encode())
 
-    def _fold(self, received: CosignedCheckpoint, reader: ReaderState) -> Told:
+    def _fold(self, received: CosignedCheckpoint, reader: ReaderState) -> OpenedLedger:
         state = AccessState(self._rules.rulebook)
         effective: list[Leaf] = []
         tick: Leaf | None = None
@@ -155,7 +154,7 @@ class OpenerLedger:
                     tick = None
                 effective.append(leaf)
         state.advance(max(state.time, reader.time))
-        return Told(state, received, tuple(effective))
+        return OpenedLedger(state, received, tuple(effective))
 
     def _kept(self, end: int) -> Iterator[Leaf]:
         for place in sorted(self._folder.glob("[0-9]" * 20)):
@@ -163,7 +162,7 @@ class OpenerLedger:
                 yield from _read(place)
 
 
-def events_about(told: Told, warrant: bytes, prover: Prover) -> Events:
+def events_about(told: OpenedLedger, warrant: bytes, prover: Prover) -> Events:
     """What the ledger holds about a warrant and those it replaced, with the ticks' records, each
     leaf with its proof.
     """

@@ -18,6 +18,9 @@ from pathlib import Path
 
 import msgspec
 
+from counterseal.access.common import store
+from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_witnesses
+from counterseal.access.common.sources import Source
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import NotFound, Refused
@@ -28,10 +31,6 @@ from counterseal.tlog.checkpoint import CosignedCheckpoint
 from counterseal.tlog.errors import LedgerError
 from counterseal.tlog.ledger import Schedule, Segment
 from counterseal.tlog.ledger_reader import LedgerEntry, LedgerReader, ReaderState, Trust
-
-from . import store
-from .http import Source
-from .rules import Rules, keys_of_ledger, keys_of_witnesses
 
 _ENTRIES_MAX = 1 << 30
 

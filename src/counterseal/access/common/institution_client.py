@@ -14,7 +14,7 @@ import json
 import os
 import ssl
 import time
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from counterseal.protocol import cbor
@@ -27,34 +27,12 @@ from counterseal.protocol.errors import (
 )
 from counterseal.protocol.keys import InstitutionSigner
 
-ANSWER_MAX = 256 << 20
-"""Bytes that one answer may have."""
+from .sources import ANSWER_MAX
+
 _TIMEOUT = 120.0  # a large listing's page takes the service a while
 
 
-class Source(Protocol):
-    """Where a log, a ledger and records are read from: a service, or a folder of files carried to a
-    machine without a network.
-    """
-
-    def get(self, path: str, *, signed: bool = False) -> bytes:
-        """The bytes at `path`, which begins with a slash. `signed` asks as the institution. Raises
-        `NotFound` or `Unavailable`.
-        """
-        ...
-
-
-def get_array(source: Source, path: str, *, signed: bool = False) -> tuple[Any, ...]:
-    """The CBOR array at `path`, right in encoding and nothing more. Raises `Refused` E1 to E7,
-    `NotFound`, `Unavailable`.
-    """
-    value = cbor.decode(source.get(path, signed=signed), ANSWER_MAX)
-    if type(value) is not tuple:
-        raise Refused("E6", f"The answer to {path} is not an array.")
-    return value
-
-
-class Service:
+class InstitutionClient:
     """A service (or a witness) at an address such as `https://chat.example.org`."""
 
     def __init__(
@@ -154,6 +132,13 @@ class Service:
         return http.client.HTTPConnection(
             self._parts.hostname, self._parts.port, timeout=self._timeout
         )
+
+
+def post_statement(service: InstitutionClient, statement: bytes) -> None:
+    """Queues a statement for the ledger; durable when this returns, of effect when its leaf is
+    cosigned.
+    """
+    service.post("/v1/ledger", (statement,))
 
 
 def _text(data: bytes) -> str:

@@ -14,6 +14,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from counterseal.access.common import signing, store
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.log_view import LogView, log_entries
+from counterseal.access.common.sources import Source, get_array
 from counterseal.protocol.account import DirectoryRoot
 from counterseal.protocol.approval import Revocation
 from counterseal.protocol.charter import Charter, ReceivedCharter, VerifiedCharter, active_from
@@ -23,11 +27,6 @@ from counterseal.protocol.errors import Conflict, NotAuthorised, NotFound, Refus
 from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset
 from counterseal.protocol.trusted_rules import Rulebook, VerifiedRevocation, verify_revocation
 from counterseal.tlog.checkpoint import KeyPair, log_keys, witness_keys
-
-from . import signing, store
-from .home import Home
-from .http import Source, get_array
-from .log import LogView, log_entries
 
 
 def keys_of_log(charter: Charter) -> KeyPair:
@@ -47,7 +46,7 @@ def keys_of_witnesses(charter: Charter) -> tuple[KeyPair, ...]:
     )
 
 
-def pinned_charter(home: Home) -> Charter:
+def pinned_charter(home: InstitutionHome) -> Charter:
     """The charter that the home pinned: its owner signed or accepted it, so it stands without the
     others' signatures.
 
@@ -89,7 +88,9 @@ class Rules:
     what is held.
     """
 
-    def __init__(self, home: Home, clock: Callable[[], int] = lambda: int(time.time())) -> None:
+    def __init__(
+        self, home: InstitutionHome, clock: Callable[[], int] = lambda: int(time.time())
+    ) -> None:
         self.home, self._clock = home, clock
         self.charters: list[Known] = []
         self.keysets: dict[bytes, VerifiedKeyset] = {}

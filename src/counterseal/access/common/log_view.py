@@ -8,11 +8,12 @@ docs/tlog.md.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from counterseal.access.common import store
+from counterseal.access.common.sources import Source, get_array
 from counterseal.protocol.errors import NotFound, Refused
 from counterseal.tlog.checkpoint import (
     Checkpoint,
@@ -26,9 +27,6 @@ from counterseal.tlog.note import parse_note
 from counterseal.tlog.proof import verify_inclusion
 from counterseal.tlog.tiles import TILE_WIDTH, Tile, decode_bundle
 from counterseal.tlog.tree import leaf_hash
-
-from . import store
-from .http import Source, get_array
 
 
 class LogView:
@@ -147,51 +145,3 @@ def log_entries(source: Source, start: int, size: int) -> Iterator[tuple[int, by
         for place, entry in enumerate(entries, bundle * TILE_WIDTH):
             if place >= start:
                 yield place, entry
-
-
-class Folder:
-    """A `Source` in a directory of files, carried to a machine without a network. Each file is one
-    answer of the service.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def get(self, path: str, *, signed: bool = False) -> bytes:
-        """See `Source`."""
-        try:
-            return (self._root / file_name(path)).read_bytes()
-        except FileNotFoundError:
-            raise NotFound(
-                f"The folder {self._root} has no answer to {path}. Run `custodian seen` here, and `custodian fetch --seen` "
-                "with what it wrote on the machine with a network."
-            ) from None
-
-
-class Recording:
-    """A `Source` that keeps every answer in a directory, so that a `Folder` can give the same
-    answers again, in the same order.
-
-    What was asked once is answered from the directory: the other machine will ask the same twice
-    and must not see two states.
-    """
-
-    def __init__(self, source: Source, root: Path) -> None:
-        self.source, self.root = source, root
-        self._kept = Folder(root)
-
-    def get(self, path: str, *, signed: bool = False) -> bytes:
-        """See `Source`."""
-        try:
-            return self._kept.get(path)
-        except NotFound:
-            answer = self.source.get(path, signed=signed)
-        store.write(self.root / file_name(path), answer, private=False)
-        return answer
-
-
-def file_name(path: str) -> str:
-    """The file in a folder that holds the answer to `path`: its own characters where they are
-    harmless, else `_`.
-    """
-    return re.sub(r"[^A-Za-z0-9.-]", "_", path.strip("/"))[:200]

@@ -7,9 +7,14 @@ key out is found out by each witness, and the keyset gets no signature (K6).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 
+from counterseal.access.common import store
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.rules import Rules
+from counterseal.access.common.sources import Source, get_array
 from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import CountersealError, NotFound, Refused
@@ -21,13 +26,8 @@ from counterseal.protocol.keyset import (
     open_ledger_key,
 )
 
-from . import store
-from .home import Home
-from .http import Service, Source, get_array
-from .rules import Rules
 
-
-def position_of(home: Home, charter: VerifiedCharter) -> int:
+def position_of(home: InstitutionHome, charter: VerifiedCharter) -> int:
     """The home's position among the charter's holders. Raises `NotFound` for a home that is no
     holder's.
     """
@@ -39,7 +39,7 @@ def position_of(home: Home, charter: VerifiedCharter) -> int:
     return position
 
 
-def own_key(home: Home, charter: VerifiedCharter, quarter: int) -> bytes:
+def own_key(home: InstitutionHome, charter: VerifiedCharter, quarter: int) -> bytes:
     """The signed statement of this holder's fresh key for the quarter: drawn and made once, the
     same bytes ever after.
     """
@@ -55,7 +55,7 @@ def own_key(home: Home, charter: VerifiedCharter, quarter: int) -> bytes:
 
 
 def deliver(
-    home: Home, charter: VerifiedCharter, quarter: int, service: Service
+    home: InstitutionHome, charter: VerifiedCharter, quarter: int, service: InstitutionClient
 ) -> tuple[str, ...]:
     """Delivers this holder's key to the service and to each witness; gives the names of witnesses
     that did not answer.
@@ -67,7 +67,7 @@ def deliver(
         if not witness.url or witness.key.kid == home.signer.kid:
             continue
         try:
-            Service(witness.url, timeout=5.0).post("/holder-keys", (statement,))
+            InstitutionClient(witness.url, timeout=5.0).post("/holder-keys", (statement,))
         except CountersealError:
             # the others will do: any one of them refuses a keyset without the key
             silent.append(witness.name)
@@ -83,7 +83,11 @@ def draft(source: Source, quarter: int) -> bytes:
 
 
 def check_draft(
-    home: Home, rules: Rules, payload: bytes, quarter: int, delivered: Iterable[bytes] = ()
+    home: InstitutionHome,
+    rules: Rules,
+    payload: bytes,
+    quarter: int,
+    delivered: Iterable[bytes] = (),
 ) -> tuple[Keyset, VerifiedCharter]:
     """The keyset in a draft, as everybody checks it before signing, and its charter.
 
@@ -109,7 +113,7 @@ def check_draft(
     return keyset, charter
 
 
-def _check_own(home: Home, keyset: Keyset, charter: VerifiedCharter) -> None:
+def _check_own(home: InstitutionHome, keyset: Keyset, charter: VerifiedCharter) -> None:
     position = charter.positions.get(home.signer.kid)
     if position is None or home.sealing_key(charter.digest, keyset.quarter) is None:
         return
@@ -120,19 +124,12 @@ def _check_own(home: Home, keyset: Keyset, charter: VerifiedCharter) -> None:
         )
 
 
-def _check_ledger_key(home: Home, keyset: VerifiedKeyset, charter: VerifiedCharter) -> None:
+def _check_ledger_key(
+    home: InstitutionHome, keyset: VerifiedKeyset, charter: VerifiedCharter
+) -> None:
     """Each signer that reads the ledger opens its own copy of the ledger key, so that nobody is
     locked out unseen (K8).
     """
     for number, reader in enumerate(charter.charter.readers):
         if reader.xwing == home.reader.public:
             open_ledger_key(home.reader, keyset, number)
-
-
-def absent(keyset: Keyset, charter: VerifiedCharter) -> Sequence[str]:
-    """The names of the holders whose keys are not in the draft."""
-    return [
-        charter.holder_name(i)
-        for i, statement in enumerate(keyset.holder_keys)
-        if statement is None
-    ]

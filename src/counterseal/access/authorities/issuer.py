@@ -11,6 +11,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from counterseal.access.common import signing
+from counterseal.access.common.clock import Clock, real_clock
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient, post_statement
+from counterseal.access.common.ledger_copy import Fresh, LedgerCopy
+from counterseal.access.common.rules import Rules
+from counterseal.describe.phrases import names, when
+from counterseal.describe.status import WarrantStatus, warrant_status
 from counterseal.protocol.access_state import Access, AccessState
 from counterseal.protocol.approval import (
     Approval,
@@ -22,18 +30,10 @@ from counterseal.protocol.approval import (
 from counterseal.protocol.calendars import DAY
 from counterseal.protocol.charter import Charter, VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign, sign
-from counterseal.protocol.decision import notice_due
 from counterseal.protocol.errors import BadInput, NotFound, Refused
 from counterseal.protocol.record import Record
 from counterseal.protocol.statement import ReceivedStatement
 from counterseal.protocol.warrant import Warrant, check_warrant
-
-from . import signing, words
-from .desk import Clock, post_statement, real_clock
-from .home import Home
-from .http import Service
-from .ledger import Fresh, LedgerCopy
-from .rules import Rules
 
 WEEK = 7 * DAY
 
@@ -47,33 +47,12 @@ class Draft(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-class Status(msgspec.Struct, frozen=True):
-    """What the ledger says of a warrant. Times are Unix seconds, None for what has not happened;
-    counts are `[so far, needed]`.
-    """
-
-    digest: bytes
-    state: str
-    requested: int
-    approved: int | None
-    ratify_by: int | None
-    ended: int | None
-    expires: int
-    listings: int
-    windows: int
-    units: int
-    units_allowed: int
-    bodies: tuple[int, int]
-    witnesses: tuple[int, int]
-    opened: int
-    notice_due: int | None
-    destroyed: int | None
-
-
-class Desk:
+class IssuerLedger:
     """An issuer's view: rules and ledger, read with this home's reader key."""
 
-    def __init__(self, home: Home, service: Service, clock: Clock = real_clock) -> None:
+    def __init__(
+        self, home: InstitutionHome, service: InstitutionClient, clock: Clock = real_clock
+    ) -> None:
         self.home, self.service, self.clock = home, service, clock
         self.rules = Rules(home, clock)
         self.copy = LedgerCopy(self.rules, clock)
@@ -82,6 +61,11 @@ class Desk:
         """The whole ledger up to a cosigned checkpoint no older than the charter's rule."""
         self.rules.sync(self.service)
         return self.copy.sync(self.service, self.rules.in_force().charter.ledger.fresh_online)
+
+    def status(self, digest: bytes) -> WarrantStatus:
+        """What the newest ledger says of a warrant. Raises `Refused` as `warrant_status`."""
+        fresh = self.sync()
+        return warrant_status(fresh.state, digest, fresh.time)
 
     def charter(self) -> VerifiedCharter:
         """The charter in force."""
@@ -150,11 +134,11 @@ def whole_periods(start: int, until: int, length: int) -> tuple[tuple[int, int],
     notes = []
     if whole[0] != start:
         notes.append(
-            f"The beginning was moved back from {words.when(start)} to {words.when(whole[0])}: periods are whole."
+            f"The beginning was moved back from {when(start)} to {when(whole[0])}: periods are whole."
         )
     if whole[1] != until:
         notes.append(
-            f"The end was moved on from {words.when(until)} to {words.when(whole[1])}: periods are whole."
+            f"The end was moved on from {when(until)} to {when(whole[1])}: periods are whole."
         )
     return whole, notes
 
@@ -168,12 +152,12 @@ def _units_note(declared: int, needed: int, direction: str) -> str:
 def _opener_key(rules: Charter, name: str | None) -> bytes:
     found = [one for one in rules.openers if name is None or one.name == name]
     if len(found) != 1:
-        there = words.names([one.name for one in rules.openers])
+        there = names([one.name for one in rules.openers])
         raise BadInput(f"Name one of the charter's openers: {there}.")
     return found[0].xwing
 
 
-def sign_warrant(home: Home, warrant: Warrant) -> bytes:
+def sign_warrant(home: InstitutionHome, warrant: Warrant) -> bytes:
     """The warrant's statement with the requester's signatures."""
     return sign([home.signer], warrant.encode())
 
@@ -200,7 +184,7 @@ def check_statement(data: bytes, charter: VerifiedCharter) -> Warrant:
     return check_warrant(received.record, charter.charter.period_length, charter.charter)
 
 
-def approve(home: Home, warrant: Warrant, now: int | None = None) -> bytes:
+def approve(home: InstitutionHome, warrant: Warrant, now: int | None = None) -> bytes:
     """An approver's statement: an approval, or for an urgent warrant a ratification."""
     kind = Ratification if warrant.urgent else Approval
     time = real_clock() if now is None else now
@@ -209,7 +193,7 @@ def approve(home: Home, warrant: Warrant, now: int | None = None) -> bytes:
     )
 
 
-def cancel(home: Home, warrant: Warrant, reason: str, now: int | None = None) -> bytes:
+def cancel(home: InstitutionHome, warrant: Warrant, reason: str, now: int | None = None) -> bytes:
     """A cancellation by the warrant's requester or an approver."""
     time = real_clock() if now is None else now
     return sign(
@@ -220,7 +204,7 @@ def cancel(home: Home, warrant: Warrant, reason: str, now: int | None = None) ->
     )
 
 
-def extend(home: Home, warrant: Warrant, number: int, now: int | None = None) -> bytes:
+def extend(home: InstitutionHome, warrant: Warrant, number: int, now: int | None = None) -> bytes:
     """An extension of the notices' delay with this issuer's signatures; the other one adds theirs
     with `countersign`.
     """
@@ -232,7 +216,7 @@ def extend(home: Home, warrant: Warrant, number: int, now: int | None = None) ->
 
 
 def reinstate(
-    home: Home, charter: VerifiedCharter, requester: bytes, now: int | None = None
+    home: InstitutionHome, charter: VerifiedCharter, requester: bytes, now: int | None = None
 ) -> bytes:
     """An approver lets the requester with this kid start urgent warrants again."""
     time = real_clock() if now is None else now
@@ -242,63 +226,17 @@ def reinstate(
     )
 
 
-def countersign(home: Home, statement: bytes) -> bytes:
+def countersign(home: InstitutionHome, statement: bytes) -> bytes:
     """The statement with this issuer's signatures added."""
     return signing.add(statement, home.signer, Extension.limit)
 
 
-def submit(service: Service, *statements: bytes) -> None:
+def submit(service: InstitutionClient, *statements: bytes) -> None:
     """Puts statements into the ledger's queue, in order. Whether they have an effect the ledger
     says: `status`.
     """
     for statement in statements:
         post_statement(service, statement)
-
-
-def status(fresh: Fresh, digest: bytes) -> Status:
-    """What the ledger says of a warrant. Raises `Refused` W15, with the reason if the ledger has a
-    request that is void.
-    """
-    access = _access(fresh.state, digest)
-    charter = fresh.state.rulebook.charter(access.warrant.charter_digest)
-    positions = _positions(access)
-    dues = []
-    for logged in access.releases:
-        if logged.release.notices:
-            rule = fresh.state.rulebook.in_force(logged.time).charter.notices
-            dues.append(notice_due(access, logged, rule.delay, rule.extension))
-    tree = charter.tree
-    return Status(
-        digest=digest,
-        state=_state_word(access, charter, fresh.time),
-        requested=access.requested_at,
-        approved=access.approved_at,
-        ratify_by=access.ratify_by,
-        ended=access.ended_at,
-        expires=access.warrant.expires,
-        listings=len(access.listings),
-        windows=sum(len(one.windows) for _, one in access.listings),
-        units=access.used,
-        units_allowed=access.warrant.units,
-        bodies=(len(tree.satisfied_bodies(positions)), tree.custodians.needed),
-        witnesses=(
-            len(set(positions).intersection(tree.witness_positions())),
-            tree.witnesses.needed,
-        ),
-        opened=len(access.reports),
-        notice_due=min(dues, default=None),
-        destroyed=access.destroyed_at,
-    )
-
-
-def _access(state: AccessState, digest: bytes) -> Access:
-    if digest not in state.accesses:
-        for outcome in state.outcomes:
-            if outcome.digest == digest and outcome.rule is not None:
-                raise Refused(
-                    outcome.rule, f"The ledger has the request, and it is void. {outcome.message}"
-                )
-    return state.access(digest)
 
 
 def why_void(state: AccessState, statement: bytes) -> str | None:
@@ -308,39 +246,6 @@ def why_void(state: AccessState, statement: bytes) -> str | None:
     digest = ReceivedStatement.decode(statement).record.digest()
     found = [outcome for outcome in state.outcomes if outcome.digest == digest]
     return f"{found[0].rule}: {found[0].message}" if found and found[0].rule is not None else None
-
-
-def _positions(access: Access) -> tuple[int, ...]:
-    """Who has released the newest listing (or, before the first, given a standing release)."""
-    if access.listings:
-        return access.released_by(access.listings[-1][0])
-    return tuple(one.release.position for one in access.releases)
-
-
-def _state_word(access: Access, charter: VerifiedCharter, now: int) -> str:
-    for word, holds in (
-        ("lapsed", access.lapsed_at is not None),
-        ("replaced", access.replaced_by is not None),
-        ("cancelled", access.cancelled_at is not None),
-        ("expired", now >= access.warrant.expires),
-        ("opened", bool(access.reports)),
-        ("released", _satisfied(access, charter)),
-        ("listed", bool(access.listings)),
-        ("approved", access.approved_at is not None),
-        ("urgent", access.warrant.urgent),
-    ):
-        if holds:
-            return word
-    return "requested"
-
-
-def _satisfied(access: Access, charter: VerifiedCharter) -> bool:
-    try:
-        charter.tree.custodian_quorum(_positions(access))
-        charter.tree.witness_quorum(_positions(access))
-    except Refused:
-        return False
-    return bool(access.listings)
 
 
 def record_of(statement: bytes, limit: int = 1 << 20) -> tuple[Record, tuple[bytes, ...]]:

@@ -23,7 +23,7 @@ _LENGTH = re.compile(r"([0-9]{1,9}) ?(s|min|h|d)")
 Length = int | str
 
 
-class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BodyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A custodian body; by default every member whose card is there, and a majority of them."""
 
     name: str
@@ -31,16 +31,16 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: tuple[str, ...] | None = None
 
 
-class Custodians(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CustodiansEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The custodian bodies; by default every body that has a card, in order of name, and a majority
     of them.
     """
 
     needed: int | None = None
-    body: tuple[Body, ...] = ()
+    body: tuple[BodyEntry, ...] = ()
 
 
-class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WitnessesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`shares`: witnesses whose shares are needed (w). `cosignatures`: the least `c` with `2c >= W
     + w` unless given.
     """
@@ -50,14 +50,14 @@ class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: tuple[str, ...] | None = None
 
 
-class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IssuerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A legal authority and its roles."""
 
     name: str
     roles: tuple[str, ...]
 
 
-class Ground(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GroundEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A ground on which a warrant may be asked for."""
 
     name: str
@@ -65,7 +65,7 @@ class Ground(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     urgent: bool = False
 
 
-class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CapsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arithmetic against mass access. A unit is one account in one period."""
 
     units_30_days: int = 2_000
@@ -73,7 +73,7 @@ class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days_per_warrant: int = 92
 
 
-class Urgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UrgentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a period a requester alone may ask for, and by when an approver must ratify it, by
     which calendar.
     """
@@ -83,7 +83,7 @@ class Urgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calendar: str = "every day"
 
 
-class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CalendarEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Days that do not count. Weekday 0 is Monday; dates as YYYY-MM-DD."""
 
     name: str
@@ -92,7 +92,7 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dates_off: tuple[str, ...] = ()
 
 
-class Notices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NoticesEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When the people concerned are told. `substitute` is the account id, in hex, that is told for
     one that is gone.
     """
@@ -105,14 +105,14 @@ class Notices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     substitute: str | None = None
 
 
-class Disclosure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DisclosureEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a field of a warrant becomes public: "at once", "yearly" or "after notice"."""
 
     field: str
     when: str
 
 
-class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LedgerRuleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ledger's beat: seconds a tick, leaves and bytes of openings a tick, and how fresh a
     holder's checkpoint has to be.
     """
@@ -131,16 +131,16 @@ class CharterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     domain: str | None = None
     demonstration: bool = False
-    custodians: Custodians = Custodians()
-    witnesses: Witnesses = Witnesses()
-    issuer: tuple[Issuer, ...] = ()
-    ground: tuple[Ground, ...] = ()
-    caps: Caps = Caps()
-    urgent: Urgent = Urgent()
-    calendar: tuple[Calendar, ...] = (Calendar("every day"),)
-    notices: Notices = Notices()
-    disclosure: tuple[Disclosure, ...] = ()
-    ledger: Ledger = Ledger()
+    custodians: CustodiansEntry = CustodiansEntry()
+    witnesses: WitnessesEntry = WitnessesEntry()
+    issuer: tuple[IssuerEntry, ...] = ()
+    ground: tuple[GroundEntry, ...] = ()
+    caps: CapsEntry = CapsEntry()
+    urgent: UrgentEntry = UrgentEntry()
+    calendar: tuple[CalendarEntry, ...] = (CalendarEntry("every day"),)
+    notices: NoticesEntry = NoticesEntry()
+    disclosure: tuple[DisclosureEntry, ...] = ()
+    ledger: LedgerRuleEntry = LedgerRuleEntry()
     retention: Length = "180 d"
     period: Length = "1 h"
     activation_delay: Length = "7 d"

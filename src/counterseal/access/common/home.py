@@ -21,14 +21,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from msgspec import Meta
 
+from counterseal.access.common import store
 from counterseal.protocol import cbor
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.errors import BadInput, Conflict, FatalError, NotFound
 from counterseal.protocol.keys import InstitutionKey, InstitutionSigner, SealingKey
 from counterseal.protocol.record import Bytes32, Name, Part, Record, XWingKey
 from counterseal.tlog.checkpoint import WitnessSigner, witness_keys
-
-from . import store
 
 Kind = Literal["custodian", "witness", "issuer", "opener", "reader"]
 _Text = Annotated[str, Meta(max_length=4096)]
@@ -66,7 +65,7 @@ class Card(Record, frozen=True, tag=cbor.tag("card")):
         return self
 
 
-class Keys(Part, frozen=True):
+class HomeKeys(Part, frozen=True):
     """The secrets of a home: seeds of the institution key (64 bytes), the reader key (32) and the
     cosigner keys (64 or none).
     """
@@ -88,10 +87,10 @@ class Keys(Part, frozen=True):
         return WitnessSigner(name, ed25519, MLDSA44PrivateKey.from_seed_bytes(self.cosigner[32:]))
 
 
-class Home:
+class InstitutionHome:
     """An opened home: `card`, `keys` and the small durable things beside them."""
 
-    def __init__(self, path: Path, card: Card, keys: Keys, passphrase: bytes | None) -> None:
+    def __init__(self, path: Path, card: Card, keys: HomeKeys, passphrase: bytes | None) -> None:
         self.path, self.card, self.keys, self._passphrase = path, card, keys, passphrase
         self.signer = keys.signer
         self.reader = SealingKey(keys.reader)
@@ -105,7 +104,7 @@ class Home:
         body: str | None = None,
         url: str | None = None,
         passphrase: bytes | None = None,
-    ) -> Home:
+    ) -> InstitutionHome:
         """Draws fresh keys into a new home. Raises `Conflict` if there is one already: keys are
         never overwritten.
         """
@@ -113,7 +112,9 @@ class Home:
             raise Conflict(
                 f"{path} holds keys already; they are not overwritten. Choose another --home."
             )
-        keys = Keys(os.urandom(64), os.urandom(32), os.urandom(64) if kind == "witness" else None)
+        keys = HomeKeys(
+            os.urandom(64), os.urandom(32), os.urandom(64) if kind == "witness" else None
+        )
         cosigner = keys.cosigner_of(name).keys.texts() if kind == "witness" else None
         card = Card(
             kind,
@@ -130,12 +131,12 @@ class Home:
         return cls(path, card, keys, passphrase)
 
     @classmethod
-    def open(cls, path: Path, passphrase: bytes | None = None) -> Home:
+    def open(cls, path: Path, passphrase: bytes | None = None) -> InstitutionHome:
         """Raises `NotFound` if there is no home, `BadInput` if the passphrase is missing or
         wrong.
         """
         secret = store.open_secret(store.read(path / "keys", "home"), passphrase)
-        keys = msgspec.convert(cbor.decode(secret, 1024), Keys, builtin_types=(bytes,))
+        keys = msgspec.convert(cbor.decode(secret, 1024), HomeKeys, builtin_types=(bytes,))
         return cls(path, read_card(path), keys, passphrase)
 
     # the pinned first charter, and charters known

@@ -11,6 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from counterseal.access.common import store
+from counterseal.access.common.log_view import LogView
+from counterseal.access.common.sources import ANSWER_MAX, Source, get_array
+from counterseal.access.holders.checks import ListedWindow
+from counterseal.access.holders.window_proofs import logged_window
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import Access
 from counterseal.protocol.counterseal import SealedShare
@@ -18,12 +23,6 @@ from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.record import convert
 from counterseal.protocol.window import Label, Roster
-
-from . import store
-from .holder import ListedWindow
-from .http import ANSWER_MAX, Source, get_array
-from .log import LogView
-from .periods import logged_window
 
 
 def fetch(

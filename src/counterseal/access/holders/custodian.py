@@ -14,14 +14,15 @@ from pathlib import Path
 
 import msgspec
 
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient, post_statement
+from counterseal.access.common.ledger_copy import Fresh
+from counterseal.access.holders import checks
+from counterseal.access.holders.holder import Case, Holder, in_ledger, post_shares
+from counterseal.describe.listing import describe_listing
+from counterseal.describe.warrant import describe_warrant
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import Conflict, CountersealError, NotFound, Refused, Unavailable
-
-from . import holder, words
-from .desk import Case, Desk, in_ledger, post_shares, post_statement
-from .home import Home
-from .http import Service
-from .ledger import Fresh
 
 OUTBOX_MAX = 256 << 20
 
@@ -32,7 +33,7 @@ class Reviewed(msgspec.Struct, frozen=True):
     """
 
     case: Case
-    listings: tuple[holder.VerifiedListing, ...]
+    listings: tuple[checks.VerifiedListing, ...]
     refused: tuple[str, ...]
     lines: tuple[str, ...]
 
@@ -48,41 +49,47 @@ class Released(msgspec.Struct, frozen=True):
     standing: bool
 
 
-def create(path: Path, body: str, member: str, passphrase: bytes | None = None) -> Home:
+def create(path: Path, body: str, member: str, passphrase: bytes | None = None) -> InstitutionHome:
     """A member's new home, with its card to hand to whoever drafts the charter."""
-    return Home.create(path, "custodian", member, body, passphrase=passphrase)
+    return InstitutionHome.create(path, "custodian", member, body, passphrase=passphrase)
 
 
-def review(desk: Desk) -> list[Reviewed]:
+def review(holder: Holder) -> list[Reviewed]:
     """Every warrant that runs and waits for this member, checked and in words. Raises rather than
     show an incomplete ledger.
     """
-    fresh = desk.sync()
+    fresh = holder.sync()
     return [
-        review_case(desk, fresh, case)
-        for case in desk.cases(fresh)
+        review_case(holder, fresh, case)
+        for case in holder.cases(fresh)
         if case.to_release or case.to_hand_over or not case.standing
     ]
 
 
-def review_case(desk: Desk, fresh: Fresh, case: Case) -> Reviewed:
+def review_case(holder: Holder, fresh: Fresh, case: Case) -> Reviewed:
     """One warrant, checked and in words."""
-    listings: list[holder.VerifiedListing] = []
+    listings: list[checks.VerifiedListing] = []
     refused: list[str] = []
     for digest in case.to_release:
         try:
-            listings.append(desk.verify(fresh, case, digest))
+            listings.append(holder.verify(fresh, case, digest))
         except Refused as error:
             number = case.warrant.access.listing(digest).number
             refused.append(f"Listing {number} is refused by rule {error.rule}: {error.message}")
     lines = (
-        words.warrant(case.warrant, fresh.state, fresh.time)
-        + [words.listing(one) for one in listings]
+        describe_warrant(case.warrant, fresh.state, fresh.time)
+        + [_describe(one) for one in listings]
         + refused
     )
     if not case.to_release:
         lines.append(_nothing_listed(case))
     return Reviewed(case, tuple(listings), tuple(refused), tuple(lines))
+
+
+def _describe(listing: checks.VerifiedListing) -> str:
+    labels = [window.label for window in listing.windows]
+    allowed = listing.warrant.warrant.units
+    return describe_listing(listing.listing.number, labels, listing.units, allowed)
 
 
 def _nothing_listed(case: Case) -> str:
@@ -94,7 +101,12 @@ def _nothing_listed(case: Case) -> str:
 
 
 def release(
-    desk: Desk, service: Service, digest: bytes, *, standing: bool = False, patience: float = 60.0
+    holder: Holder,
+    service: InstitutionClient,
+    digest: bytes,
+    *,
+    standing: bool = False,
+    patience: float = 60.0,
 ) -> Released:
     """Releases every listing of the warrant, or gives a standing release, and hands the shares over
     once the ledger has that.
@@ -103,37 +115,37 @@ def release(
     released. `Unavailable` if the ledger does not take the release within `patience` seconds; the
     same call later goes on.
     """
-    fresh = desk.sync()
-    case = desk.case(fresh, digest)
-    statements = make_releases(desk, fresh, case, standing)
+    fresh = holder.sync()
+    case = holder.case(fresh, digest)
+    statements = make_releases(holder, fresh, case, standing)
     for statement in statements:
         post_statement(service, statement)
-    fresh, case = _wait(desk, case, case.to_release if not standing else (), standing, patience)
-    return Released(digest, len(statements), desk.hand_over(service, fresh, case), case.standing)
+    fresh, case = _wait(holder, case, case.to_release if not standing else (), standing, patience)
+    return Released(digest, len(statements), holder.hand_over(service, fresh, case), case.standing)
 
 
-def make_releases(desk: Desk, fresh: Fresh, case: Case, standing: bool) -> list[bytes]:
+def make_releases(holder: Holder, fresh: Fresh, case: Case, standing: bool) -> list[bytes]:
     """The release statements to sign now; checks of every listing come first, so that it is all or
     nothing.
     """
-    verified = [desk.verify(fresh, case, digest) for digest in case.to_release]
+    verified = [holder.verify(fresh, case, digest) for digest in case.to_release]
     if standing and not case.standing:
-        return [desk.release(case, None)]
+        return [holder.release(case, None)]
     if not case.warrant.access.listings and not case.standing:
         raise NotFound(
             "The ledger has no listing of this warrant to release; wait for one, or give a standing release."
         )
-    return [desk.release(case, listing) for listing in verified]
+    return [holder.release(case, listing) for listing in verified]
 
 
 def _wait(
-    desk: Desk, case: Case, listings: Sequence[bytes], standing: bool, patience: float
+    holder: Holder, case: Case, listings: Sequence[bytes], standing: bool, patience: float
 ) -> tuple[Fresh, Case]:
     """Follows the ledger until it has this holder's releases."""
     deadline = time.monotonic() + patience
     while True:
-        fresh = desk.sync()
-        now = desk.case(fresh, case.warrant.digest)
+        fresh = holder.sync()
+        now = holder.case(fresh, case.warrant.digest)
         wanted = [None] if standing else list(listings)
         if all(
             in_ledger(now.warrant.access, case.position, digest) or now.standing
@@ -147,36 +159,36 @@ def _wait(
         time.sleep(0.2)
 
 
-def follow(desk: Desk, service: Service) -> list[Released]:
+def follow(holder: Holder, service: InstitutionClient) -> list[Released]:
     """Hands over what releases in the ledger cover and the opener does not have yet: a standing
     release's later listings.
     """
-    fresh = desk.sync()
-    waiting = [case for case in desk.cases(fresh) if case.to_hand_over]
+    fresh = holder.sync()
+    waiting = [case for case in holder.cases(fresh) if case.to_hand_over]
     return [
-        Released(case.warrant.digest, 0, desk.hand_over(service, fresh, case), case.standing)
+        Released(case.warrant.digest, 0, holder.hand_over(service, fresh, case), case.standing)
         for case in waiting
     ]
 
 
-def release_offline(desk: Desk, digest: bytes, *, standing: bool = False) -> bytes:
+def release_offline(holder: Holder, digest: bytes, *, standing: bool = False) -> bytes:
     """Releases and shares as one file, to be carried to a machine with a network. The shares are
     sealed to the opener's key.
 
     Raises `Refused` with the rule if a listing fails a check.
     """
-    fresh = desk.sync()
-    case = desk.case(fresh, digest)
+    fresh = holder.sync()
+    case = holder.case(fresh, digest)
     posts: list[tuple[str, bytes]] = [
-        ("/v1/ledger", statement) for statement in make_releases(desk, fresh, case, standing)
+        ("/v1/ledger", statement) for statement in make_releases(holder, fresh, case, standing)
     ]
     for listing_digest in (*case.to_release, *case.to_hand_over):
-        statement = desk.shares(case, desk.verify(fresh, case, listing_digest))
+        statement = holder.shares(case, holder.verify(fresh, case, listing_digest))
         posts.append((f"/v1/warrants/{digest.hex()}/shares", statement))
     return cbor.encode((cbor.tag("outbox"), posts))
 
 
-def submit(service: Service, outbox: bytes, patience: float = 60.0) -> int:
+def submit(service: InstitutionClient, outbox: bytes, patience: float = 60.0) -> int:
     """Sends what `release_offline` made: releases first, shares once the ledger has those. Gives
     the number of things sent.
     """
@@ -188,7 +200,7 @@ def submit(service: Service, outbox: bytes, patience: float = 60.0) -> int:
     raise Refused("E5", "The file is no outbox of `custodian release`.")
 
 
-def _send(service: Service, post: object, deadline: float) -> None:
+def _send(service: InstitutionClient, post: object, deadline: float) -> None:
     match post:
         case ("/v1/ledger", bytes(statement)):
             post_statement(service, statement)
@@ -200,7 +212,9 @@ def _send(service: Service, post: object, deadline: float) -> None:
             raise Refused("E6", "The outbox holds something that is neither a release nor shares.")
 
 
-def _send_shares(service: Service, warrant: bytes, sealed: bytes, deadline: float) -> None:
+def _send_shares(
+    service: InstitutionClient, warrant: bytes, sealed: bytes, deadline: float
+) -> None:
     while True:
         try:
             post_shares(service, warrant, sealed)

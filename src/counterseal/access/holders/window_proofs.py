@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from counterseal.access.common.log_view import hashes
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.period import LoggedWindow, PeriodRoot, PeriodWindow
 from counterseal.protocol.window import Label
 from counterseal.tlog.periods import WindowFrames, WindowProof, decode_period_root
-
-from .log import hashes
 
 
 def logged_window(

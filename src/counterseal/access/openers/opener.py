@@ -22,6 +22,13 @@ from typing import Any
 
 import msgspec
 
+from counterseal.access.common import signing
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.log_view import LogView
+from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_log, keys_of_witnesses
+from counterseal.access.common.sources import get_array
+from counterseal.access.openers.ledger import OpenedLedger, OpenerLedger, Prover, events_about
 from counterseal.evidence.logged import Keys
 from counterseal.evidence.messages import rfc3339
 from counterseal.evidence.package import REPORT, Material, Package, Written
@@ -57,13 +64,6 @@ from counterseal.protocol.report import Destruction, OpeningReport
 from counterseal.protocol.tree import Tree
 from counterseal.protocol.warrant import Warrant
 from counterseal.protocol.window import Label
-
-from . import signing
-from .home import Home
-from .http import Service, get_array
-from .log import LogView
-from .opener_ledger import OpenerLedger, Prover, Told, events_about
-from .rules import Rules, keys_of_ledger, keys_of_log, keys_of_witnesses
 
 _PAGE = 50
 _POLL = 1.0
@@ -112,13 +112,13 @@ def warrant_digest(given: str) -> bytes:
     return Warrant.decode(signing.payload_of(data, Warrant.limit)).digest()
 
 
-class Opener:
+class WarrantOpener:
     """One opener's work on one service. `tell` gets a sentence at each step."""
 
     def __init__(
         self,
-        home: Home,
-        service: Service,
+        home: InstitutionHome,
+        service: InstitutionClient,
         clock: Clock = lambda: int(time.time()),
         tell: Teller = lambda _: None,
     ) -> None:
@@ -128,7 +128,7 @@ class Opener:
         self._custody: list[dict[str, Any]] = []
         self._roots: dict[int, bytes] = {}
 
-    def sync(self) -> Told:
+    def sync(self) -> OpenedLedger:
         """Charters, keysets and the whole ledger up to a fresh checkpoint."""
         if self.home.pinned() is None:
             raise NotFound(
@@ -153,7 +153,7 @@ class Opener:
         self.post(written.report)
         return written
 
-    def _await(self, warrant: bytes, *, wait: bool) -> tuple[Told, Access, list[Held]]:
+    def _await(self, warrant: bytes, *, wait: bool) -> tuple[OpenedLedger, Access, list[Held]]:
         while True:
             told = self.sync()
             access = self._access(told, warrant)
@@ -227,7 +227,7 @@ class Opener:
             )
         return list(held.values())
 
-    def _access(self, told: Told, warrant: bytes, *, export: bool = True) -> Access:
+    def _access(self, told: OpenedLedger, warrant: bytes, *, export: bool = True) -> Access:
         access = told.state.access(warrant)
         if access.warrant.opener_key != self.home.reader.public:
             raise NotAuthorised(
@@ -327,7 +327,7 @@ class Opener:
             )
 
     def _material(
-        self, package: Package, told: Told, access: Access, held: Sequence[Held]
+        self, package: Package, told: OpenedLedger, access: Access, held: Sequence[Held]
     ) -> tuple[Material, Keys]:
         """Everything beside the windows, with proofs under the newest cosigned checkpoints."""
         charter = self.rules.latest.charter

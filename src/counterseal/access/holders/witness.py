@@ -13,6 +13,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from counterseal.access.common import keysets, signing, store
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient, post_statement
+from counterseal.access.common.ledger_copy import Fresh
+from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_log, pinned_charter
+from counterseal.access.holders.holder import Case, Holder
+from counterseal.access.holders.notices import NoticeStore, dummy
+from counterseal.access.holders.witness_server import WitnessServer, serve
 from counterseal.protocol.charter import Charter, VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import (
@@ -29,15 +37,6 @@ from counterseal.tlog.checkpoint import Checkpoint, KeyPair
 from counterseal.tlog.errors import LedgerError, TlogError
 from counterseal.tlog.witness import FileWitnessStore, Response, Witness
 
-from . import keysets, signing, store
-from .desk import Case, Desk, post_statement
-from .home import Home
-from .http import Service
-from .ledger import Fresh
-from .notices import NoticeBox, dummy
-from .rules import Rules, keys_of_ledger, keys_of_log, pinned_charter
-from .witness_server import WitnessServer, serve
-
 DEFAULT_LISTEN = "127.0.0.1:8460"
 
 
@@ -47,12 +46,12 @@ def create(
     listen: str = DEFAULT_LISTEN,
     url: str | None = None,
     passphrase: bytes | None = None,
-) -> Home:
+) -> InstitutionHome:
     """A new witness's home: institution, cosigning and reader keys, and its card. `url` is where
     others reach it.
     """
     host, port = address(listen)
-    home = Home.create(
+    home = InstitutionHome.create(
         path, "witness", name, url=url or f"http://{host}:{port}", passphrase=passphrase
     )
     store.write(path / "listen", listen.encode(), private=False)
@@ -67,14 +66,14 @@ def address(listen: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-class Daemon:
+class WitnessDaemon:
     """One witness at work: what its HTTP server answers, and its own rounds. Safe to call from
     several threads.
     """
 
     def __init__(
         self,
-        home: Home,
+        home: InstitutionHome,
         service_url: str | None = None,
         clock: Callable[[], int] = lambda: int(time.time()),
     ) -> None:
@@ -91,9 +90,9 @@ class Daemon:
         self.trouble: str | None = None
         place = home.path / "holding"
         self.holding: str | None = place.read_text(encoding="utf-8") if place.exists() else None
-        self.box = NoticeBox(home)
+        self.box = NoticeStore(home)
         # its source is set each round
-        self._desk = Desk(home, Service("http://127.0.0.1"), clock, self.rules)
+        self._holder = Holder(home, InstitutionClient("http://127.0.0.1"), clock, self.rules)
 
     # cosigning
     def cosign(self, method: str, path: str, body: bytes) -> Response:
@@ -187,10 +186,10 @@ class Daemon:
         return self.holding or self.trouble
 
     @property
-    def service(self) -> Service:
+    def service(self) -> InstitutionClient:
         """The domain's service. Raises `NotFound` before this home has been told its address."""
         url = self._service_url or self.home.service_url()
-        return Service(url, self.home.domain() or "", self.home.signer)
+        return InstitutionClient(url, self.home.domain() or "", self.home.signer)
 
     # the witness's rounds
     def round(self) -> None:
@@ -205,13 +204,13 @@ class Daemon:
                 self._deliver_own(self.rules.charter(bytes.fromhex(digest)), int(quarter))
             if not self.rules.keysets:
                 return
-            self._desk.source = self.service
+            self._holder.source = self.service
             fresh = self._at_own_head()
             refused: CountersealError | None = None
-            for case in list(self._desk.cases(fresh)):
+            for case in list(self._holder.cases(fresh)):
                 try:
                     self._release(fresh, case)
-                    self._desk.hand_over(self.service, fresh, case)
+                    self._holder.hand_over(self.service, fresh, case)
                 except CountersealError as error:
                     # one warrant that fails a check holds up neither the others nor anybody's
                     # notice
@@ -228,7 +227,7 @@ class Daemon:
         for attempt in range(20):
             head = self.heads.load(ledger.origin)
             try:
-                return self._desk.sync(head.size if head else 0)
+                return self._holder.sync(head.size if head else 0)
             except LedgerError as error:
                 if error.rule != "G3" or attempt == 19:
                     raise
@@ -244,14 +243,14 @@ class Daemon:
                 case.warrant.charter.tree.custodian_quorum(case.warrant.access.released_by(digest))
             except Refused:
                 continue
-            listing = self._desk.verify(fresh, case, digest)
-            held = self._desk.held_release(case, digest)
+            listing = self._holder.verify(fresh, case, digest)
+            held = self._holder.held_release(case, digest)
             if held is None:
                 in_force = self.rules.in_force().charter
                 notices = self.box.seal(
                     self.service, listing, case.position, self.clock(), in_force
                 )
-                held = self._desk.release(case, listing, notices)
+                held = self._holder.release(case, listing, notices)
             post_statement(self.service, held)
 
     def _publish(self, fresh: Fresh) -> None:
@@ -323,7 +322,7 @@ class Daemon:
 
 
 def run(
-    home: Home,
+    home: InstitutionHome,
     listen: str | None = None,
     service_url: str | None = None,
     ready: Callable[[str], None] | None = None,
@@ -332,7 +331,7 @@ def run(
     `FatalError`.
     """
     host, port = address(listen or store.read(home.path / "listen", "witness's address").decode())
-    daemon = Daemon(home, service_url)
+    daemon = WitnessDaemon(home, service_url)
     server = WitnessServer((host, port), daemon)
     stop = threading.Event()
     if ready is not None:

@@ -7,32 +7,26 @@ same bytes however often a program is started again.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from counterseal.access.common import store
+from counterseal.access.common.clock import Clock, real_clock
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.keysets import position_of
+from counterseal.access.common.ledger_copy import Fresh, LedgerCopy
+from counterseal.access.common.rules import Rules
+from counterseal.access.common.sources import Source
+from counterseal.access.holders import checks, listings
 from counterseal.protocol.access_state import Access
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.decision import VerifiedWarrant
 from counterseal.protocol.errors import Conflict, NotFound, Refused
 from counterseal.protocol.release import Release, seal_shares
-
-from . import holder, listings, store
-from .home import Home
-from .http import Service, Source
-from .keysets import position_of
-from .ledger import Fresh, LedgerCopy
-from .rules import Rules
-
-Clock = Callable[[], int]
-
-
-def real_clock() -> int:
-    """This machine's clock, Unix seconds."""
-    return int(time.time())
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -47,14 +41,14 @@ class Case(msgspec.Struct, frozen=True):
     standing: bool
 
 
-class Desk:
+class Holder:
     """One holder's work on warrants. `offline` says that the source is a folder: the charter's
     longer freshness then counts.
     """
 
     def __init__(
         self,
-        home: Home,
+        home: InstitutionHome,
         source: Source,
         clock: Clock = real_clock,
         rules: Rules | None = None,
@@ -81,14 +75,14 @@ class Desk:
         for digest in list(fresh.state.accesses):
             # not approved, over, or not this holder's: nothing to do
             with suppress(Refused, NotFound):
-                warrant = holder.check_access(fresh, digest, self.clock())
+                warrant = checks.check_access(fresh, digest, self.clock())
                 yield self._case(warrant, position_of(self.home, warrant.charter))
 
     def case(self, fresh: Fresh, digest: bytes) -> Case:
         """The one warrant with this digest. Raises `Refused` W1 to W15 if it does not run,
         `NotFound` if this is no holder.
         """
-        warrant = holder.check_access(fresh, digest, self.clock())
+        warrant = checks.check_access(fresh, digest, self.clock())
         return self._case(warrant, position_of(self.home, warrant.charter))
 
     def _case(self, warrant: VerifiedWarrant, position: int) -> Case:
@@ -106,26 +100,26 @@ class Desk:
         )
         return Case(warrant, position, to_release, to_hand_over, standing)
 
-    def verify(self, fresh: Fresh, case: Case, listing_digest: bytes) -> holder.VerifiedListing:
+    def verify(self, fresh: Fresh, case: Case, listing_digest: bytes) -> checks.VerifiedListing:
         """The listing, after checks 2 to 5. Raises `Refused` with the rule that forbids it."""
         warrant, access = case.warrant, case.warrant.access
         number = access.listing(listing_digest).number
         log = self.rules.log
         windows = listings.fetch(self.source, log, warrant.digest, number, case.position)
         earlier = self._labels.before(access, number, self.source, log, case.position)
-        verified = holder.check_listing(
+        verified = checks.check_listing(
             fresh, warrant, listing_digest, windows, earlier, self.rules.keysets
         )
         self._labels.keep(listing_digest, [window.label for window in windows])
         return verified
 
     def release(
-        self, case: Case, listing: holder.VerifiedListing | None, notices: Sequence[bytes] = ()
+        self, case: Case, listing: checks.VerifiedListing | None, notices: Sequence[bytes] = ()
     ) -> bytes:
         """The signed release (check 6), durable before it is given out; the same bytes when asked
         again. Raises `Refused`.
         """
-        record = holder.make_release(case.warrant, listing, case.position, notices)
+        record = checks.make_release(case.warrant, listing, case.position, notices)
         place = self._place(case.warrant.digest, listing.digest if listing else None, "release")
         with suppress(NotFound):
             held = store.read(place, "release")
@@ -139,17 +133,17 @@ class Desk:
             return store.read(self._place(case.warrant.digest, listing, "release"), "release")
         return None
 
-    def shares(self, case: Case, listing: holder.VerifiedListing) -> bytes:
+    def shares(self, case: Case, listing: checks.VerifiedListing) -> bytes:
         """This holder's shares, sealed to the opener and signed. For a release that the ledger has;
         see `hand_over`.
         """
-        record = holder.open_own_shares(
+        record = checks.open_own_shares(
             listing, case.position, self.rules.keysets, self.home.sealing_key
         )
         sealed = seal_shares(self.home.signer, record, case.warrant.warrant.opener_key)
         return sign([self.home.signer], sealed.encode())
 
-    def hand_over(self, service: Service, fresh: Fresh, case: Case) -> int:
+    def hand_over(self, service: InstitutionClient, fresh: Fresh, case: Case) -> int:
         """Hands over the shares of each listing that this holder's release in the ledger covers;
         gives how many listings.
 
@@ -158,7 +152,7 @@ class Desk:
         """
         count = 0
         for digest in case.to_hand_over:
-            holder.check_own_release(case.warrant, digest, case.position)
+            checks.check_own_release(case.warrant, digest, case.position)
             post_shares(
                 service, case.warrant.digest, self.shares(case, self.verify(fresh, case, digest))
             )
@@ -181,14 +175,7 @@ class Desk:
         )
 
 
-def post_statement(service: Service, statement: bytes) -> None:
-    """Queues a statement for the ledger; durable when this returns, of effect when its leaf is
-    cosigned.
-    """
-    service.post("/v1/ledger", (statement,))
-
-
-def post_shares(service: Service, warrant: bytes, statement: bytes) -> None:
+def post_shares(service: InstitutionClient, warrant: bytes, statement: bytes) -> None:
     """Hands sealed, signed shares over, whoever carries them; shares that are there already are no
     error.
     """

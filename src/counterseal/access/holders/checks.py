@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from counterseal.access.common.ledger_copy import Fresh
 from counterseal.protocol.access_state import check_release
 from counterseal.protocol.counterseal import SealedShare, open_share
 from counterseal.protocol.decision import VerifiedWarrant, check_units, decide, window_in_scope
@@ -29,8 +30,6 @@ from counterseal.protocol.keyset import VerifiedKeyset
 from counterseal.protocol.period import LoggedWindow
 from counterseal.protocol.release import Listing, Release, Shares, WindowShare, opener_key_hash
 from counterseal.protocol.window import Label, Roster, VerifiedWindow
-
-from .ledger import Fresh
 
 
 class ListedWindow(msgspec.Struct, frozen=True):

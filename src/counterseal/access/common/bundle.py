@@ -14,6 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from counterseal.access.common import store
+from counterseal.access.common.clock import real_clock
+from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.ledger_copy import LedgerCopy
+from counterseal.access.common.rules import Rules
+from counterseal.access.common.sources import Recording, Source, file_name, get_array
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import Access
 from counterseal.protocol.counterseal import Counterseal
@@ -21,19 +27,11 @@ from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import NotFound, Refused
 from counterseal.tlog.ledger_reader import ReaderState
 
-from . import store
-from .desk import real_clock
-from .home import Home
-from .http import Source, get_array
-from .ledger import LedgerCopy
-from .log import Recording, file_name
-from .rules import Rules
-
 _SEEN_MAX = ReaderState.limit + (1 << 20)
 _FILES = ("log.checkpoint", "ledger.checkpoint", "ledger/reader")
 
 
-def seen(home: Home) -> bytes:
+def seen_so_far(home: InstitutionHome) -> bytes:
     """How far a home has read log and ledger, for `fetch` on another machine."""
     there = [
         (name, (home.path / name).read_bytes()) for name in _FILES if (home.path / name).exists()
@@ -41,8 +39,12 @@ def seen(home: Home) -> bytes:
     return cbor.encode((cbor.tag("seen"), there))
 
 
-def fetch(
-    home: Home, source: Source, out: Path, positions: Sequence[int], start: bytes | None = None
+def fetch_bundle(
+    home: InstitutionHome,
+    source: Source,
+    out: Path,
+    positions: Sequence[int],
+    start: bytes | None = None,
 ) -> int:
     """Fills the folder `out` for the holders at `positions`; gives the number of listings. `start`
     is what `seen` gave.
@@ -114,11 +116,11 @@ def _holder_row(row: tuple[Any, ...], position: int) -> tuple[Any, ...]:
     )
 
 
-def _twin(home: Home, folder: Path, start: bytes | None) -> Home:
+def _twin(home: InstitutionHome, folder: Path, start: bytes | None) -> InstitutionHome:
     """A stand-in for the other machine: the same charter pinned, and what it has read so far, but
     this home's keys.
     """
-    twin = Home(folder, home.card, home.keys, None)
+    twin = InstitutionHome(folder, home.card, home.keys, None)
     pinned = home.pinned()
     if pinned is None:
         raise NotFound(f"{home.path} trusts no charter yet.")
