@@ -4,6 +4,7 @@ of.
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,12 @@ from counterseal.tlog.ledger import DUMMY_ITEM, TICK_ITEM, Schedule, Segment, pa
 from counterseal.tlog.ledger_reader import LedgerEntry, LedgerReader, ReaderState
 from counterseal.tlog.ledger_writer import Waiting, WriterState, write_tick
 from counterseal.tlog.note import ReceivedNote, parse_note
-from counterseal.tlog.proof import make_consistency, make_inclusion, verify_inclusion
+from counterseal.tlog.proof import (
+    implied_root,
+    make_consistency,
+    make_inclusion,
+    verify_inclusion,
+)
 from counterseal.tlog.sequencer import write_tiles
 from counterseal.tlog.tiles import (
     Tile,
@@ -105,6 +111,17 @@ def test_no_other_leaf_or_place_passes(size, data):
                 assert error.rule == "T9"
             else:
                 raise AssertionError("another leaf passed")
+
+
+@given(st.integers(1, 40), st.data())
+def test_the_root_that_a_path_implies(size, data):
+    tree = MemoryTree(leaf_hash(bytes([n])) for n in range(size))
+    index = data.draw(st.integers(0, size - 1))
+    path = make_inclusion(index, size, tree).path
+    assert implied_root(leaf_hash(bytes([index])), index, size, path) == tree.root()
+    for at, nodes in ((index, (*path, bytes(32))), (size, path)):
+        with pytest.raises(TlogError):
+            implied_root(leaf_hash(b""), at, size, nodes)
 
 
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=8))

@@ -2,13 +2,10 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
-from hypothesis import strategies as st
 
 from counterseal.client import answers, api, stream
 from counterseal.client.answers import EventPage, FramesAnswer, field, row
 from counterseal.client.outbox import fitting
-from counterseal.client.periods import implied_root
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import (
     BadInput,
@@ -23,9 +20,6 @@ from counterseal.protocol.errors import (
     Unavailable,
 )
 from counterseal.protocol.record import convert
-from counterseal.tlog.errors import PeriodError
-from counterseal.tlog.proof import make_inclusion
-from counterseal.tlog.tree import MemoryTree, leaf_hash
 
 
 @pytest.mark.parametrize(
@@ -111,15 +105,3 @@ def test_a_message_says_when_it_was_said_or_when_it_was_sealed():
     assert fitting(None, 3, 9, 7) == 7_000
     assert fitting(2_999, 3, 9, 7) == 7_000
     assert fitting(9_000, 3, 9, 12) == 8_000
-
-
-@given(st.integers(1, 40), st.data())
-def test_the_root_that_a_path_implies(size, data):
-    tree = MemoryTree(leaf_hash(bytes([n])) for n in range(size))
-    index = data.draw(st.integers(0, size - 1))
-    path = make_inclusion(index, size, tree).path
-    assert implied_root(leaf_hash(bytes([index])), index, size, path) == tree.root()
-    with pytest.raises(PeriodError):
-        implied_root(leaf_hash(b""), index, size, (*path, bytes(32)))
-    with pytest.raises(PeriodError):
-        implied_root(leaf_hash(b""), size, size, path)

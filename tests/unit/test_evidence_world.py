@@ -39,6 +39,7 @@ from counterseal.protocol.frame import (
     Attachment,
     Authenticated,
     Content,
+    Stamp,
     message_digest,
     seal_frame,
 )
@@ -54,7 +55,7 @@ from counterseal.tlog.ledger import (
     seal_chunk,
 )
 from counterseal.tlog.note import add_signatures
-from counterseal.tlog.periods import PeriodTree, Stamp
+from counterseal.tlog.periods import PeriodTree
 from counterseal.tlog.proof import make_inclusion
 from counterseal.tlog.tree import MemoryTree, leaf_hash
 

@@ -372,6 +372,8 @@ def test_scope():
     refused("R5", scope, checkpoint=w.T0 + w.HOUR + 299)
     assert scope(checkpoint=w.T0 + w.HOUR + 300)
     refused("R6", scope, logged=w.logged(before))
+    empty = replace(w.logged(LABEL).frames, count=0)
+    refused("R6", scope, logged=replace(w.logged(LABEL), frames=empty))
     refused("L1", scope, label=w.make_label(CHARTER.digest, domain="other.example"))
     refused("L2", scope, label=w.make_label(CHARTER.digest, closes=w.T0 + 2 * w.HOUR))
     refused("L3", scope, roster=Roster.of([(w.ALICE, w.public("Alice's phone"))]))

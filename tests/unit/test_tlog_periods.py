@@ -4,15 +4,18 @@ import msgspec
 import pytest
 
 from counterseal.protocol.cbor import encode
+from counterseal.protocol.errors import Refused
+from counterseal.protocol.frame import Stamp, message_digest
+from counterseal.protocol.period import LoggedWindow, PeriodRoot
 from counterseal.tlog.errors import PeriodError
 from counterseal.tlog.periods import (
-    PeriodRoot,
     PeriodTree,
-    Stamp,
+    check_period_root,
     decode_frame_proof,
     decode_period_root,
     decode_window_proof,
-    message_digest,
+    verify_window,
+    window_root_from,
 )
 
 DOMAIN = "chat.example.org"
@@ -38,7 +41,7 @@ def refused(rule, call, *args):
 
 
 def test_every_frame_is_proved():
-    period = decode_period_root(TREE.record.encode()).check(DOMAIN, 3600, None)
+    period = check_period_root(decode_period_root(TREE.record.encode()), DOMAIN, 3600, None)
     assert period.windows == 4
     for window, count in SIZES.items():
         assert (
@@ -61,7 +64,8 @@ def test_P1_no_period_root():
     for opens, closes in ((OPENS + 1, CLOSES + 1), (OPENS, CLOSES + 3600)):
         refused(
             "P1",
-            msgspec.structs.replace(TREE.record, opens=opens, closes=closes).check,
+            check_period_root,
+            msgspec.structs.replace(TREE.record, opens=opens, closes=closes),
             DOMAIN,
             3600,
             None,
@@ -135,21 +139,41 @@ def test_P4_a_frame_that_is_not_in_the_window():
     refused("P4", decode_frame_proof, b"")
 
 
+def test_a_window_that_is_proved_is_logged():
+    window = bytes([5]) * 32
+    proof = TREE.prove_window(window)
+    verified = verify_window(TREE.record, proof.frames, proof.index, 4, proof.path)
+    assert verified == LoggedWindow(proof.frames, TREE.record)
+    refused("P3", verify_window, TREE.record, proof.frames, proof.index + 1, 4, proof.path)
+    with pytest.raises(Refused, match=r"\[R6\]"):
+        verify_window(TREE.record, proof.frames, proof.index, 5, proof.path)
+
+
+def test_P4_the_root_that_a_frames_path_leads_to():
+    window = bytes([5]) * 32
+    stamps, proof = WINDOWS[window], TREE.prove_frame(window, 2)
+    root = proof.window.frames.root
+    assert window_root_from(stamps[2], 2, 5, proof.path) == root
+    assert window_root_from(stamps[1], 2, 5, proof.path) != root
+    refused("P4", window_root_from, stamps[2], 2, 5, proof.path[:-1])
+    refused("P4", window_root_from, stamps[2], 2, 5, (*proof.path, bytes(32)))
+    refused("P4", window_root_from, stamps[2], 5, 5, proof.path)
+
+
 def test_P5_roots_follow_one_another():
     window = {bytes(32): [Stamp(bytes(32), 1, CLOSES)]}
     after = PeriodTree(DOMAIN, CLOSES, CLOSES + 3600, window, TREE.record.digest()).record
-    assert after.check(DOMAIN, 3600, TREE.record) is after
-    refused("P5", after.check, DOMAIN, 3600, None)
-    refused(
-        "P5", msgspec.structs.replace(after, previous=bytes(32)).check, DOMAIN, 3600, TREE.record
-    )
+    assert check_period_root(after, DOMAIN, 3600, TREE.record) is after
+    refused("P5", check_period_root, after, DOMAIN, 3600, None)
+    other = msgspec.structs.replace(after, previous=bytes(32))
+    refused("P5", check_period_root, other, DOMAIN, 3600, TREE.record)
     back = PeriodTree(DOMAIN, OPENS, CLOSES, WINDOWS, TREE.record.digest()).record
-    refused("P5", back.check, DOMAIN, 3600, TREE.record)
+    refused("P5", check_period_root, back, DOMAIN, 3600, TREE.record)
 
 
 def test_P6_another_domain_window_or_frame():
     window, other = bytes([5]) * 32, bytes([9]) * 32
-    refused("P6", TREE.record.check, "else.example", 3600, None)
+    refused("P6", check_period_root, TREE.record, "else.example", 3600, None)
     refused("P6", TREE.prove_window(window).verify, TREE.record, other)
     refused("P6", TREE.prove_frame(window, 1).verify, TREE.record, window, 2, frames(window, 5)[2])
 

@@ -18,7 +18,6 @@ from counterseal.protocol import (
     cose,
     keyset,
     notice,
-    period,
     release,
     report,
     window,
@@ -416,7 +415,7 @@ def write_statements(judge: charter.VerifiedCharter) -> None:
             [good(name, record), *form_cases(record)],
             keys=[],
         )
-    leaf = period.WindowLeaf.decode(w.logged(w.make_label(digest)).window.encode())
+    leaf = w.logged(w.make_label(digest)).frames
     cases = [
         good("a window", leaf),
         *form_cases(leaf),

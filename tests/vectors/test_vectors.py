@@ -14,7 +14,7 @@ from counterseal.protocol.account import VerifiedChain
 from counterseal.protocol.cose import ReceivedSign, ReceivedSign1
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.keys import InstitutionKey, SealingKey
-from counterseal.protocol.period import WindowLeaf
+from counterseal.protocol.period import WindowFrames
 from counterseal.protocol.record import convert
 from counterseal.protocol.statement import ReceivedStatement
 from counterseal.protocol.tree import Tree
@@ -73,7 +73,7 @@ READERS = {
     "account": read_account,
     "statement": read_statement,
     "opening": lambda data, vector: decode_opening(data),
-    "window-frames": lambda data, vector: WindowLeaf.decode(data),
+    "window-frames": lambda data, vector: WindowFrames.decode(data),
 }
 
 

@@ -25,7 +25,7 @@ from counterseal.protocol import (
     window,
 )
 from counterseal.protocol.calendars import Calendar
-from counterseal.protocol.period import LoggedWindow, PeriodRecord, PeriodRoot, PeriodWindow
+from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
 from counterseal.protocol.trusted_rules import Rulebook
 
 DOMAIN = "chat.example.org"
@@ -231,13 +231,13 @@ def make_label(charter_digest: bytes, keyset_digest: bytes = bytes(32), **change
 
 def logged(label: window.Label) -> LoggedWindow:
     """As if its inclusion had been proved."""
-    leaf = PeriodWindow(label.window_id, seed("seal digest"), 2, seed("frames root"))
     return LoggedWindow(
-        leaf, PeriodRoot(label.domain, label.opens, label.closes, None, 1, 2, seed("root"))
+        WindowFrames(label.window_id, 2, seed("frames root")),
+        PeriodRoot(label.domain, label.opens, label.closes, 1, seed("root"), None),
     )
 
 
-PERIOD = PeriodRecord(DOMAIN, T0, T0 + HOUR, 1, seed("root"), None)
+PERIOD = PeriodRoot(DOMAIN, T0, T0 + HOUR, 1, seed("root"), None)
 
 
 # A warrant and what follows it

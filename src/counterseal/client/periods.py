@@ -11,16 +11,15 @@ from counterseal.client.directory import Directory
 from counterseal.protocol import cbor
 from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.errors import Refused
+from counterseal.protocol.frame import Stamp, message_digest
+from counterseal.protocol.period import PeriodRoot, WindowFrames
 from counterseal.tlog.errors import PeriodError
 from counterseal.tlog.periods import (
     FrameProof,
-    PeriodRoot,
-    WindowFrames,
     WindowProof,
     decode_period_root,
-    message_digest,
+    window_root_from,
 )
-from counterseal.tlog.tree import leaf_hash, node_hash
 
 
 async def prove_inclusion(
@@ -61,50 +60,28 @@ def check_frame(
         opens,
     ) or answer.period_place.size != period.windows:
         raise PeriodError("P6", "The proof is of another domain or period than the frame's.")
-    n, time = _stamped(answer.stamp, message)
-    if answer.window_place.index != seq:
-        raise PeriodError("P6", f"The proof is of frame {answer.window_place.index}, not {seq}.")
-    leaf = leaf_hash(cbor.encode([tag("stamp"), message_digest(message), n, time]))
-    root = implied_root(
-        leaf, answer.window_place.index, answer.window_place.size, answer.window_path
+    stamp = _stamped(answer.stamp, message)
+    place = answer.window_place
+    if place.index != seq:
+        raise PeriodError("P6", f"The proof is of frame {place.index}, not {seq}.")
+    root = window_root_from(stamp, place.index, place.size, answer.window_path)
+    window_proof = WindowProof(
+        WindowFrames(window, place.size, root), answer.period_place.index, answer.period_path
     )
-    frames = WindowFrames(window, answer.window_place.size, root)
-    proof = WindowProof(frames, answer.period_place.index, answer.period_path)
-    FrameProof(seq, n, time, answer.window_path, proof).verify(period, window, seq, message)
+    proof = FrameProof(seq, stamp.n, stamp.time, answer.window_path, window_proof)
+    proof.verify(period, window, seq, message)
     return period
 
 
-def _stamped(stamp: Any, message: bytes) -> tuple[int, int]:
-    """The stamp's number and time, if it is this message's."""
+def _stamped(stamp: Any, message: bytes) -> Stamp:
+    """The stamp, if it is this message's."""
     value: Any = cbor.decode(stamp, 256) if isinstance(stamp, bytes) else stamp
     match value:
         case (str() as name, bytes() as digest, int() as n, int() as time) if name == tag(
             "stamp"
         ) and digest == message_digest(message):
-            return n, time
+            return Stamp(digest, n, time)
     raise PeriodError("P4", "The stamp is of another message than the frame's.")
-
-
-def implied_root(leaf: bytes, index: int, size: int, path: tuple[bytes, ...]) -> bytes:
-    """The root that an inclusion path leads to (RFC 9162 section 2.1.3.2), for a tree whose root
-    stands in another leaf. Raises P4.
-    """
-    if not 0 <= index < size:
-        raise PeriodError("P4", f"There is no frame {index} in a window of {size}.")
-    node, last = leaf, size - 1
-    for sibling in path:
-        if last == 0:
-            raise PeriodError("P4", "The proof's path is too long.")
-        if index & 1 or index == last:
-            node = node_hash(sibling, node)
-            while not index & 1 and index:
-                index, last = index >> 1, last >> 1
-        else:
-            node = node_hash(node, sibling)
-        index, last = index >> 1, last >> 1
-    if last:
-        raise PeriodError("P4", "The proof's path is too short.")
-    return node
 
 
 def pack_pending(message: bytes, opens: int) -> bytes:

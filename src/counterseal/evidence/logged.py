@@ -22,13 +22,13 @@ import msgspec
 
 from counterseal.evidence.bag import Bag
 from counterseal.evidence.findings import Findings
-from counterseal.evidence.period import decode_period_root
 from counterseal.evidence.records import Accounts, Charters, Keysets, Path, Periods
 from counterseal.protocol.account import VerifiedChain
 from counterseal.protocol.charter import Charter, ReceivedCharter, VerifiedCharter
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import BadInput, Refused
 from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset
+from counterseal.protocol.period import PeriodRoot
 from counterseal.protocol.record import Record
 from counterseal.protocol.trusted_rules import Rulebook
 from counterseal.protocol.vkey import LOG_ED25519, MLDSA44, WITNESS_ED25519, VerifierKey, parse_vkey
@@ -43,7 +43,7 @@ from counterseal.tlog.checkpoint import (
 )
 from counterseal.tlog.ledger import Schedule, Segment
 from counterseal.tlog.note import MAX_NOTE, parse_note
-from counterseal.tlog.periods import PeriodRoot
+from counterseal.tlog.periods import decode_period_root
 from counterseal.tlog.proof import verify_inclusion
 from counterseal.tlog.tree import leaf_hash
 

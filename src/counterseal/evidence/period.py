@@ -10,40 +10,22 @@ from __future__ import annotations
 
 from counterseal.evidence.records import WindowFile
 from counterseal.protocol.errors import Refused
-from counterseal.protocol.frame import message_digest
-from counterseal.protocol.period import LoggedWindow, PeriodRoot, PeriodWindow
+from counterseal.protocol.frame import Stamp, message_digest
+from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
 from counterseal.protocol.window import Label
-from counterseal.tlog import periods
-from counterseal.tlog.periods import decode_period_root
-
-__all__ = ["check_frames", "decode_period_root", "prove_window"]
+from counterseal.tlog.periods import check_stamp, verify_window, window_root
 
 
-def prove_window(
-    file: WindowFile, window_id: bytes, seal_digest: bytes, roots: dict[int, periods.PeriodRoot]
-) -> LoggedWindow:
+def prove_window(file: WindowFile, window_id: bytes, roots: dict[int, PeriodRoot]) -> LoggedWindow:
     """The window's proved leaf under its logged period root. Raises `Refused` R6, `PeriodError` P3
     or P6.
     """
-    record = roots.get(file.period)
-    if record is None or record.windows != file.proof.size:
-        raise Refused(
-            "R6",
-            f"There is no period root of {file.proof.size} windows at log index {file.period} in the bag.",
-        )
-    leaf = periods.WindowFrames(window_id, file.proof.frames, file.proof.root)
-    periods.WindowProof(leaf, file.proof.index, file.proof.path).verify(record, window_id)
-    window = PeriodWindow(window_id, seal_digest, file.proof.frames, file.proof.root)
-    root = PeriodRoot(
-        record.domain,
-        record.opens,
-        record.closes,
-        record.previous,
-        record.windows,
-        file.proof.frames,
-        record.root,
-    )
-    return LoggedWindow(window, root)
+    root = roots.get(file.period)
+    if root is None:
+        raise Refused("R6", f"There is no period root at log index {file.period} in the bag.")
+    proof = file.proof
+    frames = WindowFrames(window_id, proof.frames, proof.root)
+    return verify_window(root, frames, proof.index, proof.size, proof.path)
 
 
 def check_frames(file: WindowFile, label: Label, logged: LoggedWindow) -> None:
@@ -53,16 +35,12 @@ def check_frames(file: WindowFile, label: Label, logged: LoggedWindow) -> None:
     Raises `Refused` R6, or `PeriodError` P2 for a stamp outside of the period.
     """
     stamps = [
-        periods.Stamp(message_digest(frame.message), frame.number, frame.time)
-        for frame in file.frames
+        Stamp(message_digest(frame.message), frame.number, frame.time) for frame in file.frames
     ]
-    if (
-        len(stamps) != logged.window.frames
-        or periods.window_root(stamps) != logged.window.frames_root
-    ):
+    if len(stamps) != logged.frames.count or window_root(stamps) != logged.frames.root:
         raise Refused(
             "R6",
-            f"Its {len(stamps)} frames are not the {logged.window.frames} that were logged: one is missing, added, altered or moved.",
+            f"Its {len(stamps)} frames are not the {logged.frames.count} that were logged: one is missing, added, altered or moved.",
         )
     for stamp in stamps:
-        periods.check_stamp(stamp, label.opens, label.closes)
+        check_stamp(stamp, label.opens, label.closes)

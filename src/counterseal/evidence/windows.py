@@ -177,9 +177,7 @@ class Reading:
         if the first does not stand.
         """
         with self._findings.under("B13", window.where):
-            logged = prove_window(
-                window.file, window.window_id, window.counterseal.seal_digest, self._logged.periods
-            )
+            logged = prove_window(window.file, window.window_id, self._logged.periods)
             check_frames(window.file, window.label, logged)
             check_seal(window.counterseal, [frame.message for frame in window.file.frames])
             with self._findings.under("B12", window.where):

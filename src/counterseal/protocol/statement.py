@@ -33,7 +33,7 @@ from .cose import SIGNER_BYTES, SIGNERS_MAX, ReceivedSign, ReceivedSign1
 from .errors import Refused
 from .keyset import HolderKey, KeyDestroyed, Keyset
 from .notice import Notice, SealedNotice
-from .period import PeriodRecord
+from .period import PeriodRoot
 from .record import Record
 from .release import Listing, Release, SealedShares, Shares
 from .report import Destruction, OpeningReport
@@ -46,7 +46,7 @@ BY_INSTITUTIONS: tuple[type[Record], ...] = (
 )  # fmt: skip
 UNSIGNED: tuple[type[Record], ...] = (
     DirectoryRoot,
-    PeriodRecord,
+    PeriodRoot,
     Listing,
     SealedShares,
     SealedNotice,

@@ -11,6 +11,7 @@ earnest; the sharing here is the reference that vectors and audits compare it wi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
@@ -210,6 +211,7 @@ def _multiply(a: int, b: int) -> int:
     return product
 
 
+@functools.cache
 def _inverse(a: int) -> int:
     result = 1
     for _ in range(254):

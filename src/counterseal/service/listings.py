@@ -16,7 +16,7 @@ import msgspec
 
 from counterseal.protocol.decision import VerifiedWarrant, decide, units, window_in_scope
 from counterseal.protocol.errors import CountersealError, Refused
-from counterseal.protocol.period import LoggedWindow, PeriodRoot, PeriodWindow
+from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
 from counterseal.protocol.release import WINDOWS_MAX, Listing
 from counterseal.protocol.window import Label, Roster
 from counterseal.service import clock
@@ -159,11 +159,9 @@ class Listings:
         """The window as standing in its period's root, which this service itself made and
         logged.
         """
-        leaf = PeriodWindow(window.id, window.seal_digest, window.next_seq, _BYTES)
-        root = PeriodRoot(
-            self._service.domain, window.opens, window.closes, None, 1, window.next_seq, _BYTES
-        )
-        return LoggedWindow(leaf, root)
+        frames = WindowFrames(window.id, window.next_seq, _BYTES)
+        root = PeriodRoot(self._service.domain, window.opens, window.closes, 1, _BYTES, None)
+        return LoggedWindow(frames, root)
 
     def _labels_listed(self, db: apsw.Connection, laid: list[ListingRow]) -> list[Label]:
         labels: list[Label] = []

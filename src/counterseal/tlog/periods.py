@@ -13,75 +13,18 @@ asked for
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import msgspec
 
-from counterseal.protocol.cbor import H, encode, tag
+from counterseal.protocol.cbor import encode
 from counterseal.protocol.errors import Refused
-from counterseal.protocol.frame import GRACE
-from counterseal.protocol.record import Bytes32, Domain, Positive, Record, Uint
+from counterseal.protocol.frame import GRACE, Stamp, message_digest
+from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
+from counterseal.protocol.record import Record, Uint
 from counterseal.tlog.errors import PeriodError, TlogError
-from counterseal.tlog.proof import Path, make_inclusion, verify_inclusion
+from counterseal.tlog.proof import Path, implied_root, make_inclusion, verify_inclusion
 from counterseal.tlog.tree import MemoryTree, leaf_hash
-
-
-class Stamp(msgspec.Struct, frozen=True):
-    """What the service stamped a frame with: `H([tag("message"), PrivateMessage])` (32 bytes), the
-    frame's number in its conversation (so that the order between senders is fixed too) and a time
-    in Unix seconds."""
-
-    message_digest: bytes
-    n: int
-    time: int
-
-    def encode(self) -> bytes:
-        """The leaf of a window's tree."""
-        return encode([tag("stamp"), self.message_digest, self.n, self.time])
-
-
-class WindowFrames(Record, frozen=True, tag="counterseal/v1/window-frames"):
-    """The leaf of a period's tree: a window, how many frames it has in the period, and the root
-    over their stamps.
-    """
-
-    limit: ClassVar[int] = 256
-    window_id: Bytes32
-    count: Positive
-    root: Bytes32
-
-
-class PeriodRoot(Record, frozen=True, tag="counterseal/v1/period-root"):
-    """A period `[opens, closes)` (Unix seconds), its number of windows, the root over them, and the
-    digest of the root before.
-
-    Not signed: the log's. Periods without frames have none, so that the root before may be of any
-    earlier period.
-    """
-
-    limit: ClassVar[int] = 512
-    domain: Domain
-    opens: Uint
-    closes: Uint
-    windows: Positive
-    root: Bytes32
-    previous: Bytes32 | None
-
-    def check(self, domain: str, length: int, before: "PeriodRoot | None") -> Self:
-        """The record itself, if it is this domain's, of one period of `length` seconds, and next
-        after `before`; raises P1, P5, P6.
-        """
-        if self.domain != domain:
-            raise PeriodError("P6", f"This is a period root of {self.domain!r}, not of {domain!r}.")
-        if self.opens % length or self.closes != self.opens + length:
-            raise PeriodError("P1", f"[{self.opens}, {self.closes}) is no period of {length} s.")
-        if self.previous != (before.digest() if before else None) or (
-            before and before.closes > self.opens
-        ):
-            raise PeriodError(
-                "P5", f"The period root of {self.opens} does not follow the one before it."
-            )
-        return self
 
 
 class WindowProof(Record, frozen=True, tag="counterseal/v1/window-proof"):
@@ -130,7 +73,7 @@ class FrameProof(Record, frozen=True, tag="counterseal/v1/frame-proof"):
             Stamp(message_digest(private_message), self.n, self.time), period.opens, period.closes
         )
         try:
-            verify_inclusion(leaf_hash(stamp.encode()), seq, frames.count, frames.root, self.path)
+            verify_inclusion(stamp_leaf(stamp), seq, frames.count, frames.root, self.path)
         except TlogError as error:
             raise PeriodError(
                 "P4", f"Frame {seq} is not proved to be in its window: {error}"
@@ -149,18 +92,63 @@ class VerifiedFrame(msgspec.Struct, frozen=True):
     count: int
 
 
-def message_digest(private_message: bytes) -> bytes:
-    """What a stamp names a frame by, 32 bytes."""
-    return H([tag("message"), private_message])
+def check_period_root(
+    root: PeriodRoot, domain: str, length: int, before: PeriodRoot | None
+) -> PeriodRoot:
+    """The record again, if it is this domain's, of one period of `length` seconds, and next after
+    `before`. Raises `PeriodError` P1, P5 or P6.
+    """
+    if root.domain != domain:
+        raise PeriodError("P6", f"This is a period root of {root.domain!r}, not of {domain!r}.")
+    if root.opens % length or root.closes != root.opens + length:
+        raise PeriodError("P1", f"[{root.opens}, {root.closes}) is no period of {length} s.")
+
+    follows = root.previous == (before.digest() if before else None)
+    if not follows or (before and before.closes > root.opens):
+        raise PeriodError(
+            "P5", f"The period root of {root.opens} does not follow the one before it."
+        )
+    return root
+
+
+def verify_window(
+    root: PeriodRoot, frames: WindowFrames, index: int, size: int, path: Sequence[bytes]
+) -> LoggedWindow:
+    """The window, proved to be at `index` of the tree of `size` windows under `root`. That `root`
+    is in the log is proved apart. Raises `Refused` R6, `PeriodError` P3.
+    """
+    if size != root.windows:
+        raise Refused(
+            "R6", f"The proof is for a period of {size} windows; the period has {root.windows}."
+        )
+    proof = WindowProof(frames, index, tuple(path))
+    return LoggedWindow(proof.verify(root, frames.window_id), root)
 
 
 def check_stamp(stamp: Stamp, opens: int, closes: int) -> Stamp:
-    """The stamp itself, if its time is in `[opens, closes + 300)`; raises P2."""
+    """The stamp again, if its time is in the period `[opens, closes)` or its grace. Raises
+    `PeriodError` P2.
+    """
     if len(stamp.message_digest) != 32 or not opens <= stamp.time < closes + GRACE:
         raise PeriodError(
             "P2", f"A stamp of {stamp.time} is not in the period [{opens}, {closes}) or its grace."
         )
     return stamp
+
+
+def stamp_leaf(stamp: Stamp) -> bytes:
+    """The leaf hash, 32 bytes, of a stamp in its window's tree."""
+    return leaf_hash(encode(stamp.plain()))
+
+
+def window_root_from(stamp: Stamp, seq: int, size: int, path: Sequence[bytes]) -> bytes:
+    """The root of a window of `size` frames to which the path of frame `seq` leads. It proves
+    nothing until it is in a `WindowFrames` that is proved itself. Raises `PeriodError` P4.
+    """
+    try:
+        return implied_root(stamp_leaf(stamp), seq, size, path)
+    except TlogError as error:
+        raise PeriodError("P4", f"The proof of frame {seq} has no root: {error}") from error
 
 
 def window_root(stamps: Sequence[Stamp]) -> bytes:
@@ -246,4 +234,4 @@ def decode_window_proof(data: bytes) -> WindowProof:
 
 
 def _window_tree(stamps: Sequence[Stamp]) -> MemoryTree:
-    return MemoryTree(leaf_hash(stamp.encode()) for stamp in stamps)
+    return MemoryTree(stamp_leaf(stamp) for stamp in stamps)

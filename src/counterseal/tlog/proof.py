@@ -130,8 +130,21 @@ def verify_inclusion(
     """Checks that `leaf` (a leaf hash) is at `index` of the tree of `size` leaves with `root` (RFC
     9162 section 2.1.3.2).
     """
+    _well_formed(path, leaf, root)
+    if not hmac.compare_digest(implied_root(leaf, index, size, path), root):
+        raise TlogError(
+            "T9", f"The path of leaf {index} does not lead to the root of the tree of {size}."
+        )
+    return VerifiedInclusion(index, size, leaf, root)
+
+
+def implied_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
+    """The root of the tree of `size` leaves to which the path of `leaf` (a leaf hash) at `index`
+    leads (RFC 9162 section 2.1.3.2). Raises `TlogError` T9 or T11.
+    """
     _in_range(0 <= index < size <= MAX_SIZE, f"There is no leaf {index} in a tree of {size}.")
-    _well_formed([leaf, root, *path])
+    _well_formed(path, leaf)
+
     place, last, node = index, size - 1, leaf
     for sibling in path:
         if last == 0:
@@ -143,11 +156,10 @@ def verify_inclusion(
         else:
             node = node_hash(node, sibling)
         place, last = place >> 1, last >> 1
-    if last != 0 or not hmac.compare_digest(node, root):
-        raise TlogError(
-            "T9", f"The path of leaf {index} does not lead to the root of the tree of {size}."
-        )
-    return VerifiedInclusion(index, size, leaf, root)
+
+    if last != 0:
+        raise TlogError("T9", f"The path of leaf {index} is too short for a tree of {size}.")
+    return node
 
 
 def verify_consistency(
@@ -160,7 +172,7 @@ def verify_consistency(
         0 <= old_size <= new_size <= MAX_SIZE,
         f"A tree of {new_size} leaves does not go on from {old_size}.",
     )
-    _well_formed([old_root, new_root, *path])
+    _well_formed(path, old_root, new_root)
     if old_size in (0, new_size):
         expected = EMPTY_ROOT if old_size == 0 else new_root
         empty_new = new_size == 0 and new_root != EMPTY_ROOT
@@ -212,6 +224,6 @@ def _in_range(ok: bool, message: str) -> None:
         raise TlogError("T11", message)
 
 
-def _well_formed(hashes: Sequence[bytes]) -> None:
-    if len(hashes) > MAX_PATH + 2 or any(len(h) != HASH_SIZE for h in hashes):
-        raise TlogError("T11", "A proof is at most 63 hashes of 32 bytes.")
+def _well_formed(path: Sequence[bytes], *others: bytes) -> None:
+    if len(path) > MAX_PATH or any(len(node) != HASH_SIZE for node in (*path, *others)):
+        raise TlogError("T11", f"A proof is at most {MAX_PATH} hashes of {HASH_SIZE} bytes.")

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from counterseal.protocol.frame import Stamp
-from counterseal.protocol.period import PeriodRecord
+from counterseal.protocol.period import PeriodRoot
 from counterseal.protocol.record import Part, Uint
 
 from .body import KIB, Hashes, Rows
@@ -15,7 +15,7 @@ from .endpoint import Authentication, Endpoint, ErrorCode, Query
 
 PERIODS_PAGE = 500
 """Period roots in an answer, at most."""
-PeriodRootBytes = Annotated[bytes, Meta(min_length=1, max_length=PeriodRecord.limit)]
+PeriodRootBytes = Annotated[bytes, Meta(min_length=1, max_length=PeriodRoot.limit)]
 
 
 class ShownPeriodRoot(Part, frozen=True):
@@ -59,7 +59,7 @@ PERIODS: Endpoint[None, ShownPeriodRoots] = Endpoint(
     summary="The period roots after a log index, at most 500.",
     answer=ShownPeriodRoots,
     query=(Query("after", "the last log index that is known", default=-1, least=-1),),
-    answer_max=PERIODS_PAGE * (PeriodRecord.limit + 16) + KIB,
+    answer_max=PERIODS_PAGE * (PeriodRoot.limit + 16) + KIB,
     repeatable=True,
 )
 FRAME_INCLUSION: Endpoint[None, FrameInclusion] = Endpoint(

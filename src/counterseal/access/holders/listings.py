@@ -46,7 +46,7 @@ def _window(source: Source, log: LogView, row: Any, roots: dict[bytes, int]) -> 
             bytes(label),
             bytes(roster),
             sealed,
-            bytes(seal_digest),
+            bytes(_),
             tuple(proof),
             bytes(root),
             int(index),
@@ -58,7 +58,7 @@ def _window(source: Source, log: LogView, row: Any, roots: dict[bytes, int]) -> 
                     "R6", "A period root does not stand in the log where the service says."
                 )
             decoded = Label.decode(label)
-            logged = logged_window(decoded, seal_digest, proof, root)
+            logged = logged_window(decoded, proof, root)
             share = None if sealed is None else convert(sealed, SealedShare)
             return ListedWindow(decoded, Roster.decode(roster), share, logged)
     raise Refused(
