@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 from counterseal.client import linking
-from counterseal.client.home import Home
-from counterseal.client.member import Member
+from counterseal.client.home import DeviceHome
+from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFound, Refused
 
 pytestmark = pytest.mark.system
@@ -24,7 +24,7 @@ async def people(domain, tmp_path):
     async def join(*names):
         number = next(_number)
         members = [
-            await Member.create_account(
+            await MemberDevice.create_account(
                 tmp_path / name,
                 domain.url,
                 f"{name}{number}",
@@ -43,11 +43,11 @@ async def people(domain, tmp_path):
 
 
 def texts(member, conversation):
-    return [line.text for line in member.lines(conversation) if line.state in ("shown", "sent")]
+    return [line.text for line in member.entries(conversation) if line.state in ("shown", "sent")]
 
 
 def notes(member, conversation):
-    return " ".join(line.text for line in member.lines(conversation) if line.state == "note")
+    return " ".join(line.text for line in member.entries(conversation) if line.state == "note")
 
 
 async def test_two_members_talk(people):
@@ -146,8 +146,8 @@ async def test_races_for_an_epoch_are_lost_and_made_good(people):
         await member.sync()
         assert texts(member, talk)[-1] == "all here"
         assert member.counts().refused == member.counts().queued == 0
-        with member.session.vault() as vault:
-            assert len(vault.device.group_view(talk).roster) == 5
+        with member.session.store() as store:
+            assert len(store.device.group_view(talk).roster) == 5
     assert (
         sorted(texts(alice, talk))
         == sorted(texts(bob, talk))
@@ -216,7 +216,7 @@ async def test_a_frame_of_a_period_that_is_over_waits_for_its_proof(domain, peop
     bob.session.service.inclusion = not_yet
     assert (await bob.sync()).pending == 1
     assert texts(bob, talk) == []
-    assert [line.text for line in bob.lines(talk) if line.state == "pending"] == [""]
+    assert [line.text for line in bob.entries(talk) if line.state == "pending"] == [""]
     bob.session.service.inclusion = proved
     counts = await bob.sync()
     assert (counts.pending, counts.shown) == (0, 1)
@@ -241,7 +241,7 @@ async def test_a_message_that_waited_goes_into_the_next_window(domain, people):
     await bob.sync()
     assert texts(bob, talk) == texts(alice, talk) == ["first", "second"]
     assert bob.counts().refused == 0
-    sent = [line.sent_at_ms for line in alice.lines(talk) if line.state == "sent"]
+    sent = [line.sent_at_ms for line in alice.entries(talk) if line.state == "sent"]
     assert sent[1] // 1000 == domain.clock()
 
 
@@ -255,8 +255,8 @@ async def link(alice, folder, domain):
     request = await linking.request(folder, domain.url, code, demonstration=True)
     assert "nothing older" in linking.describe(alice.session, request.encode())
     reply = await linking.approve(alice.session, request.encode())
-    await linking.finish(Home.load(folder), reply)
-    return await Member.open(folder)
+    await linking.finish(DeviceHome.load(folder), reply)
+    return await MemberDevice.open(folder)
 
 
 async def test_a_linked_device_reads_from_now_on(domain, people, tmp_path):
@@ -276,7 +276,7 @@ async def test_a_linked_device_reads_from_now_on(domain, people, tmp_path):
         for member in (alice, bob):
             await member.sync()
         assert texts(bob, talk)[-1] == texts(alice, talk)[-1] == "from my phone"
-        assert {line.sender for line in bob.lines(talk) if line.text == "from my phone"} == {
+        assert {line.sender for line in bob.entries(talk) if line.text == "from my phone"} == {
             alice.handle
         }
         other = await bob.create_conversation("", [alice.handle])
@@ -302,9 +302,9 @@ async def test_a_revoked_device_is_out(domain, people, tmp_path):
         await alice.send(talk, "the phone is gone")
         await bob.sync()
         assert texts(bob, talk) == ["while it was mine", "the phone is gone"]
-        with bob.session.vault() as vault:
+        with bob.session.store() as store:
             assert phone.device not in [
-                device for _, device in vault.device.group_view(talk).roster
+                device for _, device in store.device.group_view(talk).roster
             ]
         with pytest.raises(Refused, match="A6"):
             await linking.revoke(alice.session, bytes(32))
@@ -338,7 +338,7 @@ async def test_a_new_keyset_is_moved_to_by_the_next_sender(domain, people):
     domain.step((domain.clock() // 86_400 + 93) * 86_400)
     new = domain.publish_keyset(quarter_of(domain.clock()))
     await alice.session.now(fresh=True)
-    await alice.session.directory.refresh_charters(force=True)
+    await alice.session.directory.updates.refresh(force=True)
     await alice.send(talk, "next quarter")
     await bob.sync()
     await bob.send(talk, "so it is")
@@ -346,8 +346,8 @@ async def test_a_new_keyset_is_moved_to_by_the_next_sender(domain, people):
     assert texts(alice, talk) == texts(bob, talk) == ["this quarter", "next quarter", "so it is"]
     for member in (alice, bob):
         assert member.counts().refused == 0
-        with member.session.vault() as vault:
-            assert vault.device.group_view(talk).keyset_digest == new.digest != before.digest
+        with member.session.store() as store:
+            assert store.device.group_view(talk).keyset_digest == new.digest != before.digest
 
 
 async def test_a_new_charter_is_shown_to_everybody_before_the_next_message(domain, people):
@@ -357,10 +357,10 @@ async def test_a_new_charter_is_shown_to_everybody_before_the_next_message(domai
     await alice.send(talk, "under the first")
     changed = domain.publish_charter(domain.next_charter(retention=90 * 86_400))
     domain.publish_keyset(domain.keysets[-1].keyset.quarter)
-    await alice.session.directory.refresh_charters(force=True)
+    await alice.session.directory.updates.refresh(force=True)
     await alice.send(talk, "under the second")
     await bob.sync()
-    order = [line.text[:12] for line in bob.lines(talk)]
+    order = [line.text[:12] for line in bob.entries(talk)]
     assert order.index("A new charte") == order.index("under the se") - 1
     assert f"Charter {changed.charter.version} of" in notes(bob, talk)
     await bob.add(talk, [carol.handle])
@@ -377,15 +377,15 @@ async def test_a_leaf_is_made_anew_after_a_month(people):
     talk = await alice.create_conversation("", [bob.handle])
     await bob.sync()
     await alice.send(talk, "one")
-    with alice.session.transaction() as vault:
-        epoch = vault.device.group_view(talk).epoch
-        vault.put(f"leaf:{talk.hex()}", 1)
+    with alice.session.transaction() as store:
+        epoch = store.device.group_view(talk).epoch
+        store.settings.set_leaf_made(talk, 1)
     await alice.send(talk, "two")
     await alice.send(talk, "three")
     await bob.sync()
     assert texts(bob, talk) == ["one", "two", "three"]
-    with alice.session.vault() as vault:
-        assert vault.device.group_view(talk).epoch == epoch + 1
+    with alice.session.store() as store:
+        assert store.device.group_view(talk).epoch == epoch + 1
 
 
 async def test_following_shows_what_comes_and_new_conversations(people):

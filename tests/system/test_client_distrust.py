@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.vectors import world
 
-from counterseal.client.member import Member
+from counterseal.client.member_device import MemberDevice
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import CountersealError, Refused, Unavailable
 
@@ -26,7 +26,7 @@ async def pair(domain, tmp_path):
     number = next(_number)
     members: dict = {}
     for name in ("alice", "bob", "carol"):
-        members[name] = await Member.create_account(
+        members[name] = await MemberDevice.create_account(
             tmp_path / name,
             domain.url,
             f"{name}-d{number}",
@@ -58,14 +58,16 @@ def altered(fragment, change):
 
 
 def kept(member):
-    with member.session.vault() as vault:
+    with member.session.store() as store:
         # the tables above
-        return {table: vault.execute(f"SELECT * FROM {table}") for table in TABLES}  # noqa: S608
+        return {
+            table: store.device.execute(f"SELECT * FROM {table}")  # noqa: S608
+            for table in TABLES
+        }
 
 
 def forget_lists(member):
-    member.session.directory._listed = -1e9
-    member.session.directory._own = -1e9
+    member.session.directory.expire()
 
 
 @pytest.mark.parametrize(
@@ -88,8 +90,8 @@ async def test_a_garbled_answer_changes_nothing(pair, fragment, garble):
     forget_lists(bob)
     if fragment in ("/v1/log/", "/v1/keysets"):
         # so that there is something to look up and to prove
-        with bob.session.transaction() as vault:
-            vault.execute("DELETE FROM client_account")
+        with bob.session.transaction() as store:
+            store.device.execute("DELETE FROM client_account")
     before = kept(bob)
     restore = through(bob, lambda path, body: garble(body) if fragment in path else body)
     try:
@@ -126,12 +128,14 @@ async def test_another_first_charter_is_refused(domain, pair, tmp_path):
     assert kept(bob) == before
     restore()
     with pytest.raises(Refused, match="not the one given"):
-        await Member.create_account(
+        await MemberDevice.create_account(
             tmp_path / "eve", domain.url, "eve", demonstration=True, genesis="00" * 32
         )
     assert not (tmp_path / "eve").exists()
     with pytest.raises(Refused, match="C17"):
-        await Member.create_account(tmp_path / "eve", domain.url, "eve", genesis=domain.genesis)
+        await MemberDevice.create_account(
+            tmp_path / "eve", domain.url, "eve", genesis=domain.genesis
+        )
     assert not (tmp_path / "eve").exists()
 
 
@@ -187,8 +191,8 @@ async def test_a_key_package_of_another_device_is_not_used(pair):
     with pytest.raises(Refused, match="M2"):
         await alice.add(pair["talk"], [carol.handle])
     restore()
-    with alice.session.vault() as vault:
-        assert len(vault.device.group_view(pair["talk"]).roster) == 2
+    with alice.session.store() as store:
+        assert len(store.device.group_view(pair["talk"]).roster) == 2
 
 
 async def test_a_chain_that_loses_its_end_is_refused(pair):
@@ -199,25 +203,25 @@ async def test_a_chain_that_loses_its_end_is_refused(pair):
         altered(f"/v1/accounts/{alice.account.hex()}", lambda answer: [*answer[:2], answer[2][:1]]),
     )
     with pytest.raises(Refused, match="M8"):
-        await bob.session.directory.learn_account(alice.account)
+        await bob.session.directory.accounts.learn(alice.account)
     restore()
 
 
 async def test_a_log_that_shows_another_history_is_refused(pair):
     """T9, T10, T29: the largest checkpoint ever seen has to be a prefix of what is shown."""
     bob = pair["bob"]
-    with bob.session.transaction() as vault:
-        origin, size, root = cbor.decode(vault.get("checkpoint"), 4096)
-        vault.put("checkpoint", cbor.encode([origin, size, bytes(32)]))
-        vault.execute("DELETE FROM client_account")
+    with bob.session.transaction() as store:
+        origin, size, root = cbor.decode(store.settings.checkpoint, 4096)
+        store.settings.checkpoint = cbor.encode([origin, size, bytes(32)])
+        store.device.execute("DELETE FROM client_account")
     with pytest.raises(Refused, match=r"T29|T10"):
-        await bob.session.directory.learn_account(pair["alice"].account)
-    with bob.session.transaction() as vault:
-        vault.put("checkpoint", cbor.encode([origin, size, root]))
+        await bob.session.directory.accounts.learn(pair["alice"].account)
+    with bob.session.transaction() as store:
+        store.settings.checkpoint = cbor.encode([origin, size, root])
     flipped = altered("/v1/log/proof/", lambda a: [a[0], a[1], [bytes(32), *a[2][1:]], a[3]])
     restore = through(bob, flipped)
     with pytest.raises(Refused, match=r"T9|T11"):
-        await bob.session.directory.learn_account(pair["alice"].account)
+        await bob.session.directory.accounts.learn(pair["alice"].account)
     restore()
 
     def one_witness_less(answer):
@@ -227,9 +231,9 @@ async def test_a_log_that_shows_another_history_is_refused(pair):
 
     restore = through(bob, altered("/v1/log/proof/", one_witness_less))
     with pytest.raises(Refused, match="T8"):
-        await bob.session.directory.learn_account(pair["alice"].account)
+        await bob.session.directory.accounts.learn(pair["alice"].account)
     restore()
-    await bob.session.directory.learn_account(pair["alice"].account)
+    await bob.session.directory.accounts.learn(pair["alice"].account)
 
 
 async def test_a_frame_left_out_is_noticed(pair):
@@ -264,7 +268,7 @@ async def test_a_frame_that_was_replaced_is_shown_as_refused_and_a_gap_as_a_gap(
     counts = await bob.sync()
     restore()
     assert (counts.shown, counts.refused) == (2, 1)
-    lines = [line for line in bob.lines(talk) if line.state != "note"]
+    lines = [line for line in bob.entries(talk) if line.state != "note"]
     assert [(line.state, line.text, line.rule, line.gap) for line in lines] == [
         ("shown", "one", None, 0),
         ("refused", "", "F1", 0),
@@ -291,10 +295,10 @@ async def test_a_commit_that_was_altered_ends_the_conversation_with_a_sentence(p
     restore = through(bob, altered("/events", flip))
     await bob.sync()
     restore()
-    with bob.session.vault() as vault:
-        assert vault.state(talk) == "broken"
-        assert len(vault.device.group_view(talk).roster) == 2
-    assert "[M6]" in bob.lines(talk)[-1].text
+    with bob.session.store() as store:
+        assert store.conversations.state(talk) == "broken"
+        assert len(store.device.group_view(talk).roster) == 2
+    assert "[M6]" in bob.entries(talk)[-1].text
     with pytest.raises(CountersealError, match="broken"):
         await bob.send(talk, "hello?")
 
@@ -312,9 +316,9 @@ async def test_an_invitation_that_was_altered_is_not_followed(pair):
     restore = through(bob, altered("/inbox", flip))
     await bob.sync()
     restore()
-    with bob.session.vault() as vault:
-        assert vault.state(other) == "refused"
-        assert other not in vault.device.groups()
+    with bob.session.store() as store:
+        assert store.conversations.state(other) == "refused"
+        assert other not in store.device.groups()
     await bob.sync()
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.system.domain import Domain
 
-from counterseal.client.member import Member
+from counterseal.client.member_device import MemberDevice
 from counterseal.client.windows import KEYS_KEPT
 from counterseal.protocol.errors import Refused
 
@@ -30,10 +30,10 @@ async def until(true, seconds=20.0):
 
 
 async def test_two_members_by_the_real_clock(ordinary, tmp_path):
-    alice = await Member.create_account(
+    alice = await MemberDevice.create_account(
         tmp_path / "alice", ordinary.url, "alice", "Alice", genesis=ordinary.genesis
     )
-    bob = await Member.create_account(tmp_path / "bob", ordinary.url, "bob", "Bob")
+    bob = await MemberDevice.create_account(tmp_path / "bob", ordinary.url, "bob", "Bob")
     async with alice, bob:
         talk = b""
         for _ in range(20):
@@ -56,24 +56,25 @@ async def test_two_members_by_the_real_clock(ordinary, tmp_path):
         assert [line.text for line in heard if line.state == "shown"] == ["hello", "still there?"]
         assert "DEMONSTRATION" not in heard[0].text
         # K is erased 26 hours after the window closed, and not before
-        with bob.session.transaction() as vault:
-            [(closes, window)] = vault.execute(
+        with bob.session.transaction() as store:
+            [(closes, window)] = store.device.execute(
                 "SELECT closes, window FROM client_window UNION SELECT 0, x'' ORDER BY 1 DESC LIMIT 1"
             )
             assert (closes, window) == (0, b"")
-            assert vault.device.window_drop_keys(last_close(alice) - 1) == 0
-            assert vault.device.window_drop_keys(last_close(alice)) == 1
+            assert store.device.window_drop_keys(last_close(alice) - 1) == 0
+            assert store.device.window_drop_keys(last_close(alice)) == 1
         assert KEYS_KEPT == 26 * 3600
 
 
 def last_close(member):
-    with member.session.vault() as vault:
-        return vault.count("SELECT max(closes) FROM client_window")
+    with member.session.store() as store:
+        [(closes,)] = store.device.execute("SELECT max(closes) FROM client_window")
+        return closes
 
 
 async def test_the_address_must_be_the_pinned_domain_s(ordinary, tmp_path):
     """M7: another domain behind the same address is not believed."""
-    async with await Member.create_account(
+    async with await MemberDevice.create_account(
         tmp_path / "alice", ordinary.url, "alice", genesis=ordinary.genesis
     ) as alice:
         (tmp_path / "other").mkdir()
@@ -82,6 +83,6 @@ async def test_the_address_must_be_the_pinned_domain_s(ordinary, tmp_path):
         try:
             alice.session.service.url = other.url
             with pytest.raises(Refused, match="M7"):
-                await alice.session.directory.refresh_charters(force=True)
+                await alice.session.directory.updates.refresh(force=True)
         finally:
             other.stop()

@@ -11,7 +11,7 @@ import time
 import pytest
 from tests.vectors import world
 
-from counterseal.client.member import Member
+from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.keys import SealingKey, seal_to
 from counterseal.protocol.notice import Notice, SealedNotice, pad_notice, seal_notice
 
@@ -200,15 +200,15 @@ async def test_notices(domain, tmp_path):
     by nobody, does not open or count.
     """
     number = next(_number)
-    async with await Member.create_account(
+    async with await MemberDevice.create_account(
         tmp_path / "alice",
         domain.url,
         f"alice-n{number}",
         demonstration=True,
         genesis=domain.genesis,
     ) as alice:
-        with alice.session.vault() as vault:
-            key = SealingKey(vault.get("notice_seed")).public
+        with alice.session.store() as store:
+            key = SealingKey(store.settings.notice_seed).public
         judge = domain.charters[-1]
 
         def notice(name, **changes):

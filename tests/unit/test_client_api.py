@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterseal.client import answers, api, stream
 from counterseal.client.answers import EventPage, FramesAnswer, field, row
-from counterseal.client.outbox import fitting
+from counterseal.client.sending import fitting_time
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import (
     BadInput,
@@ -90,9 +90,9 @@ def test_forms():
 def test_signals():
     events = ["events", b"c" * 16, [[1, 0, 5, b"m"]]]
     assert stream.parse(cbor.encode(events)).events[0].message == b"m"
-    assert stream.parse(cbor.encode(["inbox", 3])) == stream.Inbox(3)
-    assert stream.parse(cbor.encode(["clock", 3])) == stream.Tick(3)
-    assert stream.parse(cbor.encode(["notice", 3])) == stream.NoticeUp(3)
+    assert stream.parse(cbor.encode(["inbox", 3])) == stream.WelcomeArrived(3)
+    assert stream.parse(cbor.encode(["clock", 3])) == stream.ClockMoved(3)
+    assert stream.parse(cbor.encode(["notice", 3])) == stream.NoticePublished(3)
     assert stream.parse(cbor.encode(["news of a later version", 1])) is None
     for bad in (b"", b"\x80", cbor.encode(["events", b"c", [[1]]]), cbor.encode([1, 2])):
         with pytest.raises(Refused):
@@ -101,7 +101,7 @@ def test_signals():
 
 def test_a_message_says_when_it_was_said_or_when_it_was_sealed():
     """F10."""
-    assert fitting(5_500, 3, 9, 7) == 5_500
-    assert fitting(None, 3, 9, 7) == 7_000
-    assert fitting(2_999, 3, 9, 7) == 7_000
-    assert fitting(9_000, 3, 9, 12) == 8_000
+    assert fitting_time(5_500, 3, 9, 7) == 5_500
+    assert fitting_time(None, 3, 9, 7) == 7_000
+    assert fitting_time(2_999, 3, 9, 7) == 7_000
+    assert fitting_time(9_000, 3, 9, 12) == 8_000

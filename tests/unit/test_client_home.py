@@ -7,7 +7,7 @@ import time
 import pytest
 
 from counterseal.client import home as module
-from counterseal.client.home import Home, Pins
+from counterseal.client.home import DeviceHome, Pins
 from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused, Unavailable
 
 PINS = Pins(
@@ -28,86 +28,90 @@ def folder(tmp_path):
 
 
 def test_made_once_and_found_again(folder):
-    made = Home.create(folder, PINS)
-    with made.vault() as vault, vault.transaction():
-        vault.put("handle", "alice")
-    found = Home.load(folder)
+    made = DeviceHome.create(folder, PINS)
+    with made.store() as store, store.transaction():
+        store.settings.handle = "alice"
+    found = DeviceHome.load(folder)
     assert found.pins == PINS
-    with found.vault() as vault:
-        assert vault.get("handle") == "alice"
+    with found.store() as store:
+        assert store.settings.handle == "alice"
     with pytest.raises(Conflict, match="already holds"):
-        Home.create(folder, PINS)
+        DeviceHome.create(folder, PINS)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "key").stat().st_mode) == 0o600
     assert b"alice" not in (folder / "device.db").read_bytes()
 
 
 def test_a_passphrase_and_no_other(folder, tmp_path, monkeypatch):
-    Home.create(folder, PINS, "correct horse")
+    DeviceHome.create(folder, PINS, "correct horse")
     assert "correct" not in (folder / "key").read_text()
     file = tmp_path / "passphrase"
     monkeypatch.setenv(module.PASSPHRASE_FILE, str(file))
     with pytest.raises(BadInput, match="cannot be read"):
-        Home.load(folder)
+        DeviceHome.load(folder)
     file.write_text("correct horse\nnot this line\n")
-    with Home.load(folder).vault() as vault:
-        assert vault.get("handle") is None
+    with DeviceHome.load(folder).store() as store:
+        assert store.settings.handle is None
     file.write_text("wrong horse\n")
-    with pytest.raises(Unavailable, match="does not open"), Home.load(folder).vault():
+    with pytest.raises(Unavailable, match="does not open"), DeviceHome.load(folder).store():
         pass
     monkeypatch.delenv(module.PASSPHRASE_FILE)
-    with Home.load(folder, lambda: "correct horse").vault():
+    with DeviceHome.load(folder, lambda: "correct horse").store():
         pass
     with pytest.raises(BadInput, match=module.PASSPHRASE_FILE):
-        Home.load(folder)
+        DeviceHome.load(folder)
 
 
 @pytest.mark.parametrize(
     "text", ["", "key 00", "argon2id zz 3 4 65536", "plain text", "key " + "g" * 64]
 )
 def test_a_key_file_that_was_damaged(folder, text):
-    Home.create(folder, PINS)
+    DeviceHome.create(folder, PINS)
     (folder / "key").write_text(text)
     with pytest.raises(BadInput, match="key file"):
-        Home.load(folder)
+        DeviceHome.load(folder)
 
 
 def test_nothing_there(folder):
     with pytest.raises(NotFound, match="account create"):
-        Home.load(folder)
+        DeviceHome.load(folder)
 
 
 def test_a_transaction_is_all_or_nothing(folder):
-    with Home.create(folder, PINS).vault() as vault:
-        with vault.transaction():
-            vault.put("kept", 1)
-        with pytest.raises(ZeroDivisionError), vault.transaction():
-            vault.put("lost", 1)
-            with vault.transaction():
-                vault.put("lost too", 1)
+    with DeviceHome.create(folder, PINS).store() as store:
+        with store.transaction():
+            store.settings.put("kept", 1)
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            store.settings.put("lost", 1)
+            with store.transaction():
+                store.settings.put("lost too", 1)
             raise ZeroDivisionError
-        assert (vault.get("kept"), vault.get("lost"), vault.get("lost too")) == (1, None, None)
-        with pytest.raises(Refused, match="T1"), vault.transaction():
-            vault.put("lost", 1)
+        assert (
+            store.settings.get("kept"),
+            store.settings.get("lost"),
+            store.settings.get("lost too"),
+        ) == (1, None, None)
+        with pytest.raises(Refused, match="T1"), store.transaction():
+            store.settings.put("lost", 1)
             raise Refused("T1", "No.")
-        assert vault.get("lost") is None
+        assert store.settings.get("lost") is None
 
 
 def _hold(path, ready, seconds):
-    with Home.load(path).hold():
+    with DeviceHome.load(path).hold():
         ready.set()
         time.sleep(seconds)
 
 
 def test_another_process_is_waited_for(folder):
-    Home.create(folder, PINS)
+    DeviceHome.create(folder, PINS)
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
     holder = context.Process(target=_hold, args=(folder, ready, 1.0))
     holder.start()
     assert ready.wait(20)
     begun = time.monotonic()
-    with Home.load(folder).vault() as vault:
-        assert vault.get("handle") is None
+    with DeviceHome.load(folder).store() as store:
+        assert store.settings.handle is None
     assert 0.2 < time.monotonic() - begun < 10
     holder.join()

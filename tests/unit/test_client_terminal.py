@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterseal.client.history import Line
+from counterseal.client.history import HistoryEntry
+from counterseal.client.states import MessageState
 from counterseal.client.terminal import safe, words
 from counterseal.protocol.frame import Attachment
 
@@ -16,7 +17,8 @@ def line(**changes):
         "number": 1, "n": 1, "state": "shown", "kind": "text", "sender": "bob", "mine": False, "sent_at_ms": 1_800_000_000_000,
         "text": "hello", "rule": None, "gap": 0, "attachments": (),
     }  # fmt: skip
-    return Line(**{**made, **changes})
+    fields = {**made, **changes}
+    return HistoryEntry(**{**fields, "state": MessageState(fields["state"])})
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from counterseal.client import accounts
-from counterseal.client.session import Session
+from counterseal.client.home import Pins
+from counterseal.client.member_device import MemberDevice
 from counterseal.client.terminal import safe
 
 from .member_home import (
@@ -18,7 +18,7 @@ from .member_home import (
     new_passphrase,
     passphrase_option,
     show_json,
-    with_session,
+    with_device,
 )
 
 
@@ -47,8 +47,9 @@ def create(
     home: Path,
 ) -> None:
     """Make an account with its first device."""
-    made = asyncio.run(
-        accounts.create(
+
+    async def work() -> tuple[str, Pins]:
+        made = await MemberDevice.create_account(
             home,
             service,
             handle,
@@ -56,12 +57,13 @@ def create(
             demonstration=demonstration,
             genesis=genesis,
             passphrase=new_passphrase(locked),
+            hold=False,
         )
-    )
-    pins = made.pins
-    click.echo(
-        f"You are @{accounts.local_handle(handle, pins.domain)}:{pins.domain}. Your device is {home}."
-    )
+        async with made:
+            return made.handle, made.pins
+
+    local, pins = asyncio.run(work())
+    click.echo(f"You are @{local}:{pins.domain}. Your device is {home}.")
     click.echo(
         f"Pinned: the first charter, {pins.genesis}, and the keys of {len(pins.witnesses)} witnesses."
     )
@@ -79,24 +81,18 @@ def create(
 def show(home: Path, as_json: bool) -> None:
     """Show who you are, and by which charter your messages may be opened."""
 
-    async def work(session: Session) -> None:
-        await session.directory.refresh()
-        with session.vault() as vault:
-            handle, in_force = vault.get("handle"), vault.get("charter_in_force")
-            words = session.directory.charter_words(vault, in_force)
+    who = with_device(home, lambda device: device.describe_account())
+    if as_json:
         facts = {
-            "handle": handle,
-            "domain": session.home.pins.domain,
-            "account": session.me[0],
-            "device": session.me[1],
-            "charter": in_force,
+            "handle": who.handle,
+            "domain": who.domain,
+            "account": who.account,
+            "device": who.device,
+            "charter": who.charter,
         }
-        if as_json:
-            show_json(facts)
-            return
-        click.echo(
-            f"@{handle}:{session.home.pins.domain}, account {session.me[0].hex()}, device {session.me[1].hex()}."
-        )
-        click.echo(safe(words))
-
-    with_session(home, work)
+        show_json(facts)
+        return
+    click.echo(
+        f"@{who.handle}:{who.domain}, account {who.account.hex()}, device {who.device.hex()}."
+    )
+    click.echo(safe(who.sentence))

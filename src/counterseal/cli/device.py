@@ -8,11 +8,9 @@ from pathlib import Path
 
 import click
 
-from counterseal.client import linking, sync
-from counterseal.client.home import Home
-from counterseal.client.session import Session
+from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.account import Device
-from counterseal.protocol.errors import BadInput, NotFound
+from counterseal.protocol.errors import BadInput
 
 from .member_home import (
     agree,
@@ -23,7 +21,7 @@ from .member_home import (
     new_passphrase,
     passphrase_option,
     show_json,
-    with_session,
+    with_device,
 )
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -38,7 +36,7 @@ def device() -> None:
 @home_option
 def invite(home: Path) -> None:
     """On a device you have: print the code that a new device is linked with."""
-    click.echo(with_session(home, linking.invite))
+    click.echo(with_device(home, lambda device: device.invite()))
 
 
 @device.command()
@@ -68,7 +66,7 @@ def link(
 ) -> None:
     """On the new device: write a request; after it was approved, finish."""
     if reply is not None:
-        asyncio.run(linking.finish(Home.load(home, ask_passphrase), _read(reply)))
+        asyncio.run(MemberDevice.finish_link(home, _read(reply), ask_passphrase))
         click.echo(
             "This device is linked. It reads from now on; it is in your conversations as soon as your other device has synchronised."
         )
@@ -78,7 +76,7 @@ def link(
             "Say --service URL and --account CODE; `device invite` on your other device prints the code."
         )
     request = asyncio.run(
-        linking.request(
+        MemberDevice.request_link(
             home, service, code, demonstration=demonstration, passphrase=new_passphrase(locked)
         )
     )
@@ -107,10 +105,10 @@ def approve(request: Path, out: Path, yes: bool, home: Path) -> None:
     """On a device you have: approve a request, after it was shown in words."""
     data = _read(request)
 
-    async def work(session: Session) -> None:
-        click.echo(linking.describe(session, data))
+    async def work(device: MemberDevice) -> None:
+        click.echo(device.describe_request(data))
         agree("Approve it?", yes)
-        out.write_bytes(await linking.approve(session, data))
+        out.write_bytes(await device.approve(data))
         click.echo(
             f"Approved. Take {out} to the new device and run `counterseal device link --finish {out}`;"
         )
@@ -118,7 +116,7 @@ def approve(request: Path, out: Path, yes: bool, home: Path) -> None:
             "then synchronise here once (`counterseal read`), and it is brought into your conversations."
         )
 
-    with_session(home, work)
+    with_device(home, work)
 
 
 @device.command("list")
@@ -127,38 +125,15 @@ def approve(request: Path, out: Path, yes: bool, home: Path) -> None:
 def list_devices(home: Path, as_json: bool) -> None:
     """List the account's devices, as its chain in the log has them."""
 
-    async def work(session: Session) -> None:
-        await session.directory.refresh_charters()
-        await session.directory.learn_account(session.me[0])
-        with session.vault() as vault:
-            rows = vault.execute(
-                "SELECT device, added, revoked FROM client_account_device WHERE account = ? ORDER BY number",
-                session.me[0],
-            )
-        if as_json:
-            show_json(
-                [
-                    {
-                        "device": key,
-                        "added": added,
-                        "revoked": revoked,
-                        "this": key == session.me[1],
-                    }
-                    for key, added, revoked in rows
-                ]
-            )
-            return
-        for key, added, revoked in rows:
-            state = (
-                f"revoked {_day(revoked)}"
-                if revoked
-                else "this device"
-                if key == session.me[1]
-                else "linked"
-            )
-            click.echo(f"{key.hex()[:16]}  added {_day(added)}  {state}")
-
-    with_session(home, work)
+    rows = with_device(home, lambda device: device.linked_devices())
+    if as_json:
+        show_json(rows)
+        return
+    for row in rows:
+        state = "this device" if row.this else "linked"
+        if row.revoked:
+            state = f"revoked {_day(row.revoked)}"
+        click.echo(f"{row.device.hex()[:16]}  added {_day(row.added)}  {state}")
 
 
 @device.command()
@@ -170,26 +145,16 @@ def revoke(key: str, yes: bool, home: Path) -> None:
     digits of its key.
     """
 
-    async def work(session: Session) -> None:
-        await sync.everything(session)
-        with session.vault() as vault:
-            found = [
-                one
-                for one in session.directory.devices(vault, session.me[0])
-                if len(key) >= 4 and one.hex().startswith(key.lower())
-            ]
-        if len(found) != 1:
-            raise NotFound(
-                f"{len(found)} of your devices begin with {key}; `counterseal device list` shows them.",
-                code="device",
-            )
-        agree(f"Revoke the device {found[0].hex()[:16]} for good?", yes)
-        await linking.revoke(session, found[0])
+    async def work(device: MemberDevice) -> None:
+        await device.synchronise()
+        found = device.find_device(key)
+        agree(f"Revoke the device {found.hex()[:16]} for good?", yes)
+        await device.revoke(found)
         click.echo(
             "Revoked. Others refuse what it sends from now on, and nothing more is sealed to it."
         )
 
-    with_session(home, work)
+    with_device(home, work)
 
 
 def _read(path: Path) -> bytes:

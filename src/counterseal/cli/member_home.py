@@ -1,4 +1,4 @@
-"""What the commands of a member share: the folder, the passphrase, the session, and the event
+"""What the commands of a member share: the folder, the passphrase, the device, and the event
 loop.
 """
 
@@ -13,9 +13,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from counterseal.client.accounts import local_handle
-from counterseal.client.home import Home, passphrase_of
-from counterseal.client.session import Session
+from counterseal.client.home import passphrase_of
+from counterseal.client.member_device import MemberDevice
 from counterseal.client.terminal import safe
 from counterseal.protocol.errors import BadInput, CountersealError
 
@@ -82,22 +81,14 @@ def new_passphrase(locked: bool) -> str | None:
     )
 
 
-def with_session(home: Path, work: Callable[[Session], Awaitable[T]]) -> T:
+def with_device(home: Path, work: Callable[[MemberDevice], Awaitable[T]]) -> T:
     """Runs `work` on the folder's device, and closes its connections."""
 
     async def run() -> T:
-        session = Session.open(Home.load(home, ask_passphrase))
-        try:
-            return await work(session)
-        finally:
-            await session.close()
+        async with await MemberDevice.open(home, prompt=ask_passphrase, hold=False) as device:
+            return await work(device)
 
     return asyncio.run(run())
-
-
-def local(session: Session, handle: str) -> str:
-    """A handle without `@` and domain. Errors: BadInput."""
-    return local_handle(handle, session.home.pins.domain)
 
 
 def agree(question: str, yes: bool) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
 import click
 
-from counterseal.client import attachments, conversations, history, member, outbox
-from counterseal.client.history import Line
-from counterseal.client.session import Progress, Session
+from counterseal.client.attachments import Progress
+from counterseal.client.history import HistoryEntry
+from counterseal.client.member_device import MemberDevice
+from counterseal.client.states import READABLE
 from counterseal.client.terminal import safe, words
 from counterseal.protocol.errors import BadInput, CountersealError, NotFound, Unavailable
 
-from .member_home import complain, home_option, json_option, show_json, with_session
+from .member_home import complain, home_option, json_option, show_json, with_device
+
+_ALL = 100_000  # rows of a conversation that are shown at once
 
 
 @click.command()
@@ -27,18 +29,17 @@ def send(conversation: str, text: str, home: Path) -> None:
     if not message.strip():
         raise BadInput("There is nothing to send.", code="empty")
 
-    async def work(session: Session) -> None:
-        with session.transaction() as vault:
-            found = conversations.resolve(vault, conversation)
-            outbox.queue(vault, found, session.me, message, None)
+    async def work(device: MemberDevice) -> None:
+        found = device.find_conversation(conversation)
+        device.queue(found, message)
         try:
-            await member.bring_up(session)
-            await outbox.flush(session, found)
+            await device.bring_up()
+            await device.flush(found)
         except Unavailable as error:
             waits = "The message waits in the outbox and goes out with the next command."
             raise Unavailable(f"{error.message} {waits}", code=error.code) from None
 
-    with_session(home, work)
+    with_device(home, work)
 
 
 @click.command()
@@ -62,83 +63,78 @@ def read(
 ) -> None:
     """Read one conversation, or what is in all of them."""
 
-    async def work(session: Session) -> None:
+    async def work(device: MemberDevice) -> None:
         if wanted is not None:
-            with session.vault() as vault:
-                _show(history.search(vault, wanted), as_json)
+            for entry in device.search(wanted):
+                _show(entry, as_json)
             return
         try:
-            await member.bring_up(session)
+            await device.bring_up()
         except CountersealError as error:
             complain(error)
-        last = await _read_all(session, conversation, save, as_json)
+        chosen = device.find_conversation(conversation) if conversation else None
+        last = await _read_all(device, chosen, save, as_json)
         if follow:
-            await _follow(session, conversation, last, save, as_json)
+            await _follow(device, chosen, last, save, as_json)
 
     try:
-        with_session(home, work)
+        with_device(home, work)
     except KeyboardInterrupt:
         click.echo()
 
 
 async def _read_all(
-    session: Session, conversation: str | None, save: Path | None, as_json: bool
+    device: MemberDevice, conversation: bytes | None, save: Path | None, as_json: bool
 ) -> int:
-    """Shows what is there; gives the number of the last row shown."""
-    with session.vault() as vault:
-        chosen = (
-            [conversations.resolve(vault, conversation)]
-            if conversation
-            else vault.conversations("active", "leaving", "left", "broken")
-        )
-        histories = [(cid, history.lines(vault, cid, 0, 100_000)) for cid in chosen]
+    """Shows what is there; returns the number of the last row shown."""
+    chosen = [conversation] if conversation else device.conversations(*READABLE)
+    histories = [(one, device.entries(one, limit=_ALL)) for one in chosen]
     last = 0
-    for cid, lines in histories:
+    for one, entries in histories:
         if len(histories) > 1 and not as_json:
-            click.echo(f"== {cid.hex()[:8]}")
-        _show(lines, as_json)
-        await _save(session, lines, save)
-        last = max([last, *(line.number for line in lines)])
+            click.echo(f"== {one.hex()[:8]}")
+        for entry in entries:
+            _show(entry, as_json)
+        for entry in entries:
+            await _save(device, entry, save)
+        last = max([last, *(entry.number for entry in entries)])
     return last
 
 
 async def _follow(
-    session: Session, conversation: str | None, last: int, save: Path | None, as_json: bool
+    device: MemberDevice,
+    conversation: bytes | None,
+    last: int,
+    save: Path | None,
+    as_json: bool,
 ) -> None:
     """Shows new rows until interrupted. The folder is open only while something is taken in: `send`
     works beside it.
     """
-    async for _ in member.follow(session, asyncio.Lock(), complain):
-        with session.vault() as vault:
-            chosen = (
-                [conversations.resolve(vault, conversation)]
-                if conversation
-                else vault.conversations("active", "leaving", "left", "broken")
-            )
-            lines = [line for cid in chosen for line in history.lines(vault, cid, last)]
-        lines.sort(key=lambda line: line.number)
-        _show(lines, as_json)
-        await _save(session, lines, save)
-        last = max([last, *(line.number for line in lines)])
+
+    async def show(entry: HistoryEntry) -> None:
+        _show(entry, as_json)
+        await _save(device, entry, save)
+
+    await device.follow(show, after=last, conversation=conversation, trouble=complain)
 
 
-def _show(lines: list[Line], as_json: bool) -> None:
-    for line in lines:
-        if as_json:
-            show_json(line)
-        else:
-            click.echo(words(line))
+def _show(entry: HistoryEntry, as_json: bool) -> None:
+    if as_json:
+        show_json(entry)
+    else:
+        click.echo(words(entry))
 
 
-async def _save(session: Session, lines: list[Line], folder: Path | None) -> None:
-    for line in lines if folder is not None else ():
-        for attachment in line.attachments:
-            try:
-                click.echo(
-                    f"   saved {safe(str(await attachments.download(session, attachment, folder or Path())))}"
-                )
-            except CountersealError as error:
-                complain(error)
+async def _save(device: MemberDevice, entry: HistoryEntry, folder: Path | None) -> None:
+    if folder is None:
+        return
+    for attachment in entry.attachments:
+        try:
+            path = await device.download(attachment, folder)
+            click.echo(f"   saved {safe(str(path))}")
+        except CountersealError as error:
+            complain(error)
 
 
 @click.command()
@@ -149,15 +145,13 @@ async def _save(session: Session, lines: list[Line], folder: Path | None) -> Non
 def attach(conversation: str, file: Path, text: str, home: Path) -> None:
     """Send FILE, sealed, at most 100 MiB."""
 
-    async def work(session: Session) -> None:
-        await member.bring_up(session)
-        with session.vault() as vault:
-            found = conversations.resolve(vault, conversation)
-        await attachments.attach(session, found, file, text, _progress())
+    async def work(device: MemberDevice) -> None:
+        await device.bring_up()
+        await device.attach(device.find_conversation(conversation), file, text, _progress())
 
     if not file.exists():
         raise NotFound(f"There is no file {file}.", code="file")
-    with_session(home, work)
+    with_device(home, work)
     click.echo(f"Sent {safe(file.name)}.")
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from counterseal.client import notices as told
-from counterseal.client.session import Session
+from counterseal.client.member_device import MemberDevice
+from counterseal.client.notices import WarrantNotice
 from counterseal.client.terminal import safe
 from counterseal.describe.notice import describe_notice
 
-from .member_home import home_option, json_option, show_json, with_session
+from .member_home import home_option, json_option, show_json, with_device
 
 
 @click.command()
@@ -27,23 +27,16 @@ def notices(proofs: Path | None, home: Path, as_json: bool) -> None:
     charter's delay.
     """
 
-    async def work(session: Session) -> list[told.Told]:
-        await session.directory.refresh()
-        await told.fetch(session)
-        with session.vault() as vault:
-            entries = told.told(vault)
-            if proofs is not None:
-                proofs.mkdir(parents=True, exist_ok=True)
-                for entry in entries:
-                    for number, statement in enumerate(
-                        told.statements(vault, entry.notice.warrant_digest)
-                    ):
-                        (
-                            proofs / f"{entry.notice.warrant_digest.hex()[:16]}-{number}.notice"
-                        ).write_bytes(statement)
+    async def work(device: MemberDevice) -> list[WarrantNotice]:
+        await device.refresh()
+        entries = await device.notices()
+        if proofs is not None:
+            proofs.mkdir(parents=True, exist_ok=True)
+            for entry in entries:
+                _write_proofs(device, entry, proofs)
         return entries
 
-    entries = with_session(home, work)
+    entries = with_device(home, work)
     if as_json:
         show_json(entries)
         return
@@ -53,3 +46,9 @@ def notices(proofs: Path | None, home: Path, as_json: bool) -> None:
         click.echo(
             "No notice is for this account. A warrant's notice is published after the charter's delay."
         )
+
+
+def _write_proofs(device: MemberDevice, entry: WarrantNotice, folder: Path) -> None:
+    warrant = entry.notice.warrant_digest
+    for number, statement in enumerate(device.notice_statements(warrant)):
+        (folder / f"{warrant.hex()[:16]}-{number}.notice").write_bytes(statement)

@@ -16,10 +16,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterseal.client.answers import row
-from counterseal.client.api import Identity, Service
-from counterseal.client.home import Home, Pins
+from counterseal.client.api import Service
+from counterseal.client.home import DeviceHome, Pins
 from counterseal.client.session import Session
-from counterseal.client.vault import Vault
+from counterseal.client.store.device_store import DeviceStore
 from counterseal.core import _core
 from counterseal.protocol import cbor
 from counterseal.protocol.account import Account, Device, sign_link
@@ -100,7 +100,7 @@ async def create(
     demonstration: bool = False,
     genesis: str | None = None,
     passphrase: str | None = None,
-) -> Home:
+) -> DeviceHome:
     """A folder with a registered account and its first device; taken up where it was cut short.
     Errors: Conflict for a taken handle.
     """
@@ -108,25 +108,25 @@ async def create(
     if home is None:
         async with Service(url) as service:
             pins = await discover(service, demonstration=demonstration, genesis=genesis)
-        home = Home.create(path, pins, passphrase)
-    with home.vault() as vault, vault.transaction():
-        if vault.get("account_statement") is None:
-            _draw(vault, home.pins.domain)
-        vault.put("handle", local_handle(handle, home.pins.domain))
-        vault.put("name", name)
+        home = DeviceHome.create(path, pins, passphrase)
+    with home.store() as store, store.transaction():
+        if store.settings.account_statement is None:
+            _draw_keys(store, home.pins.domain)
+        store.settings.handle = local_handle(handle, home.pins.domain)
+        store.settings.name = name
     await register(home)
     return home
 
 
-def _unfinished(path: Path) -> Home | None:
+def _unfinished(path: Path) -> DeviceHome | None:
     """A folder in which creating an account was begun and not finished. Errors: Conflict when it
     was finished.
     """
     if not (path / "device.db").exists():
         return None
-    home = Home.load(path)
-    with home.vault() as vault:
-        if vault.get("registered") or vault.get("link_request"):
+    home = DeviceHome.load(path)
+    with home.store() as store:
+        if store.settings.registered or store.settings.link_request:
             raise Conflict(
                 f"{path} already holds a device; name another folder with --home.",
                 code="home-exists",
@@ -134,7 +134,7 @@ def _unfinished(path: Path) -> Home | None:
     return home
 
 
-def _draw(vault: Vault, domain: str) -> None:
+def _draw_keys(store: DeviceStore, domain: str) -> None:
     """Draws the account's, the notice's and the device's key, and signs the chain's first two
     statements.
     """
@@ -146,43 +146,44 @@ def _draw(vault: Vault, domain: str) -> None:
     )
     account = record.digest()
     device = Device(account, account, 1, device_key.public_key().public_bytes_raw(), now)
-    vault.put("account", account)
-    vault.put("account_seed", account_key.private_bytes_raw())
-    vault.put("device_seed", device_key.private_bytes_raw())
-    vault.put("notice_seed", notice.seed)
-    vault.put("account_statement", sign1(account_key, record.encode()))
-    vault.put("device_statement", sign_link(account_key, device, device_key))
-    vault.device.set_identity(account, device_key.private_bytes_raw())
+    seed = device_key.private_bytes_raw()
+    store.settings.account = account
+    store.settings.account_seed = account_key.private_bytes_raw()
+    store.settings.device_seed = seed
+    store.settings.notice_seed = notice.seed
+    store.settings.account_statement = sign1(account_key, record.encode())
+    store.settings.device_statement = sign_link(account_key, device, device_key)
+    store.device.set_identity(account, seed)
 
 
-async def register(home: Home) -> None:
+async def register(home: DeviceHome) -> None:
     """Hands the account in, then key packages and the display name. An answer that was lost is no
     harm: one's own account is recognised.
     """
-    with home.vault() as vault:
-        account, seed, handle, name = (
-            vault.get(key) for key in ("account", "device_seed", "handle", "name")
-        )
-        account_statement, device_statement = (
-            vault.get("account_statement"),
-            vault.get("device_statement"),
-        )
+    with home.store() as store:
+        settings = store.settings
+        account, seed, handle = settings.account, settings.device_seed, settings.handle
+        account_statement, device_statement = settings.account_statement, settings.device_statement
+        name = settings.name
+    assert account and seed and handle and account_statement and device_statement
     cose, possession = row(cbor.decode(device_statement, 1 << 16), bytes, bytes)
-    async with Service(home.pins.service, identity_of(home, account, seed)) as service:
+
+    session = Session(home, account, seed)
+    try:
         try:
-            await service.create_account(handle, account_statement, cose, possession)
+            await session.service.create_account(handle, account_statement, cose, possession)
         except Conflict as taken:
-            if not await _is_mine(service, account):
+            if not await _is_mine(session.service, account):
                 raise Conflict(
                     f"The handle {handle} is taken; choose another.", code="handle"
                 ) from taken
-        with home.vault() as vault, vault.transaction():
-            vault.put("registered", 1)
-        session = Session.open(home)
-        session.service = session.directory.service = service
+        with session.transaction() as store:
+            store.settings.registered = 1
         await stock(session)
         if name:
-            await service.set_profile(account, name)
+            await session.service.set_profile(account, name)
+    finally:
+        await session.close()
 
 
 async def _is_mine(service: Service, account: bytes) -> bool:
@@ -193,12 +194,6 @@ async def _is_mine(service: Service, account: bytes) -> bool:
     return True
 
 
-def identity_of(home: Home, account: bytes, seed: bytes) -> Identity:
-    """Who signs this device's requests."""
-    key = Ed25519PrivateKey.from_private_bytes(seed)
-    return Identity(home.pins.domain, account, key.public_key().public_bytes_raw(), key)
-
-
 async def stock(session: Session) -> None:
     """Sees to it that the service holds enough key packages for others to add this device while it
     is away; asked every ten minutes.
@@ -206,14 +201,14 @@ async def stock(session: Session) -> None:
     if not session.due("key packages", _STOCK_EVERY):
         return
     held = await session.service.key_packages()
-    with session.transaction() as vault:
-        old = time.time() - (vault.get("stocked") or 0) > _STOCK_KEPT
+    with session.transaction() as store:
+        old = time.time() - (store.settings.stocked or 0) > _STOCK_KEPT
         if held.one_time >= _LOW and held.last_resort and not old:
             return
-        packages = vault.device.key_packages(
+        packages = store.device.key_packages(
             ONE_TIME_PACKAGES - min(held.one_time, _LOW), False, _core.DEFAULT_SUITE
         )
         if old or not held.last_resort:
-            packages += vault.device.key_packages(1, True, _core.DEFAULT_SUITE)
-        vault.put("stocked", int(time.time()))
+            packages += store.device.key_packages(1, True, _core.DEFAULT_SUITE)
+        store.settings.stocked = int(time.time())
     await session.service.add_key_packages(packages)

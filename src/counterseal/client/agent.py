@@ -35,7 +35,7 @@ from typing import Any
 
 import msgspec
 
-from counterseal.client.member import Member
+from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.errors import BadInput, CountersealError
 
 Command = dict[str, Any]
@@ -47,7 +47,7 @@ class Agent:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._member: Member | None = None
+        self._member: MemberDevice | None = None
         self._following: asyncio.Task[None] | None = None
         self._commands: dict[str, Callable[[Command], Awaitable[Command]]] = {
             "create": self._create,
@@ -97,13 +97,13 @@ class Agent:
         if self._member is not None:
             await self._member.close()
 
-    async def _open(self) -> Member:
+    async def _open(self) -> MemberDevice:
         if self._member is None:
-            self._member = await Member.open(self.home)
+            self._member = await MemberDevice.open(self.home)
         return self._member
 
     async def _create(self, command: Command) -> Command:
-        self._member = await Member.create_account(
+        self._member = await MemberDevice.create_account(
             self.home,
             command["service"],
             command["handle"],
@@ -173,10 +173,10 @@ class Agent:
         return {**msgspec.to_builtins((await self._open()).counts())}
 
     async def _lines(self, command: Command) -> Command:
-        lines = (await self._open()).lines(
-            bytes.fromhex(command["conversation"]), int(command.get("after", 0))
-        )
-        return {"lines": msgspec.to_builtins(lines)}
+        member = await self._open()
+        after = int(command.get("after", 0))
+        entries = member.entries(bytes.fromhex(command["conversation"]), after)
+        return {"lines": msgspec.to_builtins(entries)}
 
     async def _conversations(self, _: Command) -> Command:
         return {
@@ -186,8 +186,8 @@ class Agent:
         }
 
     async def _cursor(self, command: Command) -> Command:
-        with (await self._open()).session.vault() as vault:
-            return {"cursor": vault.cursor(bytes.fromhex(command["conversation"]))}
+        member = await self._open()
+        return {"cursor": member.cursor(bytes.fromhex(command["conversation"]))}
 
     async def _notices(self, _: Command) -> Command:
         return {"notices": msgspec.to_builtins(await (await self._open()).notices())}

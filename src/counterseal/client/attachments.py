@@ -23,20 +23,22 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from counterseal.client import outbox
+from counterseal.client import sending
 from counterseal.client.api import BLOB_MAX, CHUNK
-from counterseal.client.session import Progress, Session
+from counterseal.client.session import Session
 from counterseal.protocol.cbor import encode, tag
 from counterseal.protocol.errors import BadInput, Conflict, Refused
 from counterseal.protocol.frame import Attachment
 
+Progress = Callable[[str], None]
+"""Is told how far it is, in words."""
 _TAG = 16
 _SEALED_CHUNK = CHUNK + _TAG
 _UPLOAD_TRIES = 5
@@ -64,11 +66,11 @@ async def attach(
     sealed, attachment = seal_file(path, session.home.path / "outgoing")
     try:
         await _upload(session, sealed, attachment, progress)
-        with session.transaction() as vault:
-            message = outbox.queue(vault, conversation, session.me, text, None, (attachment,))
+        with session.transaction() as store:
+            message = sending.queue(store, conversation, session.me, text, None, (attachment,))
     finally:
         sealed.unlink(missing_ok=True)
-    await outbox.flush(session, conversation)
+    await sending.flush(session, conversation)
     return message
 
 

@@ -9,200 +9,150 @@ and nothing more is sent into it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+
+import msgspec
 
 from counterseal import failpoint
 from counterseal.client.answers import PROPOSAL, Event
-from counterseal.client.policy import Handshake, Leaf, judge
+from counterseal.client.policy import Context, Handshake, HandshakeKind, Leaf, judge
 from counterseal.client.session import Session
-from counterseal.client.vault import Vault
+from counterseal.client.states import ConversationState
+from counterseal.client.store.device_store import DeviceStore
+from counterseal.client.wording import AccountNames, change_sentences
 from counterseal.core._core import Staged, View
+from counterseal.describe.charter import summarise_charter
 from counterseal.protocol.errors import Refused
 
 
-def take(session: Session, vault: Vault, conversation: bytes, event: Event) -> None:
-    """One handshake event, whole. Raises `policy.Need`, after which nothing of it has happened."""
+def take(session: Session, store: DeviceStore, conversation: bytes, event: Event) -> None:
+    """Takes one handshake in, whole. Raises `Need`, after which nothing of it has happened."""
     try:
-        with vault.transaction():
+        with store.transaction():
             if event.kind == PROPOSAL:
-                _take_proposal(session, vault, conversation, event)
+                _take_proposal(session, store, conversation, event)
             else:
-                _take_commit(session, vault, conversation, event)
-            vault.set_cursor(conversation, event.n)
+                _take_commit(session, store, conversation, event)
+            store.conversations.set_cursor(conversation, event.n)
             failpoint.reach("event.before-commit")
     except Refused as refused:
         code = "M6" if refused.code == "mls" else refused.code
-        with vault.transaction():
-            _break(vault, conversation, event, Refused(code, refused.message))
+        with store.transaction():
+            _break(store, conversation, event, Refused(code, refused.message))
 
 
-def _break(vault: Vault, conversation: bytes, event: Event, why: Refused) -> None:
+def _break(store: DeviceStore, conversation: bytes, event: Event, why: Refused) -> None:
     sentence = f"This conversation ends here for this device: {why.message} [{why.code}]"
-    vault.set_state(conversation, "broken", sentence)
-    vault.set_cursor(conversation, event.n)
-    vault.add_line(conversation, event.n, event.time, sentence)
+    store.conversations.set_state(conversation, ConversationState.BROKEN, sentence)
+    store.conversations.set_cursor(conversation, event.n)
+    store.messages.add_note(conversation, event.n, event.time, sentence)
 
 
-def _take_proposal(session: Session, vault: Vault, conversation: bytes, event: Event) -> None:
-    view = vault.device.group_view(conversation)
-    row = vault.one(
-        "SELECT own FROM client_proposal WHERE conversation = ? AND message = ?",
-        conversation,
-        event.message,
-    )
-    if row is not None:  # one's own: the group holds it since it was made
+def _take_proposal(session: Session, store: DeviceStore, conversation: bytes, event: Event) -> None:
+    # one's own: the group has it since it was made
+    if store.commits.has_proposal(conversation, event.message):
         return
-    staged = vault.device.group_stage(conversation, event.message)
-    proposed = judge(
-        _handshake(staged),
-        view.roster,
-        _context(view),
-        session.directory.knowledge(vault, event.time),
-    )
-    vault.device.group_accept(conversation)
-    vault.execute(
-        "INSERT INTO client_proposal (conversation, message, epoch, own, device) VALUES (?, ?, ?, 0, ?)",
-        conversation, event.message, view.epoch, proposed.committer[1],
-    )  # fmt: skip
+    view = store.device.group_view(conversation)
+    staged = store.device.group_stage(conversation, event.message)
+    proposed = _judge(session, store, event, staged, view)
+    store.device.group_accept(conversation)
+    store.commits.add_proposal(conversation, event.message, view.epoch, proposed.committer[1])
 
 
-def _take_commit(session: Session, vault: Vault, conversation: bytes, event: Event) -> None:
-    before = vault.device.group_view(conversation)
-    mine = vault.one("SELECT message FROM client_commit WHERE conversation = ?", conversation)
-    proposed = {
-        row[0]
-        for row in vault.execute(
-            "SELECT device FROM client_proposal WHERE conversation = ?", conversation
-        )
-    }
-    vault.execute("DELETE FROM client_commit WHERE conversation = ?", conversation)
-    vault.execute("DELETE FROM client_proposal WHERE conversation = ?", conversation)
-    if mine is not None and mine[0] == event.message:
-        after = vault.device.group_merge(conversation)
-        vault.execute("DELETE FROM client_setting WHERE name = ?", f"refresh:{conversation.hex()}")
-        vault.put(f"leaf:{conversation.hex()}", int(time.time()))
-        committer = session.me
+class _Step(msgspec.Struct, frozen=True):
+    """An accepted commit: by whom, and the group before and after."""
+
+    committer: Leaf
+    before: View
+    after: View
+
+
+def _take_commit(session: Session, store: DeviceStore, conversation: bytes, event: Event) -> None:
+    before = store.device.group_view(conversation)
+    mine = store.commits.commit(conversation)
+    asked = store.commits.proposing_devices(conversation)
+    store.commits.drop_commit(conversation)
+    store.commits.drop_proposals(conversation)
+
+    if mine is not None and mine.message == event.message:
+        after = store.device.group_merge(conversation)
+        store.settings.clear_refresh(conversation)
+        store.settings.set_leaf_made(conversation, int(time.time()))
+        _tell(session, store, event, _Step(session.me, before, after), asked)
+        return
+
+    # the race for this epoch is lost: what was made for it is of no use any more
+    if mine is not None:
+        store.device.group_discard(conversation)
+    staged = store.device.group_stage(conversation, event.message)
+    committer = _judge(session, store, event, staged, before).committer
+    after = store.device.group_accept(conversation)
+    if staged.removes_me:
+        _end_membership(store, conversation, event, committer)
     else:
-        # the race for this epoch is lost: what was made for it is of no use any more
-        if mine is not None:
-            vault.device.group_discard(conversation)
-        staged = vault.device.group_stage(conversation, event.message)
-        handshake = judge(
-            _handshake(staged),
-            before.roster,
-            _context(before),
-            session.directory.knowledge(vault, event.time),
-        )
-        committer = handshake.committer
-        if staged.removes_me:
-            _gone(vault, conversation, event, committer)
-            return
-        after = vault.device.group_accept(conversation)
-    _tell(session, vault, conversation, event, committer, before, after, proposed)
+        _tell(session, store, event, _Step(committer, before, after), asked)
 
 
-def _gone(vault: Vault, conversation: bytes, event: Event, committer: Leaf) -> None:
+def _judge(
+    session: Session, store: DeviceStore, event: Event, staged: Staged, view: View
+) -> Handshake:
+    handshake = Handshake(
+        HandshakeKind(staged.kind),
+        staged.committer,
+        tuple(staged.added),
+        tuple(staged.removed),
+        staged.context,
+    )
+    knowledge = session.directory.knowledge(store, event.time)
+    return judge(handshake, view.roster, context_of(view), knowledge)
+
+
+def _end_membership(store: DeviceStore, conversation: bytes, event: Event, committer: Leaf) -> None:
     """This device was removed, or has left: what it read stays readable, nothing more will come."""
-    leaving = vault.state(conversation) == "leaving"
-    vault.device.group_accept(conversation)
-    line = (
-        "You have left this conversation."
-        if leaving
-        else f"{names(vault, [committer[0]])} removed this device from this conversation."
-    )
-    vault.set_state(conversation, "left", line)
+    sentence = "You have left this conversation."
+    if store.conversations.state(conversation) is not ConversationState.LEAVING:
+        who = account_names(store, [committer[0]]).join([committer[0]])
+        sentence = f"{who} removed this device from this conversation."
+    store.conversations.set_state(conversation, ConversationState.LEFT, sentence)
     # what could not be sent any more is told as such
-    vault.execute("DELETE FROM client_outbox WHERE conversation = ?", conversation)
-    vault.execute(
-        "UPDATE client_message SET state = 'unsent' WHERE conversation = ? AND state = 'queued'",
-        conversation,
-    )
-    vault.add_line(conversation, event.n, event.time, line)
+    store.outbox.clear(conversation)
+    store.messages.set_unsent(conversation)
+    store.messages.add_note(conversation, event.n, event.time, sentence)
 
 
 def _tell(
     session: Session,
-    vault: Vault,
-    conversation: bytes,
+    store: DeviceStore,
     event: Event,
-    committer: Leaf,
-    before: View,
-    after: View,
-    proposed: set[bytes],
+    step: _Step,
+    asked: Iterable[bytes | None],
 ) -> None:
-    """The app's own line for a commit that changes who reads, or under which charter. A change of
-    charter is always told (section 2).
+    """Adds the app's own line for a commit that changes who reads, or under which charter. A change
+    of charter is always told (section 2).
     """
-    came, went = set(after.roster) - set(before.roster), set(before.roster) - set(after.roster)
-    sentences = changes(vault, committer, came, went, before.roster, after.roster, proposed)
+    before, after = step.before, step.after
+    changed = set(before.roster) ^ set(after.roster)
+    names = account_names(store, {step.committer[0]} | {account for account, _ in changed})
+    sentences = change_sentences(step.committer, before.roster, after.roster, asked, names)
     if after.charter_digest != before.charter_digest:
+        charter = session.directory.rules.charter(store, after.charter_digest)
         sentences.append(
-            "A new charter applies from here on. "
-            + session.directory.charter_words(vault, after.charter_digest)
+            f"A new charter applies from here on. {summarise_charter(charter.charter, charter.digest)}"
         )
-        vault.execute(
-            "UPDATE client_conversation SET charter = ? WHERE id = ?",
-            after.charter_digest,
-            conversation,
-        )
+        store.conversations.set_charter(after.conversation, after.charter_digest)
     if sentences:
-        vault.add_line(conversation, event.n, event.time, " ".join(sentences))
+        store.messages.add_note(after.conversation, event.n, event.time, " ".join(sentences))
 
 
-def changes(
-    vault: Vault,
-    committer: Leaf,
-    came: set[Leaf],
-    went: set[Leaf],
-    before: Iterable[Leaf],
-    after: Iterable[Leaf],
-    proposed: set[bytes],
-) -> list[str]:
-    """A commit in words: accounts that come and go by name, further devices of accounts that stay
-    as such.
-
-    `proposed` are the devices that asked to be removed themselves.
-    """
-    were, are = {account for account, _ in before}, {account for account, _ in after}
-    who = names(vault, [committer[0]])
-    sentences = []
-    new = sorted({account for account, _ in came} - were)
-    left = sorted({account for account, device in went if device in proposed} - are)
-    gone = sorted({account for account, _ in went} - are - set(left))
-    if new:
-        sentences.append(f"{who} added {names(vault, new)}.")
-    if left:
-        sentences.append(f"{names(vault, left)} left.")
-    if gone:
-        sentences.append(f"{who} removed {names(vault, gone)}.")
-    further, fewer = (
-        sorted({account for account, _ in came} & were),
-        sorted({account for account, _ in went} & are),
-    )
-    sentences += [
-        f"{names(vault, [account])} reads with a further device from here on."
-        for account in further
-    ]
-    sentences += [f"A device of {names(vault, [account])} was removed." for account in fewer]
-    return sentences
+def account_names(store: DeviceStore, accounts: Iterable[bytes]) -> AccountNames:
+    """What this device calls some accounts: handles where the directory gave one."""
+    handles = {account: store.accounts.handle(account) for account in accounts}
+    me = store.settings.account
+    if me is not None:
+        handles[me] = store.settings.handle or ""
+    return AccountNames(handles)
 
 
-def names(vault: Vault, accounts: Sequence[bytes]) -> str:
-    """Accounts in words: handles where the directory gave one, else the first digits of the id."""
-    me = vault.get("account")
-    known = []
-    for account in sorted(set(accounts)):
-        row = vault.one("SELECT handle FROM client_account WHERE account = ?", account)
-        handle = vault.get("handle") if account == me else row[0] if row else None
-        known.append(str(handle) if handle else account.hex()[:8])
-    return ", ".join(known) if known else "nobody else"
-
-
-def _handshake(staged: Staged) -> Handshake:
-    return Handshake(
-        staged.kind, staged.committer, tuple(staged.added), tuple(staged.removed), staged.context
-    )
-
-
-def _context(view: View) -> tuple[bytes, int, bytes]:
+def context_of(view: View) -> Context:
+    """The context that a group is in."""
     return view.charter_digest, view.quarter, view.keyset_digest

@@ -21,7 +21,8 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from counterseal.client.vault import Vault, core_errors
+from counterseal.client.core_errors import core_errors
+from counterseal.client.store.device_store import DeviceStore
 from counterseal.core._core import Device
 from counterseal.protocol.errors import BadInput, Conflict, NotFound
 
@@ -46,8 +47,8 @@ class Pins(msgspec.Struct, frozen=True):
     witnesses: tuple[tuple[str, str, tuple[str, str]], ...]  # name, URL, (Ed25519, ML-DSA-44)
 
 
-class Home:
-    """An existing folder. `vault` lends its database; `hold` keeps it open, for a process that has
+class DeviceHome:
+    """An existing folder. `store` lends its database; `hold` keeps it open, for a process that has
     the folder to itself.
     """
 
@@ -55,11 +56,11 @@ class Home:
         self.path = path
         self.pins = pins
         self._key = key
-        self._open: Vault | None = None
+        self._open: DeviceStore | None = None
         self._users = 0
 
     @classmethod
-    def create(cls, path: Path, pins: Pins, passphrase: str | None = None) -> Home:
+    def create(cls, path: Path, pins: Pins, passphrase: str | None = None) -> DeviceHome:
         """Makes the folder (mode 0700) with a new key and an empty database. Errors: Conflict if
         there is one already.
         """
@@ -75,12 +76,12 @@ class Home:
         )
         with core_errors():
             device = Device.create(str(path / "device.db"), key)
-        Vault(device).create_tables()
+        DeviceStore(device).create_tables()
         device.close()
         return cls(path, key, pins)
 
     @classmethod
-    def load(cls, path: Path, prompt: Prompt | None = None) -> Home:
+    def load(cls, path: Path, prompt: Prompt | None = None) -> DeviceHome:
         """The folder as it stands. `prompt` asks a person for the passphrase. Errors: NotFound,
         BadInput.
         """
@@ -98,7 +99,7 @@ class Home:
         return cls(path, _read_key(path / "key", prompt), pins)
 
     @contextmanager
-    def vault(self) -> Iterator[Vault]:
+    def store(self) -> Iterator[DeviceStore]:
         """Lends the database: opened for this block alone, unless it is held. Never wait for the
         network inside.
 
@@ -106,7 +107,7 @@ class Home:
         """
         if self._open is None:
             with core_errors():
-                self._open = Vault(Device.open(str(self.path / "device.db"), self._key))
+                self._open = DeviceStore(Device.open(str(self.path / "device.db"), self._key))
         self._users += 1
         try:
             with core_errors():
@@ -122,7 +123,7 @@ class Home:
         """Keeps the database open, and other processes out, until the block ends: what an agent
         does for speed.
         """
-        with self.vault():
+        with self.store():
             yield
 
 

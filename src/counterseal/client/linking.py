@@ -28,11 +28,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
-from counterseal.client import accounts, conversations
+from counterseal.client import accounts, membership
 from counterseal.client.api import Service
-from counterseal.client.home import Home, Pins
+from counterseal.client.home import DeviceHome, Pins
 from counterseal.client.session import Session
-from counterseal.client.vault import Vault
+from counterseal.client.states import ConversationState
+from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol.account import (
     Device,
     DeviceRevoked,
@@ -49,7 +50,7 @@ from counterseal.protocol.record import Bytes32, Domain, Record, Signature, Uint
 _CODE = "counterseal:"
 
 
-class Invitation(Record, frozen=True, tag="counterseal/v1/device-invitation"):
+class DeviceInvitation(Record, frozen=True, tag="counterseal/v1/device-invitation"):
     """Where the account's chain stands, and the digest of the domain's first charter. Public: it
     opens nothing.
     """
@@ -62,7 +63,7 @@ class Invitation(Record, frozen=True, tag="counterseal/v1/device-invitation"):
     genesis: Bytes32
 
 
-class Request(Record, frozen=True, tag="counterseal/v1/device-request"):
+class LinkRequest(Record, frozen=True, tag="counterseal/v1/device-request"):
     """The new device's payload for the chain, its signature for its own possession, and the key
     that the answer is sealed to.
     """
@@ -74,7 +75,7 @@ class Request(Record, frozen=True, tag="counterseal/v1/device-request"):
     xwing: XWingKey
 
 
-class Reply(Record, frozen=True, tag="counterseal/v1/device-reply"):
+class LinkReply(Record, frozen=True, tag="counterseal/v1/device-reply"):
     """What an account's every device holds: the seed of its notice key, and the pins as JSON.
     Sealed to the request's key.
     """
@@ -88,17 +89,17 @@ class Reply(Record, frozen=True, tag="counterseal/v1/device-reply"):
 async def invite(session: Session) -> str:
     """Step 1: the code for `device link`, one line of text."""
     chain = await _own_chain(session)
-    with session.vault() as vault:
-        _account_key(vault)
-        handle = vault.get("handle")
+    with session.store() as store:
+        _account_key(store)
+        handle = store.settings.handle or ""
     genesis = bytes.fromhex(session.home.pins.genesis)
-    invitation = Invitation(
+    invitation = DeviceInvitation(
         session.home.pins.domain, handle, chain.account_id, chain.head, chain.number, genesis
     )
     return _CODE + base64.urlsafe_b64encode(invitation.encode()).rstrip(b"=").decode()
 
 
-def read_code(code: str) -> Invitation:
+def read_code(code: str) -> DeviceInvitation:
     """The invitation in a code. Errors: BadInput."""
     text = code.strip()
     if not text.startswith(_CODE):
@@ -108,7 +109,7 @@ def read_code(code: str) -> Invitation:
         )
     text = text.removeprefix(_CODE)
     try:
-        return Invitation.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return DeviceInvitation.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError, Refused):
         raise BadInput(
             "The code is not whole; copy the line that `counterseal device invite` prints.",
@@ -118,7 +119,7 @@ def read_code(code: str) -> Invitation:
 
 async def request(
     path: Path, url: str, code: str, *, demonstration: bool = False, passphrase: str | None = None
-) -> Request:
+) -> LinkRequest:
     """Step 2: a new folder with a new device in it; gives the request, which the old device has to
     be shown.
     """
@@ -131,19 +132,22 @@ async def request(
         raise Refused(
             "M7", f"The service is {pins.domain}, the invitation is to {invitation.domain}."
         )
-    home = Home.create(path, pins, passphrase)
+    home = DeviceHome.create(path, pins, passphrase)
     key, sealing = Ed25519PrivateKey.generate(), SealingKey.generate()
     public = key.public_key().public_bytes_raw()
     payload = Device(
         invitation.account_id, invitation.head, invitation.number + 1, public, int(time.time())
     ).encode()
-    made = Request(invitation.domain, payload, key.sign(possession_input(payload)), sealing.public)
-    with home.vault() as vault, vault.transaction():
-        vault.put("account", invitation.account_id)
-        vault.put("device_seed", key.private_bytes_raw())
-        vault.put("link_seed", sealing.seed)
-        vault.put("link_request", made.encode())
-        vault.device.set_identity(invitation.account_id, key.private_bytes_raw())
+    made = LinkRequest(
+        invitation.domain, payload, key.sign(possession_input(payload)), sealing.public
+    )
+    seed = key.private_bytes_raw()
+    with home.store() as store, store.transaction():
+        store.settings.account = invitation.account_id
+        store.settings.device_seed = seed
+        store.settings.link_seed = sealing.seed
+        store.settings.link_request = made.encode()
+        store.device.set_identity(invitation.account_id, seed)
     return made
 
 
@@ -151,7 +155,7 @@ def describe(session: Session, data: bytes) -> str:
     """What approving a request would do, in words for the person who decides. Errors: those of a
     malformed or foreign request.
     """
-    made = Request.decode(data)
+    made = LinkRequest.decode(data)
     record = _checked(session, made)
     fingerprint = " ".join(record.device_key.hex()[at : at + 4] for at in range(0, 32, 4))
     return (
@@ -160,7 +164,7 @@ def describe(session: Session, data: bytes) -> str:
     )
 
 
-def _checked(session: Session, made: Request) -> Device:
+def _checked(session: Session, made: LinkRequest) -> Device:
     record = Device.decode(made.payload)
     if made.domain != session.home.pins.domain or record.account_id != session.me[0]:
         raise Refused("M2", "The request is for another account or domain than this device's.")
@@ -172,12 +176,14 @@ async def approve(session: Session, data: bytes) -> bytes:
     """Step 3: posts the device statement; gives the sealed reply. Done twice, it gives a reply
     again and posts nothing.
     """
-    made = Request.decode(data)
+    made = LinkRequest.decode(data)
     record = _checked(session, made)
     chain = await _own_chain(session)
-    with session.vault() as vault:
-        account_key = _account_key(vault)
-        seed, handle, name = vault.get("notice_seed"), vault.get("handle"), vault.get("name") or ""
+    with session.store() as store:
+        account_key = _account_key(store)
+        seed, handle = store.settings.notice_seed, store.settings.handle
+        name = store.settings.name or ""
+    assert seed and handle  # the device that has the account's key has these
     if record.device_key not in chain.devices:
         if (record.previous, record.number) != (chain.head, chain.number + 1):
             raise Conflict(
@@ -187,40 +193,38 @@ async def approve(session: Session, data: bytes) -> bytes:
         await session.service.add_statement(
             session.me[0], "device", sign1(account_key, made.payload), made.possession
         )
-    with session.transaction() as vault:
-        vault.execute("INSERT OR IGNORE INTO client_adopt (device) VALUES (?)", record.device_key)
-    await session.directory.learn_account(session.me[0])
-    reply = Reply(seed, handle, name, msgspec.json.encode(session.home.pins)).encode()
+    with session.transaction() as store:
+        store.accounts.adopt_device(record.device_key)
+    await session.directory.accounts.learn(session.me[0])
+    reply = LinkReply(seed, handle, name, msgspec.json.encode(session.home.pins)).encode()
     return seal_to(made.xwing, _reply_info(record), reply)
 
 
-async def finish(home: Home, data: bytes) -> None:
+async def finish(home: DeviceHome, data: bytes) -> None:
     """Step 4: opens the reply, compares the pins, and leaves key packages. Errors: X5, M7, NotFound
     when there was no request.
     """
-    with home.vault() as vault:
-        sealed_for, pending = vault.get("link_seed"), vault.get("link_request")
+    with home.store() as store:
+        sealed_for, pending = store.settings.link_seed, store.settings.link_request
     if sealed_for is None or pending is None:
         raise NotFound(
             f"{home.path} has no request waiting; begin with `counterseal device link`.",
             code="no-request",
         )
-    record = Device.decode(Request.decode(pending).payload)
-    reply = Reply.decode(SealingKey(sealed_for).open(_reply_info(record), data))
+    record = Device.decode(LinkRequest.decode(pending).payload)
+    reply = LinkReply.decode(SealingKey(sealed_for).open(_reply_info(record), data))
     if msgspec.json.decode(reply.pins, type=Pins).genesis != home.pins.genesis:
         raise Refused(
             "M7",
             "The approving device knows this domain by another first charter; link over a service that you trust.",
         )
-    with home.vault() as vault, vault.transaction():
-        for name, value in (
-            ("notice_seed", reply.notice_seed),
-            ("handle", reply.handle),
-            ("name", reply.name),
-            ("registered", 1),
-        ):
-            vault.put(name, value)
-        vault.put("link_seed", None)
+    with home.store() as store, store.transaction():
+        store.settings.notice_seed = reply.notice_seed
+        store.settings.handle = reply.handle
+        store.settings.name = reply.name
+        store.settings.registered = 1
+        # it has done its work; what was sealed to it cannot be opened again
+        store.settings.link_seed = None
     session = Session.open(home)
     try:
         await accounts.stock(session)
@@ -236,21 +240,21 @@ async def adopt(session: Session) -> int:
     """Brings the devices that this one approved into every conversation of the account, as soon as
     they have left key packages.
     """
-    with session.vault() as vault:
-        devices = [row[0] for row in vault.execute("SELECT device FROM client_adopt")]
-        active = vault.conversations("active")
+    with session.store() as store:
+        devices = store.accounts.devices_to_adopt()
+        active = store.conversations.ids(ConversationState.ACTIVE)
     if not devices:
         return 0
     done = set(devices)
     for conversation in active:
-        await conversations.add_leaves(
+        await membership.add_leaves(
             session, conversation, [(session.me[0], device) for device in devices]
         )
-        with session.vault() as vault:
-            done &= {device for _, device in vault.device.group_view(conversation).roster}
-    with session.transaction() as vault:
+        with session.store() as store:
+            done &= {device for _, device in store.device.group_view(conversation).roster}
+    with session.transaction() as store:
         for device in done if active else ():
-            vault.execute("DELETE FROM client_adopt WHERE device = ?", device)
+            store.accounts.finish_adopting(device)
     return len(done)
 
 
@@ -261,8 +265,8 @@ async def revoke(session: Session, device: bytes) -> None:
     if device == session.me[1]:
         raise BadInput("A device cannot revoke itself; do it from another one.", code="self")
     chain = await _own_chain(session)
-    with session.vault() as vault:
-        account_key = _account_key(vault)
+    with session.store() as store:
+        account_key = _account_key(store)
     if device not in chain.revoked:
         record = DeviceRevoked(
             chain.account_id, chain.head, chain.number + 1, device, int(time.time())
@@ -270,21 +274,21 @@ async def revoke(session: Session, device: bytes) -> None:
         statement = sign_link(account_key, record, None)
         chain.extend(statement)  # refuses here, with the reason, what the service would refuse
         await session.service.add_statement(session.me[0], "device-revoked", statement, None)
-    await session.directory.learn_account(session.me[0])
-    with session.vault() as vault:
-        active = vault.conversations("active")
+    await session.directory.accounts.learn(session.me[0])
+    with session.store() as store:
+        active = store.conversations.ids(ConversationState.ACTIVE)
     for conversation in active:
-        await conversations.remove_leaves(session, conversation, lambda leaf: leaf[1] == device)
+        await membership.remove_leaves(session, conversation, lambda leaf: leaf[1] == device)
 
 
 async def _own_chain(session: Session) -> VerifiedChain:
     """One's own chain, fetched, proved and replayed."""
-    await session.directory.refresh_charters()
-    return await session.directory.learn_account(session.me[0])
+    await session.directory.updates.refresh()
+    return await session.directory.accounts.learn(session.me[0])
 
 
-def _account_key(vault: Vault) -> Ed25519PrivateKey:
-    seed = vault.get("account_seed")
+def _account_key(store: DeviceStore) -> Ed25519PrivateKey:
+    seed = store.settings.account_seed
     if seed is None:
         raise NotAuthorised(
             "Only the account's first device holds the account's key; approve and revoke devices there.",

@@ -1,24 +1,216 @@
-"""A handle's proof: the path in the directory's map, under a root whose place in the log is proved
-apart.
+"""Looking up accounts: the chain replays from the account's id, each statement is proved to be
+logged, and the handle is proved under a directory root that is new enough.
+
+| rule | refuses |
+| --- | --- |
+| M8 | an account's chain that is shorter than, or differs from, what was seen of it or what the directory's root names |
+| M9 | a directory root over 24 hours old |
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import time
 from typing import Any
 
-from counterseal.client.answers import HandleAnswer
+from counterseal.client.answers import AccountAnswer, ChainStatement, HandleAnswer
+from counterseal.client.api import Service
+from counterseal.client.home import DeviceHome
+from counterseal.client.log import LogFollower
+from counterseal.client.store.accounts import AccountRow
+from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol import cbor
-from counterseal.protocol.account import DirectoryRoot
+from counterseal.protocol.account import (
+    Device,
+    DeviceRevoked,
+    DirectoryRoot,
+    ReceivedLink,
+    VerifiedChain,
+)
+from counterseal.protocol.errors import NotFound, Refused, Unavailable
 from counterseal.tlog.directory import check_next_root, decode_directory_root, decode_lookup
+
+ROOT_MAX_AGE = 24 * 3600
+"""Seconds that a directory root may be old (section 7)."""
+_STATEMENT_MAX = 1 << 16
+_ROOT_TRIES = 8  # half seconds
+
+
+class AccountLookup:
+    """Looks accounts up, and stores what holds."""
+
+    def __init__(self, home: DeviceHome, service: Service, log: LogFollower) -> None:
+        self._home = home
+        self._service = service
+        self._log = log
+        self.just_looked: set[bytes] = set()
+        """Accounts that were looked up for the present decision."""
+
+    async def learn(self, account: bytes) -> VerifiedChain:
+        """Looks up an account by its id (32 bytes), stores it, and returns its chain.
+
+        Raises `Refused` M8, M9, the rules of chains, the directory and the log; `NotFound`.
+        """
+        answer = await self._service.account(account)
+        statements = [_logged_bytes(row) for row in answer.statements]
+        chain = VerifiedChain.replay(statements, self._home.pins.domain)
+        if chain.account_id != account:
+            raise Refused(
+                "M8",
+                "The service answered with another account than it was asked for;"
+                " nothing was taken from it.",
+            )
+
+        heads = _heads(statements)
+        with self._home.store() as store:
+            proved = _count_proved(heads, store.accounts.account(account))
+        for statement, told in zip(statements[proved:], answer.statements[proved:], strict=True):
+            await self._log.prove_statement(statement, told.log_index)
+        handle = await self._prove_handle(answer, chain, heads)
+
+        with self._home.store() as store, store.transaction():
+            _keep(store, chain, statements, handle, answer.name)
+        self.just_looked.add(account)
+        return chain
+
+    async def find(self, handle: str) -> bytes:
+        """The id of the account that a handle points to, proved and looked up.
+
+        In a demonstration roots follow changes within seconds, so a new handle is waited for.
+        Raises `NotFound`, and what `learn` raises.
+        """
+        for _ in range(_ROOT_TRIES if self._home.pins.demonstration else 0):
+            try:
+                return await self._find(handle)
+            except NotFound:
+                await asyncio.sleep(0.5)
+        return await self._find(handle)
+
+    async def _find(self, handle: str) -> bytes:
+        domain = self._home.pins.domain
+        try:
+            told = await self._service.handle(handle)
+        except (NotFound, Unavailable):
+            raise NotFound(
+                f"The directory of {domain} does not name {handle}"
+                " (a new account stands in the next hourly root).",
+                code="no-handle",
+            ) from None
+        check_handle(handle, told, domain)
+        await self.learn(told.account)
+        with self._home.store() as store:
+            proved = store.accounts.handle(told.account)
+        if proved != handle:
+            raise Refused(
+                "M8",
+                f"The directory's proof for {handle} does not hold; the account was not taken.",
+            )
+        return told.account
+
+    async def _prove_handle(
+        self, answer: AccountAnswer, chain: VerifiedChain, heads: list[bytes]
+    ) -> str:
+        """The handle, if the directory's newest root proves that it points to this account; empty
+        when no root has it yet.
+        """
+        try:
+            told = await self._service.handle(answer.handle)
+        except (NotFound, Unavailable):
+            return ""
+        head, root = check_handle(answer.handle, told, self._home.pins.domain)
+        if time.time() - root.time > ROOT_MAX_AGE:
+            raise Refused(
+                "M9",
+                "The directory's newest root is over 24 hours old;"
+                " nobody can be looked up until there is a new one.",
+            )
+        await self._log.prove_statement(told.root, told.log_index)
+
+        if told.account != chain.account_id:
+            with self._home.store() as store:
+                mine = store.settings.account
+            if chain.account_id == mine:
+                raise Refused(
+                    "M8",
+                    f"The directory gives your handle {answer.handle} to another account."
+                    " Tell those who write to you.",
+                )
+            return ""
+
+        # The root names the chain's head as it was then. What was logged before the root and is not
+        # under that head was held back from it, or from us.
+        place = heads.index(head) if head in heads else -1
+        later = answer.statements[place + 1 :]
+        if place < 0 or any(row.log_index < root.log_size for row in later):
+            raise Refused(
+                "M8",
+                "The service holds back the newest statements of an account,"
+                " or shows one that its directory does not name.",
+            )
+        return answer.handle
 
 
 def check_handle(handle: str, told: HandleAnswer, domain: str) -> tuple[bytes, DirectoryRoot]:
-    """The chain head (32 bytes) that the root gives the handle's account, and the root. Raises D1
-    to D5.
+    """The chain head (32 bytes) that the root gives the handle's account, and the root.
 
-    That the root is in the log, and how old it may be, is the caller's to check.
+    That the root is in the log, and how old it may be, is the caller's to check. Raises `Refused`
+    D1 to D5.
     """
     root = check_next_root(None, decode_directory_root(told.root, domain), told.log_index)
     proof: Any = told.proof
     lookup = decode_lookup(proof if isinstance(proof, bytes) else cbor.encode(proof))
     return lookup.verify(root.root, handle).expect(told.account).head, root
+
+
+def _logged_bytes(row: ChainStatement) -> bytes:
+    """A chain statement as the log has it: with the possession where a key is new."""
+    return row.cose if row.possession is None else cbor.encode([row.cose, row.possession])
+
+
+def _heads(statements: list[bytes]) -> list[bytes]:
+    """The digest of each statement's payload: what the next one names as its previous."""
+    heads: list[bytes] = []
+    for at, statement in enumerate(statements):
+        cose: Any = cbor.decode(statement, _STATEMENT_MAX)
+        if at and len(cose) == 2:
+            cose = cbor.decode(cose[0], _STATEMENT_MAX)
+        heads.append(hashlib.sha256(cose[2]).digest())
+    return heads
+
+
+def _count_proved(heads: list[bytes], known: AccountRow | None) -> int:
+    """How many statements were proved before. Raises `Refused` M8 when the chain does not go on
+    from them.
+    """
+    if known is None or not known.statements:
+        return 0
+    if len(heads) < known.statements or heads[known.statements - 1] != known.head:
+        raise Refused(
+            "M8",
+            "The service shows an account's chain otherwise than before;"
+            " keep what it showed and report it.",
+        )
+    return known.statements
+
+
+def _keep(
+    store: DeviceStore, chain: VerifiedChain, statements: list[bytes], handle: str, name: str
+) -> None:
+    store.accounts.put_account(
+        AccountRow(
+            account=chain.account_id,
+            handle=handle,
+            name=name,
+            notice_key=chain.notice_key,
+            head=chain.head,
+            statements=len(statements),
+            checked_at=int(time.time()),
+        )
+    )
+    for number, statement in enumerate(statements[1:], 1):
+        record = ReceivedLink.decode(statement).record
+        if isinstance(record, DeviceRevoked):
+            store.accounts.revoke_device(record.device_key, record.time)
+        elif isinstance(record, Device):
+            store.accounts.add_device(record.device_key, chain.account_id, number, record.added)

@@ -16,7 +16,8 @@ import msgspec
 from counterseal.client.api import SMALL, bounded
 from counterseal.client.policy import Need
 from counterseal.client.session import Session
-from counterseal.client.vault import Vault
+from counterseal.client.store.device_store import DeviceStore
+from counterseal.client.store.notices import NoticeRow
 from counterseal.protocol import cbor
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import CountersealError, Refused
@@ -33,7 +34,7 @@ _PAGE = 500
 _ANSWER = _PAGE * (SealedNotice.limit + 16) + SMALL
 
 
-class Told(msgspec.Struct, frozen=True):
+class WarrantNotice(msgspec.Struct, frozen=True):
     """A warrant that opened something of this account, with the witnesses that say so."""
 
     notice: Notice
@@ -46,8 +47,8 @@ async def fetch(session: Session) -> int:
 
     A source that does not answer is passed over: the others have the same.
     """
-    with session.vault() as vault:
-        seed = vault.get("notice_seed")
+    with session.store() as store:
+        seed = store.settings.notice_seed
     if seed is None:
         return 0
     key = SealingKey(seed)
@@ -66,8 +67,8 @@ async def fetch(session: Session) -> int:
 async def _from(session: Session, key: SealingKey, source: str, url: str) -> int:
     found = 0
     while True:
-        with session.vault() as vault:
-            after = vault.get(f"notices:{source}") or 0
+        with session.store() as store:
+            after = store.settings.notices_after(source)
         page = (
             await session.service.notices(after)
             if not url
@@ -80,8 +81,8 @@ async def _from(session: Session, key: SealingKey, source: str, url: str) -> int
         last = max(index for index, _ in page)
         if last <= after:
             raise Refused("E6", f"{source} gives out notices in another order than by number.")
-        with session.transaction() as vault:
-            vault.put(f"notices:{source}", last)
+        with session.transaction() as store:
+            store.settings.set_notices_after(source, last)
 
 
 async def _witness_page(session: Session, url: str, after: int) -> list[tuple[int, bytes]]:
@@ -110,71 +111,64 @@ async def _witness_page(session: Session, url: str, after: int) -> list[tuple[in
     return page
 
 
-async def _try(session: Session, key: SealingKey, sealed: bytes) -> int:
-    """1 if the notice is for this account and new. One that is not for it, or a dummy, does not
+async def _try(session: Session, key: SealingKey, sealed: bytes) -> bool:
+    """Whether the notice is for this account and new. One that is not for it, or a dummy, does not
     open; that is no fault.
     """
     try:
         statement = open_notice(key, SealedNotice.decode(sealed), session.home.pins.domain)
     except Refused:
-        return 0
+        return False
     try:
         verified = await _verified(session, statement)
-    # sealed to this account by somebody who is no witness: proves nothing and is not kept
+        with session.transaction() as store:
+            return _keep(session, store, verified)
+    # sealed to this account by somebody who is no witness, or about another account: it proves
+    # nothing, is not kept, and must not keep the notices after it from being tried
     except Refused:
-        return 0
-    with session.transaction() as vault:
-        return _store(session, vault, verified)
+        return False
 
 
 async def _verified(session: Session, statement: bytes) -> VerifiedNotice:
-    digest = Notice.decode(ReceivedSign.decode(statement, Notice.limit).payload).charter_digest
+    digest = _decode(statement).charter_digest
     for _ in range(2):
         try:
-            with session.vault() as vault:
-                return verify_notice(statement, session.directory.charter(vault, digest))
+            with session.store() as store:
+                charter = session.directory.rules.charter(store, digest)
+            return verify_notice(statement, charter)
         except Need as need:
             missing = need
         await session.directory.learn(missing)
     raise Refused("N3", "The notice names a charter that is not in the log.")
 
 
-def _store(session: Session, vault: Vault, verified: VerifiedNotice) -> int:
+def _keep(session: Session, store: DeviceStore, verified: VerifiedNotice) -> bool:
+    """Keeps a verified notice; returns whether it is new. Raises `Refused` N4."""
     notice = verified.notice
     if notice.account_id != session.me[0]:
         raise Refused("N4", "A notice for another account was sealed to this one.")
-    witness = session.directory.charter(vault, notice.charter_digest).holder_name(notice.position)
-    known = vault.one(
-        "SELECT 1 FROM client_notice WHERE warrant = ? AND witness = ?",
-        notice.warrant_digest,
-        witness,
+    charter = session.directory.rules.charter(store, notice.charter_digest)
+    witness = charter.holder_name(notice.position)
+    return store.notices.add(
+        NoticeRow(notice.warrant_digest, witness, verified.statement, int(time.time()))
     )
-    vault.execute(
-        "INSERT OR IGNORE INTO client_notice (warrant, witness, statement, received) VALUES (?, ?, ?, ?)",
-        notice.warrant_digest, witness, verified.statement, int(time.time()),
-    )  # fmt: skip
-    return 0 if known else 1
 
 
-def told(vault: Vault) -> list[Told]:
+def received(store: DeviceStore) -> list[WarrantNotice]:
     """What this account was told, one entry a warrant, oldest first."""
-    by_warrant: dict[bytes, list[tuple[str, bytes]]] = {}
-    for warrant, witness, statement in vault.execute(
-        "SELECT warrant, witness, statement FROM client_notice ORDER BY received, rowid"
-    ):
-        by_warrant.setdefault(warrant, []).append((witness, statement))
-    entries = []
-    for rows in by_warrant.values():
-        notice = Notice.decode(ReceivedSign.decode(rows[0][1], Notice.limit).payload)
-        entries.append(Told(notice, tuple(sorted(witness for witness, _ in rows))))
-    return entries
-
-
-def statements(vault: Vault, warrant: bytes) -> list[bytes]:
-    """The signed notice statements about a warrant: proofs that can be handed to anybody."""
+    by_warrant: dict[bytes, list[NoticeRow]] = {}
+    for row in store.notices.all():
+        by_warrant.setdefault(row.warrant, []).append(row)
     return [
-        row[0]
-        for row in vault.execute(
-            "SELECT statement FROM client_notice WHERE warrant = ? ORDER BY witness", warrant
-        )
+        WarrantNotice(_decode(rows[0].statement), tuple(sorted(row.witness for row in rows)))
+        for rows in by_warrant.values()
     ]
+
+
+def statements(store: DeviceStore, warrant: bytes) -> list[bytes]:
+    """The signed notice statements about a warrant: proofs that can be handed to anybody."""
+    return [row.statement for row in store.notices.of_warrant(warrant)]
+
+
+def _decode(statement: bytes) -> Notice:
+    return Notice.decode(ReceivedSign.decode(statement, Notice.limit).payload)

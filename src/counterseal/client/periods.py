@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from counterseal.client.answers import InclusionAnswer
-from counterseal.client.directory import Directory
+from counterseal.client.directory import DeviceDirectory
 from counterseal.protocol import cbor
-from counterseal.protocol.cbor import H, tag
+from counterseal.protocol.cbor import tag
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.frame import Stamp, message_digest
 from counterseal.protocol.period import PeriodRoot, WindowFrames
@@ -23,7 +23,7 @@ from counterseal.tlog.periods import (
 
 
 async def prove_inclusion(
-    directory: Directory,
+    directory: DeviceDirectory,
     window: bytes,
     seq: int,
     opens: int,
@@ -36,16 +36,14 @@ async def prove_inclusion(
     Raises P1 to P4, P6, T9, T10 and those of the log.
     """
     period = check_frame(directory.home.pins.domain, window, seq, opens, message, answer)
-    with directory.home.vault() as vault:
-        known = vault.one("SELECT 1 FROM client_period WHERE digest = ?", period.digest())
-    if known is None:  # one proof under the log serves for all frames of the period
-        await directory.prove_entry(H([tag("entry"), answer.period_root]), answer.log_index)
-        with directory.home.vault() as vault, vault.transaction():
-            vault.execute(
-                "INSERT OR IGNORE INTO client_period (digest, log_index) VALUES (?, ?)",
-                period.digest(),
-                answer.log_index,
-            )
+    digest = period.digest()
+    with directory.home.store() as store:
+        known = store.rules.has_period(digest)
+    # one proof under the log serves for all frames of the period
+    if not known:
+        await directory.log.prove_statement(answer.period_root, answer.log_index)
+        with directory.home.store() as store, store.transaction():
+            store.rules.add_period(digest, answer.log_index)
 
 
 def check_frame(

@@ -2,12 +2,12 @@
 
 | rule | refuses |
 | --- | --- |
-| M1 | a handshake by somebody who is not in the conversation: an external commit may replace its own leaf and nothing else |
-| M2 | an added device that the directory's chain of its account does not hold, or that is revoked |
+| M1 | a handshake by somebody who is not in the conversation; an external commit that does anything but replace its own leaf |
+| M2 | an added device that is not in the directory's chain of its account, or is revoked |
 | M3 | a context that is not a logged charter and keyset, or that goes back |
-| M4 | a conversation that one is brought into whose roster or context fails M2 or M3, or in which one's own device does not stand |
-| M5 | a proposal of another kind than to remove oneself |
-| M6 | a handshake that MLS refuses although the service accepted it |
+| M4 | an invitation into a conversation whose roster or context M2 or M3 would refuse, or in which one's own device does not stand |
+| M5 | a proposal to do anything but remove oneself |
+| M6 | a handshake that MLS refuses although the service took it |
 
 What the directory knows is asked of `Knowledge`, which raises `Need` for what it has not looked up
 yet: the caller rolls back, looks it up with the proofs, and asks again.
@@ -16,6 +16,7 @@ yet: the caller rolls back, looks it up with the proofs, and asks again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -23,7 +24,29 @@ import msgspec
 from counterseal.protocol.errors import Refused
 
 Leaf = tuple[bytes, bytes]
+"""A device in a group: (account id, device key), 32 bytes each."""
 Context = tuple[bytes, int, bytes]
+"""What a group is sealed under: (charter digest, quarter, keyset digest)."""
+
+
+class Standing(StrEnum):
+    """What an account's chain says of a device."""
+
+    ACTIVE = "active"
+    """The chain has it, and has not revoked it by the time that is asked about."""
+    REVOKED = "revoked"
+    """The chain has it and has revoked it."""
+    UNKNOWN = "unknown"
+    """The chain, looked up just now, does not have it."""
+
+
+class HandshakeKind(StrEnum):
+    """What a staged handshake message is."""
+
+    COMMIT = "commit"
+    """It begins a new epoch."""
+    PROPOSAL = "proposal"
+    """It asks for something that another member's commit does."""
 
 
 class Need(Exception):
@@ -40,9 +63,9 @@ class Need(Exception):
 class Knowledge(Protocol):
     """What this device has verified of the directory and the log."""
 
-    def device(self, account: bytes, device: bytes) -> str:
-        """ "active", "revoked" or "unknown". Raises `Need` when the account was never looked up, or
-        too long ago to say.
+    def device(self, account: bytes, device: bytes) -> Standing:
+        """The device's standing. Raises `Need` when the account was never looked up, or too long
+        ago to say.
         """
 
     def context(self, context: Context) -> tuple[int, int]:
@@ -56,7 +79,7 @@ class Handshake(msgspec.Struct, frozen=True):
     changes.
     """
 
-    kind: str
+    kind: HandshakeKind
     committer: Leaf
     added: tuple[Leaf, ...]
     removed: tuple[Leaf, ...]
@@ -75,7 +98,7 @@ def judge(
             "M1",
             f"A device that is not in this conversation ({short(handshake.committer)}) tried to change it.",
         )
-    if handshake.kind == "proposal":
+    if handshake.kind != HandshakeKind.COMMIT:
         return _judge_proposal(handshake)
     check_devices(handshake.added, knowledge)
     if handshake.context is not None and handshake.context != present:
@@ -85,8 +108,7 @@ def judge(
 
 def _judge_proposal(handshake: Handshake) -> Handshake:
     if (
-        handshake.kind != "proposal"
-        or handshake.added
+        handshake.added
         or handshake.context
         or any(r != handshake.committer for r in handshake.removed)
     ):
@@ -97,7 +119,9 @@ def _judge_proposal(handshake: Handshake) -> Handshake:
 
 
 def check_devices(
-    leaves: Iterable[Leaf], knowledge: Knowledge, standings: tuple[str, ...] = ("active",)
+    leaves: Iterable[Leaf],
+    knowledge: Knowledge,
+    allowed: tuple[Standing, ...] = (Standing.ACTIVE,),
 ) -> None:
     """Returns if every leaf is a device that its account's chain holds and has not revoked. Raises
     `Refused` M2; `Need` for all at once.
@@ -109,8 +133,8 @@ def check_devices(
         except Need as need:
             needed |= need.accounts
             continue
-        if standing not in standings:
-            why = "has been revoked" if standing == "revoked" else "is not in the directory"
+        if standing not in allowed:
+            why = "has been revoked" if standing == Standing.REVOKED else "is not in the directory"
             raise Refused(
                 "M2",
                 f"Somebody tried to bring in a device ({short((account, device))}) that {why}.",
@@ -141,7 +165,8 @@ def check_joining(roster: Iterable[Leaf], me: Leaf, context: Context, knowledge:
         knowledge.context(context)
         # A device revoked but not yet removed keeps nobody out: the next sender removes it, and F3
         # refuses what it sends.
-        check_devices([leaf for leaf in leaves if leaf != me], knowledge, ("active", "revoked"))
+        others = [leaf for leaf in leaves if leaf != me]
+        check_devices(others, knowledge, (Standing.ACTIVE, Standing.REVOKED))
     except Refused as refused:
         raise Refused("M4", f"An invitation was not followed: {refused.message}") from refused
 

@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager, contextmanager
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterseal.client.api import Identity, Service
-from counterseal.client.directory import Directory
-from counterseal.client.home import Home
-from counterseal.client.vault import Vault
+from counterseal.client.directory import DeviceDirectory
+from counterseal.client.home import DeviceHome
+from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol.errors import NotFound, Unavailable
 
 _LOCK_TRIES = 600  # twentieths of a second
@@ -28,12 +28,13 @@ class Session:
     done.
     """
 
-    def __init__(self, home: Home, service: Service, identity: Identity) -> None:
+    def __init__(self, home: DeviceHome, account: bytes, device_seed: bytes) -> None:
+        key = Ed25519PrivateKey.from_private_bytes(device_seed)
+        device = key.public_key().public_bytes_raw()
         self.home = home
-        self.service = service
-        self.identity = identity
-        self.me = (identity.account, identity.device)
-        self.directory = Directory(home, service)
+        self.me = (account, device)
+        self.service = Service(home.pins.service, Identity(home.pins.domain, account, device, key))
+        self.directory = DeviceDirectory(home, self.service)
         self.started = int(time.time())
         self._clock: tuple[int, float] | None = None
         # set while following: (conversation, after)
@@ -42,37 +43,34 @@ class Session:
         self._changing = False
 
     @classmethod
-    def open(cls, home: Home) -> Session:
+    def open(cls, home: DeviceHome) -> Session:
         """The session of an account's device. Errors: NotFound when the account was never
         finished.
         """
-        with home.vault() as vault:
-            account, seed, ready = (
-                vault.get("account"),
-                vault.get("device_seed"),
-                vault.get("registered"),
-            )
+        with home.store() as store:
+            account, seed = store.settings.account, store.settings.device_seed
+            ready = store.settings.registered
         if account is None or seed is None or not ready:
             raise NotFound(
                 f"{home.path} holds a device that belongs to no account yet; finish `device link` or `account create`."
             )
-        return cls(home, *_service(home, account, seed))
+        return cls(home, account, seed)
 
     async def close(self) -> None:
         """Closes the connections; the folder is not open between calls anyway."""
         await self.service.close()
 
     @contextmanager
-    def vault(self) -> Iterator[Vault]:
+    def store(self) -> Iterator[DeviceStore]:
         """Lends the database; never across waiting for the network."""
-        with self.home.vault() as vault:
-            yield vault
+        with self.home.store() as store:
+            yield store
 
     @contextmanager
-    def transaction(self) -> Iterator[Vault]:
+    def transaction(self) -> Iterator[DeviceStore]:
         """Lends the database for one transaction."""
-        with self.home.vault() as vault, vault.transaction():
-            yield vault
+        with self.home.store() as store, store.transaction():
+            yield store
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
@@ -131,12 +129,6 @@ class Session:
         self._clock = (max(now, before), time.monotonic())
 
 
-def _service(home: Home, account: bytes, seed: bytes) -> tuple[Service, Identity]:
-    key = Ed25519PrivateKey.from_private_bytes(seed)
-    identity = Identity(home.pins.domain, account, key.public_key().public_bytes_raw(), key)
-    return Service(home.pins.service, identity), identity
-
-
 async def _lock(descriptor: int) -> None:
     for _ in range(_LOCK_TRIES):
         try:
@@ -152,6 +144,3 @@ async def _lock(descriptor: int) -> None:
 def real_ms() -> int:
     """Unix milliseconds by this machine's clock."""
     return time.time_ns() // 1_000_000
-
-
-Progress = Callable[[str], None]

@@ -31,32 +31,32 @@ class Connected(msgspec.Struct, frozen=True):
     """A connection stands (again): catch up now."""
 
 
-class Events(msgspec.Struct, frozen=True):
+class EventsArrived(msgspec.Struct, frozen=True):
     """Events of one conversation, in order, as they happened."""
 
     conversation: bytes
     events: tuple[Event, ...]
 
 
-class Inbox(msgspec.Struct, frozen=True):
+class WelcomeArrived(msgspec.Struct, frozen=True):
     """There is a welcome up to number `last`."""
 
     last: int
 
 
-class NoticeUp(msgspec.Struct, frozen=True):
+class NoticePublished(msgspec.Struct, frozen=True):
     """A sealed notice was published, for somebody."""
 
     index: int
 
 
-class Tick(msgspec.Struct, frozen=True):
+class ClockMoved(msgspec.Struct, frozen=True):
     """The domain's clock, Unix seconds."""
 
     now: int
 
 
-Signal = Connected | Events | Inbox | NoticeUp | Tick
+Signal = Connected | EventsArrived | WelcomeArrived | NoticePublished | ClockMoved
 
 
 class Stream:
@@ -118,13 +118,13 @@ def parse(data: bytes) -> Signal | None:
     value: Any = cbor.decode(data, ANSWER_MAX)
     match value:
         case ("events", bytes() as conversation, tuple() as rows):
-            return Events(conversation, tuple(convert(row, Event) for row in rows))
+            return EventsArrived(conversation, tuple(convert(row, Event) for row in rows))
         case ("inbox", int() as last):
-            return Inbox(last)
+            return WelcomeArrived(last)
         case ("notice", int() as index):
-            return NoticeUp(index)
+            return NoticePublished(index)
         case ("clock", int() as now):
-            return Tick(now)
+            return ClockMoved(now)
         case (str(), *_):
             return None
     raise Refused(

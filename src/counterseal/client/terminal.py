@@ -7,7 +7,8 @@ from __future__ import annotations
 import unicodedata
 from datetime import UTC, datetime
 
-from counterseal.client.history import Line
+from counterseal.client.history import HistoryEntry
+from counterseal.client.states import MessageState
 
 _BIDI = {
     "\u061c",
@@ -36,7 +37,7 @@ def _harmless(c: str) -> bool:
     )
 
 
-def words(line: Line) -> str:
+def words(line: HistoryEntry) -> str:
     """One line of the history as a person reads it; further lines of a text are indented, so that
     none can look like another message.
     """
@@ -45,26 +46,26 @@ def words(line: Line) -> str:
         if line.gap
         else ""
     )
-    if line.state == "note":
+    if line.state is MessageState.NOTE:
         return f"-- {safe(line.text)}"
-    if line.state == "refused":
+    if line.state is MessageState.REFUSED:
         return f"-- refused: not sealed as the charter says ({safe(line.rule or 'F1')})"
-    if line.state == "pending":
+    if line.state is MessageState.PENDING:
         return f"{_stamp(line)} {_who(line)}: [pending: its period is over, and the log has not proved yet that it was sent in it (F11)]"
     mark = {
-        "queued": " [waiting to be sent]",
-        "unsent": " [not sent: you were no longer in the conversation]",
+        MessageState.QUEUED: " [waiting to be sent]",
+        MessageState.UNSENT: " [not sent: you were no longer in the conversation]",
     }.get(line.state, "")
     files = "".join(f" [file: {safe(a.name)}, {a.size} bytes]" for a in line.attachments)
     text = safe(line.text, lines=True).replace("\n", "\n    ")
     return f"{gap}{_stamp(line)} {_who(line)}: {text}{files}{mark}"
 
 
-def _who(line: Line) -> str:
+def _who(line: HistoryEntry) -> str:
     return "you" if line.mine else safe(line.sender) or "somebody"
 
 
-def _stamp(line: Line) -> str:
+def _stamp(line: HistoryEntry) -> str:
     if line.sent_at_ms is None:
         return "[       --       ]"
     return datetime.fromtimestamp(line.sent_at_ms / 1000, UTC).strftime("[%Y-%m-%d %H:%M]")

@@ -2,112 +2,101 @@
 (docs/protocol.md section 3).
 
 A window is written down in the transaction that opens it and posted before its first frame is
-sealed. Its row says `posted` 0 (made here), 1 (the service has the counterseal) or -1 (spent: the
-service and this device disagree about it, so K or the last seq is not certain, as after a restored
-backup; then a new window is opened and the service counts a restart).
+sealed.
 """
 
 from __future__ import annotations
 
 from counterseal import failpoint
 from counterseal.client.session import Session
-from counterseal.client.vault import Vault
+from counterseal.client.states import WindowState
+from counterseal.client.store.device_store import DeviceStore
+from counterseal.client.store.windows import WindowRow
 from counterseal.core._core import Window
 
 KEYS_KEPT = 26 * 3600
 """Seconds after a window closes in which this device still has its K: a day, so that a device which
 comes back the next day can remake a counterseal that the service lost or withheld, and two hours
 more for the period to be rooted and logged. Then it is erased: whoever seizes the device later
-finds no key of an old window in it."""
-_SPENT, _MADE, _POSTED = -1, 0, 1
+finds no key of an old window in it.
+"""
+_SKIP_MAX = 16
 
 
-async def ready(session: Session, conversation: bytes, wanted_ms: int | None) -> Window:
+async def make_ready(session: Session, conversation: bytes, wanted_ms: int | None) -> Window:
     """The window that the next frame goes into, its counterseal stored by the service.
 
     `wanted_ms` is the first message's time: a demonstration's clock is asked again when that lies
-    in a later period than last heard.
+    in a later period than last heard. Raises what the core and the service raise.
     """
     now = await session.now(at_least=(wanted_ms or 0) // 1000)
-    with session.transaction() as vault:
-        length = session.directory.period_length(
-            vault, vault.device.group_view(conversation).charter_digest
-        )
-        window, posted = _choose(vault, conversation, now - now % length)
+    with session.transaction() as store:
+        charter = store.device.group_view(conversation).charter_digest
+        length = session.directory.rules.period_length(store, charter)
+        window, state = _choose(store, conversation, now - now % length)
         failpoint.reach("window.before-commit")
     failpoint.reach("window.opened")
-    if not posted:
+
+    if state is WindowState.MADE:
         await session.service.add_window(window.label, window.roster, window.counterseal)
         failpoint.reach("window.posted")
-        with session.transaction() as vault:
-            vault.execute(
-                "UPDATE client_window SET posted = ? WHERE window = ? AND posted = ?",
-                _POSTED,
-                window.window_id,
-                _MADE,
-            )
+        with session.transaction() as store:
+            store.windows.set_posted(window.window_id)
     return window
 
 
-def _choose(vault: Vault, conversation: bytes, opens: int) -> tuple[Window, bool]:
-    """The newest window that still fits, or a new one with the next serial; and whether it is
-    posted.
+def _choose(store: DeviceStore, conversation: bytes, opens: int) -> tuple[Window, WindowState]:
+    """The newest window of the period that still fits and its state, or a new one with the next
+    serial.
     """
-    window = vault.device.window_current(conversation, opens)
+    window = store.device.window_current(conversation, opens)
     if window is not None:
-        row = vault.one("SELECT posted FROM client_window WHERE window = ?", window.window_id)
-        if row is not None and row[0] != _SPENT:
-            return window, row[0] == _POSTED
-    serial = 1 + vault.count(
-        "SELECT coalesce(max(serial), 0) FROM client_window WHERE conversation = ?", (conversation,)
+        state = store.windows.state(window.window_id)
+        if state is not None and state is not WindowState.SPENT:
+            return window, state
+
+    newest = store.windows.newest(conversation)
+    step = serial_step(store.windows.spent_since_posted(conversation))
+    serial = (newest.serial if newest else 0) + step
+    window = store.device.window_open(conversation, opens, serial)
+    store.windows.add(
+        WindowRow(
+            window=window.window_id,
+            conversation=conversation,
+            opens=window.opens,
+            closes=window.closes,
+            serial=window.serial,
+            state=WindowState.MADE,
+        )
     )
-    window = vault.device.window_open(conversation, opens, serial + _skip(vault, conversation))
-    vault.execute(
-        "INSERT INTO client_window (window, conversation, opens, closes, serial, posted) VALUES (?, ?, ?, ?, ?, ?)",
-        window.window_id, conversation, window.opens, window.closes, window.serial, _MADE,
-    )  # fmt: skip
-    return window, False
+    return window, WindowState.MADE
 
 
-def _skip(vault: Vault, conversation: bytes) -> int:
-    """How far beyond the last serial: after a restored backup the service knows higher ones, so
-    each refusal doubles the step.
+def serial_step(spent: int) -> int:
+    """How far the next serial is beyond the last one, after `spent` windows that the service
+    refused: it knows higher serials than a restored backup does, so each refusal doubles the step.
     """
-    row = vault.one(
-        "SELECT count(*) FROM client_window WHERE conversation = ? AND posted = ? AND serial > coalesce("
-        "(SELECT max(serial) FROM client_window WHERE conversation = ? AND posted = ?), 0)",
-        conversation, _SPENT, conversation, _POSTED,
-    )  # fmt: skip
-    refused = int(row[0]) if row else 0
-    return (1 << min(refused, 16)) - 1
+    return 1 << min(spent, _SKIP_MAX)
 
 
-def spend(vault: Vault, conversation: bytes) -> None:
-    """Uses none of the conversation's windows again: the service holds something else under their
-    places (V2, V5, L5).
+def spend(store: DeviceStore, conversation: bytes) -> None:
+    """Has the newest window not used again: the service has something else under its place (V2, V5,
+    L5).
     """
-    last = vault.one(
-        "SELECT window FROM client_window WHERE conversation = ? ORDER BY serial DESC LIMIT 1",
-        conversation,
-    )
-    if last is not None:
-        vault.execute("UPDATE client_window SET posted = ? WHERE window = ?", _SPENT, last[0])
+    newest = store.windows.newest(conversation)
+    if newest is not None:
+        store.windows.set_spent(newest.window)
 
 
-def post_again(vault: Vault, conversation: bytes) -> None:
+def post_again(store: DeviceStore, conversation: bytes) -> None:
     """Has every window of the conversation posted again before use: the service lost a counterseal
     (V1).
     """
-    vault.execute(
-        "UPDATE client_window SET posted = ? WHERE conversation = ? AND posted = ?",
-        _MADE,
-        conversation,
-        _POSTED,
-    )
+    store.windows.set_unposted(conversation)
 
 
-def erase(vault: Vault, now: int) -> int:
-    """Erases K of the windows that closed more than KEYS_KEPT seconds before `now`; gives how
+def erase_old_keys(store: DeviceStore, now: int) -> int:
+    """Erases K of the windows that closed more than KEYS_KEPT seconds before `now`; returns how
     many.
     """
-    return vault.device.window_drop_keys(now - KEYS_KEPT)
+    return store.device.window_drop_keys(now - KEYS_KEPT)

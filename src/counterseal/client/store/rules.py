@@ -1,0 +1,146 @@
+"""Verified charters and keysets, and the period roots proved to be in the log.
+
+Only what was verified and proved is put in, so what is read from here is not checked again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from counterseal.client.store.database import Database, Row
+from counterseal.protocol import cbor
+
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS client_charter (
+        digest BLOB PRIMARY KEY, version INTEGER UNIQUE, statement BLOB, log_index INTEGER,
+        logged_at INTEGER)""",
+    """CREATE TABLE IF NOT EXISTS client_keyset (
+        digest BLOB PRIMARY KEY, charter BLOB, quarter INTEGER, statement BLOB, log_index INTEGER,
+        UNIQUE (charter, quarter))""",
+    "CREATE TABLE IF NOT EXISTS client_period (digest BLOB PRIMARY KEY, log_index INTEGER)",
+)
+_KEYSET_MAX = 1 << 24
+
+
+class CharterRow(Row, frozen=True):
+    """A verified charter. `logged_at` is the time (Unix seconds) of the checkpoint that proved
+    it.
+    """
+
+    digest: bytes
+    version: int
+    statement: bytes
+    log_index: int
+    logged_at: int
+
+
+class KeysetRow(Row, frozen=True):
+    """A verified keyset. `packed` is CBOR `[statement, [X-Wing key or null a position]]`."""
+
+    digest: bytes
+    charter: bytes
+    quarter: int
+    packed: bytes
+    log_index: int
+
+    def unpack(self) -> tuple[bytes, tuple[bytes | None, ...]]:
+        """The statement, and each position's key as it was found to count."""
+        unpacked: Any = cbor.decode(self.packed, _KEYSET_MAX)
+        statement, keys = unpacked
+        return statement, keys
+
+
+_CHARTER = "SELECT digest, version, statement, log_index, logged_at FROM client_charter"
+_KEYSET = "SELECT digest, charter, quarter, statement, log_index FROM client_keyset"
+
+
+class RulesTable:
+    """`client_charter`, `client_keyset` and `client_period`. Digests are 32 bytes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def charter(self, digest: bytes) -> CharterRow | None:
+        """The charter with this digest."""
+        return self._database.row(CharterRow, f"{_CHARTER} WHERE digest = ?", digest)
+
+    def charter_of_version(self, version: int) -> CharterRow | None:
+        """The charter with this number."""
+        return self._database.row(CharterRow, f"{_CHARTER} WHERE version = ?", version)
+
+    def newest_charters(self, count: int) -> list[CharterRow]:
+        """At most `count` charters, the newest first, in force or not."""
+        return self._database.rows(CharterRow, f"{_CHARTER} ORDER BY version DESC LIMIT ?", count)
+
+    def charters_from(self, version: int) -> list[bytes]:
+        """Digests of the charters from `version` on, oldest first."""
+        return self._database.values(
+            "SELECT digest FROM client_charter WHERE version >= ? ORDER BY version", version
+        )
+
+    def add_charter(self, row: CharterRow) -> None:
+        """Keeps a verified charter."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO client_charter"
+            " (digest, version, statement, log_index, logged_at) VALUES (?, ?, ?, ?, ?)",
+            row.digest,
+            row.version,
+            row.statement,
+            row.log_index,
+            row.logged_at,
+        )
+
+    def newest_keyset(self) -> KeysetRow | None:
+        """The keyset that was logged last."""
+        return self._database.row(KeysetRow, f"{_KEYSET} ORDER BY log_index DESC LIMIT 1")
+
+    def keyset_up_to(self, charter: bytes, quarter: int) -> KeysetRow | None:
+        """A charter's newest keyset of `quarter` or before."""
+        return self._database.row(
+            KeysetRow,
+            f"{_KEYSET} WHERE charter = ? AND quarter <= ? ORDER BY quarter DESC LIMIT 1",
+            charter,
+            quarter,
+        )
+
+    def newest_quarter(self, charter: bytes | None) -> int | None:
+        """The quarter of a charter's newest keyset."""
+        quarter: int | None = self._database.value(
+            "SELECT max(quarter) FROM client_keyset WHERE charter = ?", charter
+        )
+        return quarter
+
+    def charter_version(self, charter: bytes, quarter: int, keyset: bytes) -> int | None:
+        """The number of the charter, if the keyset is that charter's of that quarter."""
+        version: int | None = self._database.value(
+            "SELECT c.version FROM client_keyset k JOIN client_charter c ON c.digest = k.charter"
+            " WHERE k.digest = ? AND k.charter = ? AND k.quarter = ?",
+            keyset,
+            charter,
+            quarter,
+        )
+        return version
+
+    def add_keyset(self, row: KeysetRow) -> None:
+        """Keeps a verified keyset."""
+        self._database.execute(
+            "INSERT INTO client_keyset (digest, charter, quarter, statement, log_index)"
+            " VALUES (?, ?, ?, ?, ?)",
+            row.digest,
+            row.charter,
+            row.quarter,
+            row.packed,
+            row.log_index,
+        )
+
+    def has_period(self, digest: bytes) -> bool:
+        """Whether a period root was proved to be in the log."""
+        return self._database.exists("SELECT 1 FROM client_period WHERE digest = ?", digest)
+
+    def add_period(self, digest: bytes, log_index: int) -> None:
+        """Notes that a period root was proved."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO client_period (digest, log_index) VALUES (?, ?)",
+            digest,
+            log_index,
+        )
