@@ -28,9 +28,11 @@ from counterseal.core import _core
 from counterseal.protocol import account, cbor, charter, keyset
 from counterseal.protocol.calendars import Calendar
 from counterseal.protocol.cbor import tag
-from counterseal.protocol.cose import sign, sign1
+from counterseal.protocol.cose import sign
 from counterseal.protocol.keys import InstitutionSigner, SealingKey
-from counterseal.tlog.checkpoint import WitnessSigner, log_keys
+from counterseal.protocol.sign1 import sign1
+from counterseal.tlog.checkpoint import log_keys
+from counterseal.tlog.signers import WitnessSigner
 from counterseal.tlog.witness import FileWitnessStore, Witness
 
 DOMAIN = "chat.example.org"

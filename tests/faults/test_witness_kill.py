@@ -17,10 +17,12 @@ from counterseal.access.common.home import InstitutionHome
 from counterseal.access.holders import witness
 from counterseal.protocol.charter import Log, VkeyPair
 from counterseal.protocol.errors import CountersealError
-from counterseal.tlog.checkpoint import Checkpoint, LogSigner, witness_keys
+from counterseal.tlog.checkpoint import Checkpoint, witness_keys
 from counterseal.tlog.errors import WitnessConflict, WitnessUnavailable
-from counterseal.tlog.proof import make_consistency
-from counterseal.tlog.tree import MemoryTree, leaf_hash
+from counterseal.tlog.memory_tree import MemoryTree
+from counterseal.tlog.prove import make_consistency
+from counterseal.tlog.signers import LogSigner
+from counterseal.tlog.tree import leaf_hash
 from counterseal.tlog.witness import AddCheckpoint, WitnessClient
 
 pytestmark = pytest.mark.system

@@ -11,10 +11,11 @@ from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.rules import Rules
 from counterseal.protocol import cbor
-from counterseal.protocol.charter import Charter, ReceivedCharter
+from counterseal.protocol.charter import Charter
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.keyset import HolderKey, Keyset, ReceivedKeyset, quarter_of
+from counterseal.protocol.verified_charter import ReceivedCharter
 
 pytestmark = pytest.mark.system
 

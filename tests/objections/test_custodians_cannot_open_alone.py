@@ -8,8 +8,9 @@ import pytest
 from tests.system.access_rig import Rig, running, until
 
 from counterseal.access.common.sources import get_array
-from counterseal.protocol.counterseal import Counterseal, check_prk, join, open_share
+from counterseal.protocol.counterseal import Counterseal, open_share
 from counterseal.protocol.errors import Refused
+from counterseal.protocol.sharing import check_prk, join
 from counterseal.protocol.window import Label
 
 pytestmark = pytest.mark.system

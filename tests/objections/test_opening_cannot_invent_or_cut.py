@@ -11,7 +11,7 @@ from tests.vectors import world as w
 from counterseal import core
 from counterseal.evidence.package import Unsound
 from counterseal.evidence.verify import verify_bag
-from counterseal.protocol import cose
+from counterseal.protocol import sign1
 from counterseal.protocol.frame import Authenticated, Content, seal_frame
 
 
@@ -37,7 +37,7 @@ def test_whoever_can_decrypt_can_also_forge():
     empty = Authenticated(one.id, e.cbor_digest(one.counterseal), 0, bytes(16), None, bytes(20))
     content = Content((one.label.opens + 5) * 1000, "text", "I did it.", ()).encode()
     forged = seal_frame(
-        one.prk, empty, cose.sign1(w.ed25519("Bob's phone"), content, empty.external)
+        one.prk, empty, sign1.sign1(w.ed25519("Bob's phone"), content, empty.external)
     )
     message = e.private_message(one.label.conversation_id, forged.encode())
     [[opened]] = core.open_windows(

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.vectors import world as w
 
-from counterseal.protocol import cbor, cose, frame, window
+from counterseal.protocol import cbor, frame, sharing, sign1, window
 from counterseal.protocol.account import VerifiedChain
-from counterseal.protocol.charter import ReceivedCharter
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.keyset import ReceivedKeyset
 from counterseal.protocol.statement import UNSIGNED, ReceivedStatement
 from counterseal.protocol.tree import BodyNode, CustodiansNode, Tree, WitnessesNode
+from counterseal.protocol.verified_charter import ReceivedCharter
 from counterseal.protocol.vkey import parse_vkey
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -32,7 +32,7 @@ SAMPLES = {
     "label": (LABEL.encode(), window.Label.decode),
     "roster": (w.ROSTER.encode(), window.Roster.decode),
     "warrant": (w.statement(WARRANT, "Prosecutor"), ReceivedStatement.decode),
-    "account": (cose.sign1(w.ed25519("Alice"), w.ALICE_FIRST.encode()), ReceivedStatement.decode),
+    "account": (sign1.sign1(w.ed25519("Alice"), w.ALICE_FIRST.encode()), ReceivedStatement.decode),
     "charter": (w.statement(w.CHARTER, "Amaro"), ReceivedCharter.decode),
     "period root": (w.PERIOD.encode(), ReceivedStatement.decode),
 }
@@ -135,7 +135,7 @@ def trees(draw):
 @given(trees(), st.binary(min_size=32, max_size=32), st.data())
 @settings(deadline=None)
 def test_a_set_of_shares_joins_exactly_if_it_satisfies_the_tree(tree, prk, data):
-    shares = dict(enumerate(tree.split(prk)))
+    shares = dict(enumerate(sharing.split(tree, prk)))
     some = data.draw(st.sets(st.sampled_from(range(tree.count))))
     enough = (
         len(tree.satisfied_bodies(some)) >= tree.custodians.needed
@@ -143,10 +143,10 @@ def test_a_set_of_shares_joins_exactly_if_it_satisfies_the_tree(tree, prk, data)
     )
     given_shares = {position: shares[position] for position in some}
     if enough:
-        assert tree.join(given_shares) == prk
+        assert sharing.combine(tree, given_shares) == prk
     else:
         with pytest.raises(Refused, match=r"\[S4\]"):
-            tree.join(given_shares)
+            sharing.combine(tree, given_shares)
 
 
 @given(st.text(string.printable, max_size=60))

@@ -9,29 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterseal.protocol.errors import Refused
+from counterseal.protocol.ledger_leaf import DUMMY_ITEM, TICK_ITEM
 from counterseal.tlog.checkpoint import Checkpoint, CosignedCheckpoint, parse_checkpoint
 from counterseal.tlog.directory import DirectoryMap, Entry, decode_lookup
 from counterseal.tlog.errors import LedgerError, TlogError
-from counterseal.tlog.ledger import DUMMY_ITEM, TICK_ITEM, Schedule, Segment, parse_chunk
+from counterseal.tlog.ledger import Schedule, Segment, parse_chunk
 from counterseal.tlog.ledger_reader import LedgerEntry, LedgerReader, ReaderState
 from counterseal.tlog.ledger_writer import Waiting, WriterState, write_tick
+from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import ReceivedNote, parse_note
-from counterseal.tlog.proof import (
-    implied_root,
-    make_consistency,
-    make_inclusion,
-    verify_inclusion,
-)
+from counterseal.tlog.proof import implied_root, verify_inclusion
+from counterseal.tlog.prove import make_consistency, make_inclusion
 from counterseal.tlog.sequencer import write_tiles
-from counterseal.tlog.tiles import (
-    Tile,
-    TileReader,
-    decode_bundle,
-    encode_bundle,
-    parse_path,
-    tiles_of,
-)
-from counterseal.tlog.tree import EMPTY_ROOT, Frontier, MemoryTree, leaf_hash, node_hash, tree_root
+from counterseal.tlog.tile_store import TileReader
+from counterseal.tlog.tiles import Tile, decode_bundle, encode_bundle, parse_path, tiles_of
+from counterseal.tlog.tree import EMPTY_ROOT, Frontier, leaf_hash, node_hash, tree_root
 from counterseal.tlog.witness import AddCheckpoint, parse_request
 
 ORIGIN = "chat.example.org/ledger"

@@ -27,10 +27,11 @@ from counterseal.access.holders import custodian, witness
 from counterseal.access.holders.holder import Holder
 from counterseal.describe.status import WarrantStatus
 from counterseal.protocol import cbor
-from counterseal.protocol.charter import Charter, VerifiedCharter
+from counterseal.protocol.charter import Charter
 from counterseal.protocol.errors import CountersealError, NotFound
 from counterseal.protocol.keyset import quarter_of
 from counterseal.protocol.release import SealedShares
+from counterseal.protocol.verified_charter import VerifiedCharter
 
 BODIES = {"bar": ("eve",), "court": ("ann", "bob", "cec"), "ombudsman": ("dan",)}
 WITNESSES = ("gazette", "harbour", "ivy")

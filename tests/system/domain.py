@@ -21,10 +21,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from tests.vectors import world
 
-from counterseal.protocol import cbor, charter, keyset, vkey
+from counterseal.protocol import cbor, charter, keyset, verified_charter, vkey
 from counterseal.protocol.cose import sign
 from counterseal.protocol.keyset import quarter_of
-from counterseal.tlog.checkpoint import WitnessSigner, log_keys
+from counterseal.tlog.checkpoint import log_keys
+from counterseal.tlog.signers import WitnessSigner
 from counterseal.tlog.witness import FileWitnessStore, Witness
 
 SERVE = """
@@ -118,7 +119,7 @@ class Domain:
         self.data = folder / "service"
         self.process: subprocess.Popen | None = None
         self.cosigners = [Cosigner(name, folder / "witness" / name) for name in world.WITNESSES]
-        self.charters: list[charter.VerifiedCharter] = []
+        self.charters: list[verified_charter.VerifiedCharter] = []
         self.keysets: list[keyset.VerifiedKeyset] = []
 
     def start(self) -> None:
@@ -201,9 +202,9 @@ class Domain:
             before.charter, version=before.charter.version + 1, previous=before.digest, **changes
         )
 
-    def publish_charter(self, record: charter.Charter) -> charter.VerifiedCharter:
+    def publish_charter(self, record: charter.Charter) -> verified_charter.VerifiedCharter:
         statement = world.statement(record, *world.QUORUM)
-        verified = charter.ReceivedCharter.decode(statement).check(
+        verified = verified_charter.ReceivedCharter.decode(statement).check(
             self.charters[-1] if self.charters else None
         )
         self.ask("POST", "/v1/charters", [statement])

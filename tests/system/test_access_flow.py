@@ -11,9 +11,10 @@ from tests.system.access_rig import program, running, until
 
 from counterseal.access.authorities import issuer
 from counterseal.access.common.sources import get_array
-from counterseal.protocol.counterseal import Counterseal, join
+from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.release import open_shares
+from counterseal.protocol.sharing import join
 from counterseal.protocol.window import Label
 
 pytestmark = pytest.mark.system

@@ -14,19 +14,20 @@ from tests.service_domain import DOMAIN, Domain, Person, domain_in, eventually, 
 
 from counterseal.protocol import cbor
 from counterseal.protocol.approval import Approval, Cancellation
-from counterseal.protocol.charter import ReceivedCharter
 from counterseal.protocol.cose import sign
 from counterseal.protocol.keys import SealingKey, seal_to
 from counterseal.protocol.keyset import ReceivedKeyset, open_ledger_key
 from counterseal.protocol.notice import PADDED, SealedNotice
 from counterseal.protocol.period import WindowFrames
 from counterseal.protocol.release import Release, Shares, WindowShare, opener_key_hash, seal_shares
+from counterseal.protocol.verified_charter import ReceivedCharter
 from counterseal.protocol.warrant import Warrant
 from counterseal.protocol.window import Label
 from counterseal.tlog.checkpoint import log_keys
+from counterseal.tlog.frame_proof import FrameProof
 from counterseal.tlog.ledger import Schedule, Segment
 from counterseal.tlog.ledger_reader import LedgerReader, Trust
-from counterseal.tlog.periods import FrameProof, WindowProof, decode_period_root
+from counterseal.tlog.periods import WindowProof, decode_period_root
 from counterseal.tlog.tree import leaf_hash, node_hash
 
 pytestmark = pytest.mark.system

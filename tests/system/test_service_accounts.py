@@ -14,15 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.service_domain import DOMAIN, Domain, Person, domain_in, eventually, refused
 
 from counterseal.protocol import cbor
-from counterseal.protocol.account import (
-    AccountKey,
-    Device,
-    DeviceRevoked,
-    DirectoryRoot,
-    VerifiedChain,
-    sign_link,
-)
+from counterseal.protocol.account import AccountKey, Device, DeviceRevoked, VerifiedChain, sign_link
 from counterseal.protocol.cbor import H, tag
+from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.tlog.directory import decode_lookup
 
 pytestmark = pytest.mark.system

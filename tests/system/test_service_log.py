@@ -19,15 +19,15 @@ from tests.service_domain import DOMAIN, Domain, Person, Process, domain_in, eve
 
 from counterseal.cli.serve import service as service_group
 from counterseal.protocol.cbor import H, tag
-from counterseal.protocol.charter import ReceivedCharter
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import BadInput
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.keyset import HolderKey, Keyset, ReceivedKeyset
+from counterseal.protocol.verified_charter import ReceivedCharter
 from counterseal.service.settings import load
 from counterseal.tlog.checkpoint import log_keys, verify_cosigned
 from counterseal.tlog.proof import verify_consistency, verify_inclusion
-from counterseal.tlog.tiles import DirectoryStore, TileReader
+from counterseal.tlog.tile_store import DirectoryStore, TileReader
 from counterseal.tlog.tree import leaf_hash, tree_root
 
 pytestmark = pytest.mark.system

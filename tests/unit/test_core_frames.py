@@ -28,15 +28,12 @@ from counterseal.core import (
     split_shares,
 )
 from counterseal.protocol import counterseal as seals
-from counterseal.protocol.frame import (
-    Authenticated,
-    Content,
-    message_digest,
-    open_frame,
-    verify_content,
-)
+from counterseal.protocol import sharing
+from counterseal.protocol.frame import Authenticated, Content, open_frame, verify_content
+from counterseal.protocol.stamp import message_digest
 from counterseal.protocol.tree import Tree
-from counterseal.protocol.window import Label, Roster, View, check_window
+from counterseal.protocol.window import Label, Roster
+from counterseal.protocol.window_checks import View, check_window
 
 PRK, WINDOW_ID = bytes(range(32)), b"w" * 32
 
@@ -210,7 +207,7 @@ def test_the_reference_reads_what_the_core_seals(tmp_path):
 def test_holders_open_their_shares_with_the_public_library():
     counterseal = seals.Counterseal.decode(seal_counterseal(PRK, WINDOW_ID, CHARTER, TREE, keys()))
     shares = split_shares(TREE, PRK)
-    assert tuple(shares) == Tree.decode(TREE).split(PRK)
+    assert tuple(shares) == sharing.split(Tree.decode(TREE), PRK)
     for i, sealed in enumerate(counterseal.sealed):
         info = ["counterseal/v1/seal", WINDOW_ID, CHARTER, i]
         assert sealing_key(i).open(info, sealed.enc + sealed.ciphertext) == shares[i]

@@ -15,7 +15,7 @@ from counterseal.core import (
     seal_counterseal,
     split_shares,
 )
-from counterseal.protocol import counterseal, frame, window
+from counterseal.protocol import counterseal, frame, sharing, window, window_key
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.tree import Tree
@@ -42,13 +42,13 @@ def test_windows():
     window.check_roster(LABEL, window.Roster.decode(bytes.fromhex(SEALS["roster"])))
     assert LABEL.window_id.hex() == SEALS["window_id"]
     key = bytes.fromhex(SEALS["key"])
-    assert derive_prk(LABEL.encode(), key) == window.derive_prk(LABEL, key) == PRK
-    assert window.key_commitment(PRK) == LABEL.key_commitment
+    assert derive_prk(LABEL.encode(), key) == window_key.derive_prk(LABEL, key) == PRK
+    assert window_key.key_commitment(PRK) == LABEL.key_commitment
 
 
 def test_shares():
     shares = [bytes.fromhex(share) for share in SEALS["shares"]]
-    assert split_shares(TREE, PRK) == shares == list(Tree.decode(TREE).split(PRK))
+    assert split_shares(TREE, PRK) == shares == list(sharing.split(Tree.decode(TREE), PRK))
     assert join_shares(TREE, list(enumerate(shares))) == PRK
 
 

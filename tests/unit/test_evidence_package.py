@@ -10,7 +10,7 @@ from tests.vectors import world as w
 from counterseal import core
 from counterseal.evidence.package import Package, Unsound
 from counterseal.evidence.verify import verify_bag
-from counterseal.protocol import frame, window
+from counterseal.protocol import frame, window_key
 from counterseal.protocol.errors import Conflict
 
 EXACTLY = ["Amaro", "Chen", "Dede", "University", "Gazette"]
@@ -87,7 +87,7 @@ def test_a_key_that_differs_from_the_counterseals(tmp_path):
     """
     scene = e.Scene()
     one = alone(scene)
-    other = window.derive_prk(one.label, w.seed("another K"))
+    other = window_key.derive_prk(one.label, w.seed("another K"))
     one.counterseal = one.seal(other)  # what holders can open joins to another prk
     one.frames, one.last = [], None
     one.say("For the members only", one.label.opens + 60, 1)

@@ -31,33 +31,21 @@ from counterseal.evidence.records import (
     WindowFile,
     WindowProof,
 )
-from counterseal.protocol import account, cbor, cose, release, window
+from counterseal.protocol import account, cbor, release, sign1, window, window_key
 from counterseal.protocol.approval import Approval
 from counterseal.protocol.charter import Reader
 from counterseal.protocol.entry import entry_hash
-from counterseal.protocol.frame import (
-    Attachment,
-    Authenticated,
-    Content,
-    Stamp,
-    message_digest,
-    seal_frame,
-)
-from counterseal.tlog.checkpoint import Checkpoint, LogSigner, WitnessSigner, log_keys, witness_keys
-from counterseal.tlog.ledger import (
-    WHOLE,
-    Opening,
-    Segment,
-    TickRecord,
-    build_chunk,
-    chunk_digest,
-    item,
-    seal_chunk,
-)
+from counterseal.protocol.frame import Attachment, Authenticated, Content, seal_frame
+from counterseal.protocol.ledger_leaf import Opening, TickRecord
+from counterseal.protocol.stamp import Stamp, message_digest
+from counterseal.tlog.checkpoint import Checkpoint, log_keys, witness_keys
+from counterseal.tlog.ledger import WHOLE, Segment, build_chunk, chunk_digest, item, seal_chunk
+from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import add_signatures
-from counterseal.tlog.periods import PeriodTree
-from counterseal.tlog.proof import make_inclusion
-from counterseal.tlog.tree import MemoryTree, leaf_hash
+from counterseal.tlog.period_tree import PeriodTree
+from counterseal.tlog.prove import make_inclusion
+from counterseal.tlog.signers import LogSigner, WitnessSigner
+from counterseal.tlog.tree import leaf_hash
 
 HOUR = w.HOUR
 CHARTER = msgspec.structs.replace(
@@ -174,7 +162,7 @@ class Person:
         self.id = first.digest()
         added = account.Device(self.id, self.id, 1, w.public(self.device), w.T0 - w.DAY)
         link = account.sign_link(w.ed25519(name), added, w.ed25519(self.device))
-        self.statements = [cose.sign1(w.ed25519(name), first.encode()), link]
+        self.statements = [sign1.sign1(w.ed25519(name), first.encode()), link]
 
 
 class Sent:
@@ -200,8 +188,10 @@ class Sent:
             key_commitment=bytes(32),
             **changes,
         )
-        self.prk = window.derive_prk(label, self.key)
-        self.label = msgspec.structs.replace(label, key_commitment=window.key_commitment(self.prk))
+        self.prk = window_key.derive_prk(label, self.key)
+        self.label = msgspec.structs.replace(
+            label, key_commitment=window_key.key_commitment(self.prk)
+        )
         self.roster = roster
         self.id = self.label.window_id
         self.counterseal = self.seal(self.prk)
@@ -222,7 +212,7 @@ class Sent:
         seal_digest = cbor_digest(self.counterseal)
         empty = Authenticated(self.id, seal_digest, seq, w.seed(f"r {seq}", 16), prev, bytes(20))
         content = Content(at * 1000, "text", text, attachments).encode()
-        signed = cose.sign1(w.ed25519(device or self.person.device), content, empty.external)
+        signed = sign1.sign1(w.ed25519(device or self.person.device), content, empty.external)
         self.last = seal_frame(self.prk, empty, signed)
         message = private_message(self.label.conversation_id, self.last.encode())
         self.frames.append(Frame(number, at, message))

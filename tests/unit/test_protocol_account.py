@@ -5,8 +5,8 @@ from tests.vectors import world as w
 from counterseal.protocol import account
 from counterseal.protocol.account import AccountKey, Device, DeviceRevoked, VerifiedChain, sign_link
 from counterseal.protocol.cbor import encode
-from counterseal.protocol.cose import sign1
 from counterseal.protocol.errors import Refused
+from counterseal.protocol.sign1 import sign1
 
 replace = msgspec.structs.replace
 FIRST = sign1(w.ed25519("Alice"), w.ALICE_FIRST.encode())

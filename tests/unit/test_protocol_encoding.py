@@ -5,7 +5,7 @@ import msgspec
 import pytest
 from tests.vectors import world as w
 
-from counterseal.protocol import cbor, cose, errors, keys, statement
+from counterseal.protocol import cbor, cose, errors, keys, sign1, statement
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import Refused
 
@@ -99,12 +99,12 @@ def test_cose_refusals():
 
 
 def test_sign1():
-    message = cose.sign1(w.ed25519("Alice"), b"payload", b"outside")
-    received = cose.ReceivedSign1.decode(message, 1_000)
+    message = sign1.sign1(w.ed25519("Alice"), b"payload", b"outside")
+    received = sign1.ReceivedSign1.decode(message, 1_000)
     assert received.verify(w.public("Alice"), b"outside") == b"payload"
     refused("X2", received.verify, w.public("Alice"))
     refused("X2", received.verify, w.public("Bob"), b"outside")
-    refused("X1", cose.ReceivedSign1.decode, cbor.encode([b"", {}, b"p", bytes(64)]), 1_000)
+    refused("X1", sign1.ReceivedSign1.decode, cbor.encode([b"", {}, b"p", bytes(64)]), 1_000)
 
 
 def _low_order():
@@ -159,7 +159,7 @@ def test_statements_find_their_record():
     warrant = w.make_warrant(bytes(32))
     for data in (
         w.statement(warrant, "Prosecutor"),
-        cose.sign1(w.ed25519("Alice"), w.ALICE_FIRST.encode()),
+        sign1.sign1(w.ed25519("Alice"), w.ALICE_FIRST.encode()),
         w.PERIOD.encode(),
     ):
         received = statement.ReceivedStatement.decode(data)
@@ -173,7 +173,7 @@ def test_statements_find_their_record():
     assert kinds["counterseal/v1/warrant"].signed.kids == (w.signer("Prosecutor").kid,)
     refused("E5", statement.ReceivedStatement.decode, warrant.encode())
     refused(
-        "E5", statement.ReceivedStatement.decode, cose.sign1(w.ed25519("Alice"), warrant.encode())
+        "E5", statement.ReceivedStatement.decode, sign1.sign1(w.ed25519("Alice"), warrant.encode())
     )
     refused("E6", statement.ReceivedStatement.decode, b"\x01")
     refused("E6", statement.ReceivedStatement.decode, cose.sign([w.signer("Amaro")], b"\x01"))

@@ -5,16 +5,25 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from tests.vectors import world as w
 
-from counterseal.protocol import counterseal, frame, keys, window
+from counterseal.protocol import (
+    counterseal,
+    frame,
+    keys,
+    sharing,
+    window,
+    window_checks,
+    window_key,
+)
 from counterseal.protocol.cbor import encode, expand, tag
-from counterseal.protocol.cose import sign1
 from counterseal.protocol.errors import Refused
+from counterseal.protocol.sign1 import sign1
+from counterseal.protocol.stamp import Stamp, message_digest
 from counterseal.protocol.tree import BodyNode, CustodiansNode, Tree, WitnessesNode
 
 replace = msgspec.structs.replace
 TREE = w.CHARTER.tree
 LABEL = w.make_label(bytes(32))
-PRK = window.derive_prk(LABEL, w.WINDOW_KEY)
+PRK = window_key.derive_prk(LABEL, w.WINDOW_KEY)
 HOLDERS = [w.sealing(f"holder {position}") for position in range(TREE.count)]
 
 
@@ -27,7 +36,7 @@ def refused(rule, call, *args):
 def make_counterseal(prk=PRK):
     """As the compiled floor makes it, but with the library's own randomness."""
     sealed = []
-    for position, share in enumerate(TREE.split(prk)):
+    for position, share in enumerate(sharing.split(TREE, prk)):
         info = [tag("seal"), LABEL.window_id, LABEL.charter_digest, position]
         box = keys.seal_to(HOLDERS[position].public, info, share)
         digest = counterseal.share_hash(LABEL.window_id, position, share)
@@ -36,36 +45,40 @@ def make_counterseal(prk=PRK):
 
 
 def test_windows():
-    view = window.View(w.DOMAIN, bytes(32), bytes(32), 3, w.HOUR)
-    assert window.check_window(LABEL, w.ROSTER, view).window_id == LABEL.window_id
-    refused("L1", window.check_window, LABEL, w.ROSTER, view._replace(keyset_digest=b"x" * 32))
-    refused("L2", window.check_window, LABEL, w.ROSTER, view._replace(period_length=2 * w.HOUR))
-    refused("L3", window.check_window, LABEL, window.Roster.of([(w.ALICE, w.BOB)]), view)
-    refused("L6", window.check_window, LABEL, w.ROSTER, view._replace(roster_epoch=4))
+    view = window_checks.View(w.DOMAIN, bytes(32), bytes(32), 3, w.HOUR)
+    assert window_checks.check_window(LABEL, w.ROSTER, view).window_id == LABEL.window_id
+    refused(
+        "L1", window_checks.check_window, LABEL, w.ROSTER, view._replace(keyset_digest=b"x" * 32)
+    )
+    refused(
+        "L2", window_checks.check_window, LABEL, w.ROSTER, view._replace(period_length=2 * w.HOUR)
+    )
+    refused("L3", window_checks.check_window, LABEL, window.Roster.of([(w.ALICE, w.BOB)]), view)
+    refused("L6", window_checks.check_window, LABEL, w.ROSTER, view._replace(roster_epoch=4))
     other = replace(LABEL, device_key=w.public("Eve's phone"))
-    refused("L4", window.check_window, other, w.ROSTER, view)
-    refused("L4", window.check_uploader, LABEL, w.BOB, LABEL.device_key)
-    assert window.check_uploader(LABEL, w.ALICE, LABEL.device_key) is LABEL
+    refused("L4", window_checks.check_window, other, w.ROSTER, view)
+    refused("L4", window_checks.check_uploader, LABEL, w.BOB, LABEL.device_key)
+    assert window_checks.check_uploader(LABEL, w.ALICE, LABEL.device_key) is LABEL
     refused("L3", window.Roster(tuple(reversed(w.ROSTER.entries))).check)
     refused("L3", window.Roster.of, [(w.ALICE, w.BOB), (w.EVE, w.BOB)])
-    refused("L5", window.check_serial, LABEL, 1, 0)
-    refused("L5", window.check_serial, LABEL, None, 16)
-    assert window.check_serial(LABEL, 0, 15) is LABEL
+    refused("L5", window_checks.check_serial, LABEL, 1, 0)
+    refused("L5", window_checks.check_serial, LABEL, None, 16)
+    assert window_checks.check_serial(LABEL, 0, 15) is LABEL
 
 
 def test_the_commitment_plays_no_part_in_the_key():
-    assert window.derive_prk(replace(LABEL, key_commitment=bytes(32)), w.WINDOW_KEY) == PRK
-    assert window.derive_prk(replace(LABEL, serial=2), w.WINDOW_KEY) != PRK
+    assert window_key.derive_prk(replace(LABEL, key_commitment=bytes(32)), w.WINDOW_KEY) == PRK
+    assert window_key.derive_prk(replace(LABEL, serial=2), w.WINDOW_KEY) != PRK
 
 
 def test_quorums_join_and_less_does_not():
-    shares = dict(enumerate(TREE.split(PRK)))
+    shares = dict(enumerate(sharing.split(TREE, PRK)))
     for positions in ((0, 1, 3, 6, 7), (0, 2, 5, 7, 8), (4, 5, 6, 8), tuple(range(9))):
-        assert counterseal.join(TREE, LABEL, {i: shares[i] for i in positions}) == PRK
+        assert sharing.join(TREE, LABEL, {i: shares[i] for i in positions}) == PRK
     for positions in ((0, 3, 6, 7), (0, 1, 2, 6, 7), (0, 1, 3, 6), (6, 7, 8), (0, 1, 2, 3, 4, 5)):
-        refused("S4", counterseal.join, TREE, LABEL, {i: shares[i] for i in positions})
-    refused("S4", TREE.join, {99: bytes(32)})
-    refused("S5", counterseal.join, TREE, LABEL, {**shares, 0: bytes(32)})
+        refused("S4", sharing.join, TREE, LABEL, {i: shares[i] for i in positions})
+    refused("S4", sharing.combine, TREE, {99: bytes(32)})
+    refused("S5", sharing.join, TREE, LABEL, {**shares, 0: bytes(32)})
 
 
 def test_trees():
@@ -74,13 +87,13 @@ def test_trees():
     refused("S4", Tree.decode, bad.encode())
     refused("E6", Tree.decode, encode([[0, [[1, 1]]], [1, 1]]))
     one = Tree(CustodiansNode(1, (BodyNode(1, 1),)), WitnessesNode(1, 1))
-    custodian, witness = one.split(PRK)
+    custodian, witness = sharing.split(one, PRK)
     assert bytes(a ^ b ^ c for a, b, c in zip(custodian, witness, PRK, strict=True)) != PRK
-    assert one.join({0: custodian, 1: witness}) == PRK
+    assert sharing.combine(one, {0: custodian, 1: witness}) == PRK
     big = Tree(
         CustodiansNode(255, tuple(BodyNode(1, 1) for _ in range(255))), WitnessesNode(255, 255)
     ).check()
-    assert big.join(dict(enumerate(big.split(PRK)))) == PRK
+    assert sharing.combine(big, dict(enumerate(sharing.split(big, PRK)))) == PRK
 
 
 def test_holders_open_their_shares():
@@ -94,7 +107,7 @@ def test_holders_open_their_shares():
     )
     parts: Any = sealed.sealed
     shares = {i: counterseal.open_share(HOLDERS[i], LABEL, i, parts[i]) for i in (0, 1, 3, 6, 7)}
-    assert counterseal.join(TREE, LABEL, shares) == PRK
+    assert sharing.join(TREE, LABEL, shares) == PRK
     refused("X5", counterseal.open_share, HOLDERS[1], LABEL, 0, sealed.sealed[0])
     refused("S3", counterseal.check_share, LABEL.window_id, 1, shares[0], sealed.sealed[0])
     assert counterseal.Counterseal.decode(sealed.encode()).seal_digest == sealed.seal_digest
@@ -159,7 +172,7 @@ def test_posting():
     place = frame.WindowPlace(LABEL, 0, 7, 12)
     body, device = b"PrivateMessage", LABEL.device_key
     stamp = frame.check_posting(first, body, place, device, 7, w.T0)
-    assert stamp == frame.Stamp(frame.message_digest(body), 12, w.T0)
+    assert stamp == Stamp(message_digest(body), 12, w.T0)
     refused("V1", frame.check_posting, first, body, None, device, 7, w.T0)
     refused("V2", frame.check_posting, first, body, place._replace(next_seq=1), device, 7, w.T0)
     refused("V3", frame.check_posting, first, body, place, device, 7, w.T0 - 1)

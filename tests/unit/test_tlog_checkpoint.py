@@ -11,8 +11,6 @@ from counterseal.protocol.entry import LoggedEntry, entry_hash
 from counterseal.protocol.errors import Refused
 from counterseal.tlog.checkpoint import (
     Checkpoint,
-    LogSigner,
-    WitnessSigner,
     check_fresh,
     cosign_note,
     cosignature_message,
@@ -25,9 +23,12 @@ from counterseal.tlog.checkpoint import (
     verify_logged,
     witness_keys,
 )
+from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import ReceivedNote, SignatureLine, add_signatures, parse_note
-from counterseal.tlog.proof import ReceivedInclusion, make_consistency, make_inclusion
-from counterseal.tlog.tree import MemoryTree, leaf_hash
+from counterseal.tlog.proof import ReceivedInclusion
+from counterseal.tlog.prove import make_consistency, make_inclusion
+from counterseal.tlog.signers import LogSigner, WitnessSigner
+from counterseal.tlog.tree import leaf_hash
 
 ORIGIN = "chat.example.org/log"
 

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from counterseal.protocol.account import DirectoryRoot
 from counterseal.protocol.cbor import H, tag
+from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.tlog.directory import (
     EMPTY_MAP,
     DirectoryMap,

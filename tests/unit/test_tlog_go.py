@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from counterseal.tlog.checkpoint import LogSigner
 from counterseal.tlog.sequencer import FileLogStore, Sequencer
-from counterseal.tlog.tiles import CHECKPOINT, DirectoryStore
+from counterseal.tlog.signers import LogSigner
+from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore
 
 PROGRAM = r"""
 package main

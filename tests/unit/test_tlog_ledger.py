@@ -9,16 +9,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from counterseal.protocol.cbor import H, encode, tag
-from counterseal.tlog.checkpoint import Checkpoint, CosignedCheckpoint, LogSigner, WitnessSigner
+from counterseal.protocol.ledger_leaf import Opening, TickRecord
+from counterseal.tlog.checkpoint import Checkpoint, CosignedCheckpoint
 from counterseal.tlog.errors import LedgerError, TlogError
 from counterseal.tlog.ledger import (
     LAST,
     PART,
     WHOLE,
-    Opening,
     Schedule,
     Segment,
-    TickRecord,
     build_chunk,
     check_key,
     check_statement,
@@ -31,8 +30,10 @@ from counterseal.tlog.ledger import (
 )
 from counterseal.tlog.ledger_reader import LedgerReader, ReaderState, Trust
 from counterseal.tlog.ledger_writer import LedgerWriter, Waiting, WriterState, write_tick
+from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import add_signatures
-from counterseal.tlog.tree import MemoryTree, leaf_hash
+from counterseal.tlog.signers import LogSigner, WitnessSigner
+from counterseal.tlog.tree import leaf_hash
 
 ORIGIN = "chat.example.org/ledger"
 ONE = Segment(0, b"k" * 32, 8, 16_384)

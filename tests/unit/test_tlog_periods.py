@@ -5,17 +5,16 @@ import pytest
 
 from counterseal.protocol.cbor import encode
 from counterseal.protocol.errors import Refused
-from counterseal.protocol.frame import Stamp, message_digest
 from counterseal.protocol.period import LoggedWindow, PeriodRoot
+from counterseal.protocol.stamp import Stamp, message_digest
 from counterseal.tlog.errors import PeriodError
+from counterseal.tlog.frame_proof import decode_frame_proof, window_root_from
+from counterseal.tlog.period_tree import PeriodTree
 from counterseal.tlog.periods import (
-    PeriodTree,
     check_period_root,
-    decode_frame_proof,
     decode_period_root,
     decode_window_proof,
     verify_window,
-    window_root_from,
 )
 
 DOMAIN = "chat.example.org"

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from counterseal.tlog.checkpoint import LogSigner, WitnessSigner, verify_cosigned
+from counterseal.tlog.checkpoint import verify_cosigned
 from counterseal.tlog.errors import (
     FatalLogError,
     NotPublished,
@@ -14,9 +14,12 @@ from counterseal.tlog.errors import (
     WitnessConflict,
     WitnessUnavailable,
 )
+from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.sequencer import FileLogStore, Row, Sequencer
-from counterseal.tlog.tiles import CHECKPOINT, DirectoryStore, TileReader, parse_path
-from counterseal.tlog.tree import MemoryTree, leaf_hash, tree_root
+from counterseal.tlog.signers import LogSigner, WitnessSigner
+from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore, TileReader
+from counterseal.tlog.tiles import parse_path
+from counterseal.tlog.tree import leaf_hash, tree_root
 from counterseal.tlog.witness import FileWitnessStore, LocalWitness, Witness
 
 ORIGIN = "chat.example.org/log"

@@ -6,18 +6,11 @@ from pathlib import Path
 import pytest
 
 from counterseal.tlog.errors import TlogError
+from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.sequencer import Row, rebuild_tiles, write_tiles
-from counterseal.tlog.tiles import (
-    DirectoryStore,
-    Tile,
-    TileReader,
-    decode_bundle,
-    encode_bundle,
-    parse_path,
-    tiles_of,
-    write_durably,
-)
-from counterseal.tlog.tree import MemoryTree, leaf_hash, tree_root
+from counterseal.tlog.tile_store import DirectoryStore, TileReader, write_durably
+from counterseal.tlog.tiles import Tile, decode_bundle, encode_bundle, parse_path, tiles_of
+from counterseal.tlog.tree import leaf_hash, tree_root
 
 
 def refused(rule, call, *args):

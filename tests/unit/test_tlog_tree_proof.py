@@ -5,13 +5,10 @@ import hashlib
 import pytest
 
 from counterseal.tlog.errors import TlogError
-from counterseal.tlog.proof import (
-    make_consistency,
-    make_inclusion,
-    verify_consistency,
-    verify_inclusion,
-)
-from counterseal.tlog.tree import EMPTY_ROOT, Frontier, MemoryTree, leaf_hash
+from counterseal.tlog.memory_tree import MemoryTree
+from counterseal.tlog.proof import verify_consistency, verify_inclusion
+from counterseal.tlog.prove import make_consistency, make_inclusion
+from counterseal.tlog.tree import EMPTY_ROOT, Frontier, leaf_hash
 
 LEAVES = [leaf_hash(b"%d" % i) for i in range(70)]
 

@@ -20,10 +20,11 @@ from counterseal.tlog.checkpoint import (
     witness_keys,
 )
 from counterseal.tlog.directory import decode_lookup
+from counterseal.tlog.frame_proof import decode_frame_proof
 from counterseal.tlog.ledger import Schedule, Segment, check_key
 from counterseal.tlog.ledger_reader import LedgerReader
 from counterseal.tlog.note import parse_note
-from counterseal.tlog.periods import decode_frame_proof, decode_period_root
+from counterseal.tlog.periods import decode_period_root
 from counterseal.tlog.proof import verify_consistency, verify_inclusion
 from counterseal.tlog.witness import WitnessState, decide, known_log, parse_request
 

@@ -8,11 +8,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from counterseal.protocol.errors import Refused
-from counterseal.tlog.checkpoint import Checkpoint, LogSigner, WitnessSigner, verify_cosigned
+from counterseal.tlog.checkpoint import Checkpoint, verify_cosigned
 from counterseal.tlog.errors import FatalLogError, TlogError, WitnessConflict, WitnessUnavailable
+from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import ReceivedNote
-from counterseal.tlog.proof import make_consistency
-from counterseal.tlog.tree import EMPTY_ROOT, MemoryTree, leaf_hash
+from counterseal.tlog.prove import make_consistency
+from counterseal.tlog.signers import LogSigner, WitnessSigner
+from counterseal.tlog.tree import EMPTY_ROOT, leaf_hash
 from counterseal.tlog.witness import (
     AddCheckpoint,
     FileWitnessStore,

@@ -20,11 +20,14 @@ from counterseal.protocol import (
     notice,
     release,
     report,
-    window,
+    sharing,
+    sign1,
+    verified_charter,
+    window_key,
 )
 from counterseal.protocol.cbor import encode, tag
+from counterseal.protocol.ledger_leaf import Opening, TickRecord
 from counterseal.protocol.record import Record
-from counterseal.tlog.ledger import Opening, TickRecord
 
 HERE = Path(__file__).parent
 replace = msgspec.structs.replace
@@ -107,8 +110,8 @@ def write_cbor() -> None:
 
 def write_cose() -> None:
     payload = encode(["counterseal/v1/example", 1])
-    one = cose.sign1(w.ed25519("Alice"), payload, b"outside")
-    protected, signature = b"\xa1\x01\x32", cose.ReceivedSign1.decode(one, 1_000).signature
+    one = sign1.sign1(w.ed25519("Alice"), payload, b"outside")
+    protected, signature = b"\xa1\x01\x32", sign1.ReceivedSign1.decode(one, 1_000).signature
     empty: dict[str, object] = {}
     write(
         "sign1",
@@ -120,7 +123,7 @@ def write_cose() -> None:
             case("no algorithm", encode([b"", empty, payload, signature]), "X1"),
             case("a short signature", encode([protected, empty, payload, signature[:63]]), "E6"),
             case("another payload", encode([protected, empty, payload + b"x", signature]), "X2"),
-            case("another external_aad", cose.sign1(w.ed25519("Alice"), payload), "X2"),
+            case("another external_aad", sign1.sign1(w.ed25519("Alice"), payload), "X2"),
             case("a header outside", one[:5] + b"\xa1\x01\x32" + one[6:], "E3"),
         ],
         key=w.public("Alice").hex(),
@@ -159,7 +162,7 @@ def write_cose() -> None:
 
 def write_windows() -> None:
     label = w.make_label(w.seed("charter"), w.seed("keyset"))
-    prk = window.derive_prk(label, w.WINDOW_KEY)
+    prk = window_key.derive_prk(label, w.WINDOW_KEY)
     write(
         "label",
         "label",
@@ -186,7 +189,7 @@ def write_windows() -> None:
         ],
     )
     tree = w.CHARTER.tree
-    shares = [share.hex() for share in tree.split(prk)]
+    shares = [share.hex() for share in sharing.split(tree, prk)]
     write(
         "tree",
         "tree",
@@ -246,7 +249,7 @@ def write_charter(small: charter.Charter, statement: bytes) -> None:
     )
 
 
-def write_keyset(judge: charter.VerifiedCharter) -> None:
+def write_keyset(judge: verified_charter.VerifiedCharter) -> None:
     def key(name: str, position: int, seed: str, **changes: object) -> bytes:
         made = keyset.HolderKey(w.DOMAIN, judge.digest, w.QUARTER, position, w.sealing(seed).public)
         return w.statement(replace(made, **changes), name)
@@ -290,7 +293,7 @@ def write_keyset(judge: charter.VerifiedCharter) -> None:
 
 
 def write_account() -> None:
-    first = cose.sign1(w.ed25519("Alice"), w.ALICE_FIRST.encode())
+    first = sign1.sign1(w.ed25519("Alice"), w.ALICE_FIRST.encode())
     chain = account.VerifiedChain.start(first, w.DOMAIN)
 
     def link(
@@ -325,7 +328,7 @@ def write_account() -> None:
             case("nothing", encode([]), "A1"),
             case(
                 "signed by another",
-                encode([cose.sign1(w.ed25519("Eve"), w.ALICE_FIRST.encode())]),
+                encode([sign1.sign1(w.ed25519("Eve"), w.ALICE_FIRST.encode())]),
                 "A1",
             ),
             case("the same device again", encode([first, phone, phone]), "A2"),
@@ -344,7 +347,7 @@ def write_account() -> None:
     )
 
 
-def write_statements(judge: charter.VerifiedCharter) -> None:
+def write_statements(judge: verified_charter.VerifiedCharter) -> None:
     digest = judge.digest
     warrant = w.make_warrant(digest)
     listing = release.Listing(
@@ -455,7 +458,7 @@ def main() -> None:
         write_charter(small, w.statement(small, "Dede", "University"))
     # the keyset is of the frozen charter
     statement = bytes.fromhex(json.loads(path.read_text())["cases"][0]["bytes"])
-    judge = charter.ReceivedCharter.decode(statement).check(None)
+    judge = verified_charter.ReceivedCharter.decode(statement).check(None)
     write_cbor()
     write_cose()
     write_windows()

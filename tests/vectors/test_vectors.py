@@ -9,13 +9,24 @@ from typing import Any
 import pytest
 from tests.vectors import world as w
 
-from counterseal.protocol import cbor, charter, counterseal, frame, keyset, window
+from counterseal.protocol import (
+    cbor,
+    counterseal,
+    frame,
+    keyset,
+    sharing,
+    stamp,
+    verified_charter,
+    window,
+    window_key,
+)
 from counterseal.protocol.account import VerifiedChain
-from counterseal.protocol.cose import ReceivedSign, ReceivedSign1
+from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.keys import InstitutionKey, SealingKey
 from counterseal.protocol.period import WindowFrames
 from counterseal.protocol.record import convert
+from counterseal.protocol.sign1 import ReceivedSign1
 from counterseal.protocol.statement import ReceivedStatement
 from counterseal.protocol.tree import Tree
 from counterseal.tlog.ledger import decode_opening
@@ -50,7 +61,7 @@ def read_statement(data, vector):
 
 
 def read_keyset(data, vector):
-    judge = charter.ReceivedCharter.decode(bytes.fromhex(vector["charter"])).check(None)
+    judge = verified_charter.ReceivedCharter.decode(bytes.fromhex(vector["charter"])).check(None)
     return keyset.ReceivedKeyset.decode(data).check(judge, None).keyset
 
 
@@ -68,7 +79,9 @@ READERS = {
     "label": lambda data, vector: window.Label.decode(data),
     "roster": lambda data, vector: window.Roster.decode(data).check(),
     "tree": lambda data, vector: Tree.decode(data),
-    "charter": lambda data, vector: charter.ReceivedCharter.decode(data).check(None).charter,
+    "charter": lambda data, vector: (
+        verified_charter.ReceivedCharter.decode(data).check(None).charter
+    ),
     "keyset": read_keyset,
     "account": read_account,
     "statement": read_statement,
@@ -93,11 +106,13 @@ def test_case(vector, case):
     if "leaf" in case:
         assert record.leaf().hex() == case["leaf"]
     if "shares" in case:
-        assert [share.hex() for share in record.split(bytes.fromhex(case["prk"]))] == case["shares"]
+        assert [share.hex() for share in sharing.split(record, bytes.fromhex(case["prk"]))] == case[
+            "shares"
+        ]
     if "key" in case:
-        prk = window.derive_prk(record, bytes.fromhex(case["key"]))
+        prk = window_key.derive_prk(record, bytes.fromhex(case["key"]))
         assert prk.hex() == case["prk"]
-        assert window.key_commitment(prk) == record.key_commitment
+        assert window_key.key_commitment(prk) == record.key_commitment
 
 
 @pytest.mark.parametrize(("vector", "case"), CASES)
@@ -131,11 +146,11 @@ def test_the_compiled_floors_counterseals():
     prk = bytes.fromhex(vector["prk"])
     assert label.window_id.hex() == vector["window_id"]
     assert (
-        window.derive_prk(label, bytes.fromhex(vector["key"]))
-        == counterseal.check_prk(label, prk)
+        window_key.derive_prk(label, bytes.fromhex(vector["key"]))
+        == sharing.check_prk(label, prk)
         == prk
     )
-    assert [share.hex() for share in tree.split(prk)] == vector["shares"]
+    assert [share.hex() for share in sharing.split(tree, prk)] == vector["shares"]
     holders = [SealingKey(bytes.fromhex(text)) for text in vector["sealing_seeds"]]
     assert [holder.public.hex() for holder in holders] == vector["sealing_keys"]
     rules = [read_counterseal(case, label, tree, holders) for case in vector["cases"]]
@@ -159,7 +174,7 @@ def read_counterseal(case, label, tree, holders):
             for i, sealed in enumerate(received.sealed)
             if sealed
         }
-        counterseal.join(tree, label, shares)
+        sharing.join(tree, label, shares)
     except Refused as refusal:
         return refusal.rule
     return "valid"
@@ -173,7 +188,7 @@ def test_the_compiled_floors_frames():
 
 
 def read_frame(case, label, vector):
-    assert frame.message_digest(bytes.fromhex(case["message"])).hex() == case["message_digest"]
+    assert stamp.message_digest(bytes.fromhex(case["message"])).hex() == case["message_digest"]
     prk = bytes.fromhex(vector["prk"])
     try:
         received = frame.received_part(frame.Authenticated, bytes.fromhex(case["bytes"]))

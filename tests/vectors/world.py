@@ -20,9 +20,11 @@ from counterseal.protocol import (
     keyset,
     release,
     report,
+    verified_charter,
     vkey,
     warrant,
     window,
+    window_key,
 )
 from counterseal.protocol.calendars import Calendar
 from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
@@ -152,12 +154,12 @@ def statement(record, *names: str) -> bytes:
     return cose.sign([signer(name) for name in names], record.encode())
 
 
-def verified(record=CHARTER, previous=None, names=QUORUM) -> charter.VerifiedCharter:
-    return charter.ReceivedCharter.decode(statement(record, *names)).check(previous)
+def verified(record=CHARTER, previous=None, names=QUORUM) -> verified_charter.VerifiedCharter:
+    return verified_charter.ReceivedCharter.decode(statement(record, *names)).check(previous)
 
 
 def make_keyset(
-    judge: charter.VerifiedCharter, absent=(), quarter=QUARTER, previous=None, **changes
+    judge: verified_charter.VerifiedCharter, absent=(), quarter=QUARTER, previous=None, **changes
 ) -> keyset.Keyset:
     held = tuple(
         None
@@ -184,12 +186,12 @@ def make_keyset(
 KEYSET_SIGNERS = (*QUORUM, "Auditor")
 
 
-def verified_keyset(judge: charter.VerifiedCharter, **changes) -> keyset.VerifiedKeyset:
+def verified_keyset(judge: verified_charter.VerifiedCharter, **changes) -> keyset.VerifiedKeyset:
     signed = statement(make_keyset(judge, **changes), *KEYSET_SIGNERS)
     return keyset.ReceivedKeyset.decode(signed).check(judge, changes.get("previous"))
 
 
-def rulebook(judge: charter.VerifiedCharter, *revocations) -> Rulebook:
+def rulebook(judge: verified_charter.VerifiedCharter, *revocations) -> Rulebook:
     return Rulebook(((0, judge),), tuple(revocations))
 
 
@@ -224,7 +226,7 @@ def make_label(charter_digest: bytes, keyset_digest: bytes = bytes(32), **change
     )
     label = msgspec.structs.replace(label, **changes)
     if "key_commitment" not in changes:
-        commitment = window.key_commitment(window.derive_prk(label, WINDOW_KEY))
+        commitment = window_key.key_commitment(window_key.derive_prk(label, WINDOW_KEY))
         label = msgspec.structs.replace(label, key_commitment=commitment)
     return label
 

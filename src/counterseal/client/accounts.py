@@ -23,10 +23,10 @@ from counterseal.client.store.device_store import DeviceStore
 from counterseal.core import _core
 from counterseal.protocol import cbor
 from counterseal.protocol.account import Account, Device, sign_link
-from counterseal.protocol.charter import ReceivedCharter
-from counterseal.protocol.cose import sign1
 from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused
 from counterseal.protocol.keys import SealingKey
+from counterseal.protocol.sign1 import sign1
+from counterseal.protocol.verified_charter import ReceivedCharter
 
 ONE_TIME_PACKAGES = 20
 _LOW = 8

@@ -42,10 +42,10 @@ from counterseal.protocol.account import (
     sign_link,
 )
 from counterseal.protocol.cbor import tag
-from counterseal.protocol.cose import sign1
 from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFound, Refused
 from counterseal.protocol.keys import SealingKey, seal_to, verify_ed25519
 from counterseal.protocol.record import Bytes32, Domain, Record, Signature, Uint, XWingKey
+from counterseal.protocol.sign1 import sign1
 
 _CODE = "counterseal:"
 

@@ -17,8 +17,8 @@ from counterseal.client.rules import DeviceRules
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol import cbor
 from counterseal.protocol.cbor import H, tag
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.errors import NotFound, Refused
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     CosignedCheckpoint,

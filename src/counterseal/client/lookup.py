@@ -21,13 +21,8 @@ from counterseal.client.log import LogFollower
 from counterseal.client.store.accounts import AccountRow
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol import cbor
-from counterseal.protocol.account import (
-    Device,
-    DeviceRevoked,
-    DirectoryRoot,
-    ReceivedLink,
-    VerifiedChain,
-)
+from counterseal.protocol.account import Device, DeviceRevoked, ReceivedLink, VerifiedChain
+from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.errors import NotFound, Refused, Unavailable
 from counterseal.tlog.directory import check_next_root, decode_directory_root, decode_lookup
 

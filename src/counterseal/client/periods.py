@@ -11,15 +11,11 @@ from counterseal.client.directory import DeviceDirectory
 from counterseal.protocol import cbor
 from counterseal.protocol.cbor import tag
 from counterseal.protocol.errors import Refused
-from counterseal.protocol.frame import Stamp, message_digest
 from counterseal.protocol.period import PeriodRoot, WindowFrames
+from counterseal.protocol.stamp import Stamp, message_digest
 from counterseal.tlog.errors import PeriodError
-from counterseal.tlog.periods import (
-    FrameProof,
-    WindowProof,
-    decode_period_root,
-    window_root_from,
-)
+from counterseal.tlog.frame_proof import FrameProof, window_root_from
+from counterseal.tlog.periods import WindowProof, decode_period_root
 
 
 async def prove_inclusion(

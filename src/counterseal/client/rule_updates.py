@@ -22,9 +22,9 @@ from counterseal.client.rules import DeviceRules
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.client.store.rules import CharterRow, KeysetRow
 from counterseal.protocol import cbor
-from counterseal.protocol.charter import ReceivedCharter
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.keyset import ReceivedKeyset
+from counterseal.protocol.verified_charter import ReceivedCharter
 
 EVERY = 60.0
 """Seconds of real time between looks at the lists."""

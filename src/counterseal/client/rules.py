@@ -11,10 +11,10 @@ import hashlib
 from counterseal.client.policy import Context, Need
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.client.store.rules import KeysetRow
-from counterseal.protocol.charter import ReceivedCharter, VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import Unavailable
 from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset, quarter_of
+from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
 
 _STATEMENT_MAX = 1 << 22
 

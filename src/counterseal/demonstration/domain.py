@@ -23,8 +23,9 @@ from counterseal.access.common.rules import Rules
 from counterseal.access.holders import witness
 from counterseal.demonstration.plan import DAY, Plan, days, quarters
 from counterseal.demonstration.processes import Daemon, run
-from counterseal.protocol.charter import VerifiedCharter, VkeyPair
+from counterseal.protocol.charter import VkeyPair
 from counterseal.protocol.errors import NotFound, Unavailable
+from counterseal.protocol.verified_charter import VerifiedCharter
 
 NAME = "demo.counterseal.localhost"
 PERIOD = 3600

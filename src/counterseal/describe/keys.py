@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.keyset import Keyset
+from counterseal.protocol.verified_charter import VerifiedCharter
 
 from .phrases import names, quarter_name
 

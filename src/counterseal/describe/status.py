@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from counterseal.protocol.access_state import Access, AccessState
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.decision import notice_due
 from counterseal.protocol.errors import Refused
+from counterseal.protocol.verified_charter import VerifiedCharter
 
 from .phrases import count, when
 

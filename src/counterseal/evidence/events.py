@@ -26,11 +26,12 @@ from counterseal.protocol.access_state import Access, AccessState, check_release
 from counterseal.protocol.approval import Replacement
 from counterseal.protocol.decision import VerifiedWarrant, check_export, decide
 from counterseal.protocol.errors import CountersealError, Refused
+from counterseal.protocol.ledger_leaf import Opening, TickRecord
+from counterseal.protocol.ledger_statement import LedgerStatement
 from counterseal.protocol.record import Record
 from counterseal.protocol.release import Listing
-from counterseal.protocol.statement import ReceivedStatement
 from counterseal.protocol.warrant import Warrant
-from counterseal.tlog.ledger import Opening, Schedule, TickRecord
+from counterseal.tlog.ledger import Schedule
 
 _WHERE = "data/ledger/events.cbor"
 # What the fold refuses because something else had to come before it: these are faults of order
@@ -245,7 +246,7 @@ def order_statements(bag: Bag, warrant: bytes) -> dict[str, bytes]:
     for event in Events.decode(bag.read("ledger/events.cbor", Events.limit)).events:
         if _tick_record(event.statement) is not None:
             continue
-        record = ReceivedStatement.decode(event.statement).record
+        record = LedgerStatement.decode(event.statement).record
         kind = _kind(record.tag())
         if kind in ("warrant", "approval", "ratification") and concerned(record, {warrant}):
             found[kind] = event.statement

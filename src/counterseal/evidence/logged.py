@@ -24,13 +24,15 @@ from counterseal.evidence.bag import Bag
 from counterseal.evidence.findings import Findings
 from counterseal.evidence.records import Accounts, Charters, Keysets, Path, Periods
 from counterseal.protocol.account import VerifiedChain
-from counterseal.protocol.charter import Charter, ReceivedCharter, VerifiedCharter
+from counterseal.protocol.charter import Charter
+from counterseal.protocol.charter_checks import check_charter
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import BadInput, Refused
 from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset
 from counterseal.protocol.period import PeriodRoot
 from counterseal.protocol.record import Record
 from counterseal.protocol.trusted_rules import Rulebook
+from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
 from counterseal.protocol.vkey import LOG_ED25519, MLDSA44, WITNESS_ED25519, VerifierKey, parse_vkey
 from counterseal.tlog.checkpoint import (
     Checkpoint,
@@ -163,7 +165,7 @@ def _check_keys(charters: Charters, keys: Keys, findings: Findings) -> int:
     """
     where, most = "data/log/charters.cbor", len(keys.witnesses)
     with findings.under("B5", where):
-        charter = ReceivedCharter.decode(charters.charters[-1].statement).charter.check()
+        charter = check_charter(ReceivedCharter.decode(charters.charters[-1].statement).charter)
         for name, given, named in _pairs(charter, keys):
             if given not in named:
                 findings.fault(

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from counterseal.evidence.records import WindowFile
 from counterseal.protocol.errors import Refused
-from counterseal.protocol.frame import Stamp, message_digest
 from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
+from counterseal.protocol.stamp import Stamp, message_digest
 from counterseal.protocol.window import Label
-from counterseal.tlog.periods import check_stamp, verify_window, window_root
+from counterseal.tlog.frame_proof import check_stamp
+from counterseal.tlog.period_tree import window_root
+from counterseal.tlog.periods import verify_window
 
 
 def prove_window(file: WindowFile, window_id: bytes, roots: dict[int, PeriodRoot]) -> LoggedWindow:

@@ -14,14 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from counterseal import core
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign
-from counterseal.protocol.counterseal import Counterseal, check_prk, check_share
+from counterseal.protocol.counterseal import Counterseal, check_share
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.frame import Authenticated, received_part
 from counterseal.protocol.keyset import VerifiedKeyset
 from counterseal.protocol.release import Listing, Shares
+from counterseal.protocol.sharing import check_prk
 from counterseal.protocol.tree import Tree
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.protocol.window import Label
 
 

@@ -34,13 +34,14 @@ import msgspec
 
 from .approval import Approval, Cancellation, Extension, Ratification, Reinstatement, Replacement
 from .calendars import DAY
-from .charter import APPROVER, REQUESTER, Issuer, VerifiedCharter
+from .charter import APPROVER, REQUESTER, Issuer
 from .errors import BadInput, FatalError, Refused
+from .ledger_statement import LedgerStatement
 from .record import Record
 from .release import Listing, Release, opener_key_hash
 from .report import Destruction, OpeningReport, check_report
-from .statement import ReceivedStatement
 from .trusted_rules import Rulebook
+from .verified_charter import VerifiedCharter
 from .warrant import Warrant, check_not_expired, check_warrant
 
 CAP_SPAN = 30 * DAY
@@ -140,12 +141,9 @@ class AccessState:
         self.advance(time)
         kind, digest, rule, message = "", b"", None, "taken"
         try:
-            received = ReceivedStatement.decode(data)
+            received = LedgerStatement.decode(data)
             kind, digest = received.record.tag(), received.record.digest()
-            handler = _HANDLERS.get(type(received.record))
-            if handler is None:
-                raise Refused("E5", f"A {kind} has no place in the ledger.")
-            handler(self, time, received)
+            _HANDLERS[type(received.record)](self, time, received)
         except Refused as error:
             rule, message = error.rule, error.message
         outcome = Outcome(time, kind, digest, rule, message)
@@ -227,13 +225,13 @@ class AccessState:
     def _put(self, access: Access, **changes: Any) -> None:
         self.accesses[access.digest] = msgspec.structs.replace(access, **changes)
 
-    def _signers(self, received: ReceivedStatement, time: int) -> list[tuple[bytes, Issuer]]:
+    def _signers(self, received: LedgerStatement, time: int) -> list[tuple[bytes, Issuer]]:
         charter = self.rulebook.in_force(time)
         kids = received.signed.verify(charter.issuer_keys)
         return [(self.rulebook.check_not_revoked(kid, time), charter.issuers[kid]) for kid in kids]
 
     def _one(
-        self, received: ReceivedStatement, time: int, role: str, rule: str
+        self, received: LedgerStatement, time: int, role: str, rule: str
     ) -> tuple[bytes, Issuer]:
         signers = self._signers(received, time)
         if len(signers) != 1 or role not in signers[0][1].roles:
@@ -273,7 +271,7 @@ class AccessState:
                 f"{self.committed(time)} units of 30 days are committed; {warrant.units} more pass {cap}.",
             )
 
-    def _request(self, time: int, received: ReceivedStatement) -> None:
+    def _request(self, time: int, received: LedgerStatement) -> None:
         warrant = _as(received.record, Warrant)
         period_length = self._check_named(warrant).charter.period_length
         kid, _ = self._one(received, time, REQUESTER, "W2")
@@ -306,7 +304,7 @@ class AccessState:
         deadline = calendar.deadline(time, charter.urgent.ratify_within)
         return msgspec.structs.replace(access, ratify_by=deadline, counted_at=time)
 
-    def _approve(self, time: int, received: ReceivedStatement) -> None:
+    def _approve(self, time: int, received: LedgerStatement) -> None:
         access = self._of(received.record)
         if access.warrant.urgent or access.approved_at is not None:
             raise Refused(
@@ -317,7 +315,7 @@ class AccessState:
         self._check_cap(access.warrant, time)
         self._put(access, approver=kid, approved_at=time, counted_at=time)
 
-    def _ratify(self, time: int, received: ReceivedStatement) -> None:
+    def _ratify(self, time: int, received: LedgerStatement) -> None:
         access = self._of(received.record)
         if access.lapsed_at is not None:
             raise Refused(
@@ -330,7 +328,7 @@ class AccessState:
             )
         self._put(access, approver=self._check_approver(access, time, received), approved_at=time)
 
-    def _check_approver(self, access: Access, time: int, received: ReceivedStatement) -> bytes:
+    def _check_approver(self, access: Access, time: int, received: LedgerStatement) -> bytes:
         if access.cancelled_at is not None:
             raise Refused("W11", f"The warrant was cancelled at {access.cancelled_at}.")
         check_not_expired(access.warrant, time)
@@ -339,7 +337,7 @@ class AccessState:
         self._check_other_body(access, approver)
         return kid
 
-    def _cancel(self, time: int, received: ReceivedStatement) -> None:
+    def _cancel(self, time: int, received: LedgerStatement) -> None:
         access = self._of(received.record)
         signers = self._signers(received, time)
         if len(signers) != 1 or not (
@@ -350,9 +348,7 @@ class AccessState:
             raise Refused("W15", "The warrant has ended already.")
         self._put(access, cancelled_at=time)
 
-    def _check_both(
-        self, access: Access, time: int, received: ReceivedStatement, rule: str
-    ) -> bytes:
+    def _check_both(self, access: Access, time: int, received: LedgerStatement, rule: str) -> bytes:
         """The approver's kid, of a statement that the warrant's requester and an approver of
         another body signed.
         """
@@ -363,7 +359,7 @@ class AccessState:
         self._check_other_body(access, approvers[0][1])
         return approvers[0][0]
 
-    def _replace(self, time: int, received: ReceivedStatement) -> None:
+    def _replace(self, time: int, received: LedgerStatement) -> None:
         record = _as(received.record, Replacement)
         old, new = self._of(record), self.access(record.successor_digest)
         approver = self._check_both(old, time, received, "W16")
@@ -391,7 +387,7 @@ class AccessState:
             new, approver=approver, approved_at=time, counted_at=old.counted_at, inherited=old.used
         )
 
-    def _extend(self, time: int, received: ReceivedStatement) -> None:
+    def _extend(self, time: int, received: LedgerStatement) -> None:
         record = _as(received.record, Extension)
         access = self._of(record)
         self._check_both(access, time, received, "W17")
@@ -402,7 +398,7 @@ class AccessState:
             raise Refused("W17", f"Extension {record.number} is not the next of at most {most}.")
         self._put(access, extended_at=(*access.extended_at, time))
 
-    def _reinstate(self, time: int, received: ReceivedStatement) -> None:
+    def _reinstate(self, time: int, received: LedgerStatement) -> None:
         record = _as(received.record, Reinstatement)
         self._check_named(record)
         _, approver = self._one(received, time, APPROVER, "W18")
@@ -413,7 +409,7 @@ class AccessState:
             raise Refused("W15", "That requester is not barred.")
         del self.barred[record.requester]
 
-    def _list(self, time: int, received: ReceivedStatement) -> None:
+    def _list(self, time: int, received: LedgerStatement) -> None:
         listing = _as(received.record, Listing)
         access = self.check_running(listing.warrant_digest, time)
         if listing.domain != self.rulebook.domain:
@@ -436,7 +432,7 @@ class AccessState:
             )
         self._put(access, listings=(*access.listings, (listing.digest(), listing)))
 
-    def _release(self, time: int, received: ReceivedStatement) -> None:
+    def _release(self, time: int, received: LedgerStatement) -> None:
         release = _as(received.record, Release)
         charter = self._check_named(release)
         access = self._of(release)
@@ -447,7 +443,7 @@ class AccessState:
         check_release(access, release, charter)
         self._put(access, releases=(*access.releases, LoggedRelease(release, time)))
 
-    def _report(self, time: int, received: ReceivedStatement) -> None:
+    def _report(self, time: int, received: LedgerStatement) -> None:
         report = _as(received.record, OpeningReport)
         access = self._of(report)
         self._check_opener(access, received)
@@ -458,14 +454,14 @@ class AccessState:
         check_report(report, released)
         self._put(access, reports=(*access.reports, report))
 
-    def _destroy(self, time: int, received: ReceivedStatement) -> None:
+    def _destroy(self, time: int, received: LedgerStatement) -> None:
         access = self._of(received.record)
         self._check_opener(access, received)
         if access.destroyed_at is not None:
             raise Refused("W15", "The destruction has been logged already.")
         self._put(access, destroyed_at=time)
 
-    def _check_opener(self, access: Access, received: ReceivedStatement) -> None:
+    def _check_opener(self, access: Access, received: LedgerStatement) -> None:
         opener = self.rulebook.in_force(access.requested_at).openers.get(access.warrant.opener_key)
         if opener is None:
             raise Refused(
@@ -546,7 +542,7 @@ def _as(record: Record, kind: type[R]) -> R:
     return record
 
 
-_HANDLERS: dict[type[Record], Callable[[AccessState, int, ReceivedStatement], None]] = {
+_HANDLERS: dict[type[Record], Callable[[AccessState, int, LedgerStatement], None]] = {
     Warrant: AccessState._request,
     Approval: AccessState._approve,
     Ratification: AccessState._ratify,

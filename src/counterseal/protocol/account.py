@@ -24,10 +24,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from .cbor import decode, encode, tag
-from .cose import ReceivedSign1, sign1
 from .errors import Refused
 from .keys import check_ed25519, check_xwing, verify_ed25519
 from .record import Bytes16, Bytes32, Domain, Part, Record, Signature, Uint, XWingKey, convert
+from .sign1 import ReceivedSign1, sign1
 
 CHAIN_MAX = 1_024
 DEVICES_MAX = 32
@@ -76,16 +76,6 @@ class AccountKey(Record, frozen=True, tag="counterseal/v1/account-key"):
     number: Uint
     account_key: Bytes32
     time: Uint
-
-
-class DirectoryRoot(Record, frozen=True, tag="counterseal/v1/directory-root"):
-    """The derived map's root as of `log_size` entries of the log. Not signed: the log's."""
-
-    limit: ClassVar[int] = 512
-    domain: Domain
-    log_size: Uint
-    time: Uint
-    root: Bytes32
 
 
 class _WithPossession(Part, frozen=True):

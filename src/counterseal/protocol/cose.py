@@ -18,28 +18,21 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from . import cbor
 from .errors import Refused
-from .keys import InstitutionKey, InstitutionSigner, verify_ed25519
-from .record import Part, Signature, convert
+from .keys import InstitutionKey, InstitutionSigner
+from .record import Part, convert
 
 SIGNERS_MAX = 128
 SIGNER_BYTES = 3_600
 """Bytes that one institution's two signatures add to a statement, rounded up."""
+_SIGNATURES = 64 + SIGNERS_MAX * SIGNER_BYTES
+"""Bytes that the signatures of all may add to a statement."""
 
-_SIGN1_HEADER = bytes.fromhex("a10132")
 _ED25519_HEADER = bytes.fromhex("a20132045820")
 _MLDSA65_HEADER = bytes.fromhex("a2013830045820")
-
-
-class _Sign1(Part, frozen=True):
-    protected: bytes
-    unprotected: dict[str, None]
-    payload: bytes
-    signature: Signature
 
 
 class _Entry(Part, frozen=True):
@@ -63,32 +56,6 @@ class SignaturePair(NamedTuple):
     mldsa65: bytes
 
 
-class ReceivedSign1(msgspec.Struct, frozen=True):
-    """A COSE_Sign1 whose form is right and whose signature nobody has checked."""
-
-    payload: bytes
-    signature: bytes
-
-    @classmethod
-    def decode(cls, data: bytes, limit: int) -> ReceivedSign1:
-        """Raises `Refused` E1 to E7 and X1. `limit` bounds the whole statement in bytes."""
-        cose = convert(cbor.decode(data, limit), _Sign1)
-        if cose.protected != _SIGN1_HEADER:
-            raise Refused("X1", "A COSE_Sign1 here has the protected header {1: -19} and no other.")
-        return cls(cose.payload, cose.signature)
-
-    def encode(self) -> bytes:
-        """The statement's bytes."""
-        return cbor.encode([_SIGN1_HEADER, {}, self.payload, self.signature])
-
-    def verify(self, public_key: bytes, external_aad: bytes = b"") -> bytes:
-        """The payload, signed by `public_key` (Ed25519, 32 bytes) with `external_aad`. Raises
-        `Refused` X2, X6.
-        """
-        verify_ed25519(public_key, self.signature, _sign1_input(self.payload, external_aad))
-        return self.payload
-
-
 class ReceivedSign(msgspec.Struct, frozen=True):
     """A COSE_Sign by institutions whose form is right and whose signatures nobody has checked."""
 
@@ -100,7 +67,7 @@ class ReceivedSign(msgspec.Struct, frozen=True):
         """Raises `Refused` E1 to E7, X1, X3 and X4. `limit` bounds the payload; the signatures have
         room beside it.
         """
-        cose = convert(cbor.decode(data, limit + 64 + SIGNERS_MAX * SIGNER_BYTES), _Sign)
+        cose = convert(cbor.decode(data, statement_max(limit)), _Sign)
         if cose.protected:
             raise Refused("X1", "A COSE_Sign here has an empty protected header.")
         if len(cose.payload) > limit:
@@ -138,9 +105,9 @@ class ReceivedSign(msgspec.Struct, frozen=True):
         return self.kids
 
 
-def sign1(private: Ed25519PrivateKey, payload: bytes, external_aad: bytes = b"") -> bytes:
-    """A COSE_Sign1 over `payload` by a device's or an account's key."""
-    return ReceivedSign1(payload, private.sign(_sign1_input(payload, external_aad))).encode()
+def statement_max(payload_max: int) -> int:
+    """The bytes that a statement by institutions may have whose payload may have `payload_max`."""
+    return payload_max + _SIGNATURES
 
 
 def sign(signers: Sequence[InstitutionSigner], payload: bytes) -> bytes:
@@ -162,10 +129,6 @@ def add_signature(statement: bytes, signer: InstitutionSigner, limit: int) -> by
 
 def _sign_pair(signer: InstitutionSigner, payload: bytes) -> SignaturePair:
     return SignaturePair(signer.kid, *signer.sign(*_inputs(signer.kid, payload)))
-
-
-def _sign1_input(payload: bytes, external_aad: bytes) -> bytes:
-    return cbor.encode(["Signature1", _SIGN1_HEADER, external_aad, payload])
 
 
 def _inputs(kid: bytes, payload: bytes) -> tuple[bytes, bytes]:

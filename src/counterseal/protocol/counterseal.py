@@ -14,7 +14,7 @@ The compiled floor makes and remakes it; here it is read, and shares are opened,
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -23,8 +23,7 @@ from .cbor import H, tag
 from .errors import Refused
 from .keys import SealingKey
 from .record import Bytes32, Part, Record
-from .tree import Tree
-from .window import Label, key_commitment
+from .window import Label
 
 
 class SealedShare(Part, frozen=True):
@@ -82,15 +81,3 @@ def check_share(window_id: bytes, position: int, share: bytes, sealed: SealedSha
             "S3", f"The share of position {position} is not the one that was sealed for it."
         )
     return share
-
-
-def join(tree: Tree, label: Label, shares: Mapping[int, bytes]) -> bytes:
-    """The window's `prk` (32 bytes) from checked shares by position. Raises `Refused` S4 or S5."""
-    return check_prk(label, tree.join(shares))
-
-
-def check_prk(label: Label, prk: bytes) -> bytes:
-    """`prk` again, if the label commits to it. Raises `Refused` S5."""
-    if not hmac.compare_digest(key_commitment(prk), label.key_commitment):
-        raise Refused("S5", "The shares do not join to the key that the label commits to.")
-    return prk

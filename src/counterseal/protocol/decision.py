@@ -28,10 +28,11 @@ from collections.abc import Iterable
 import msgspec
 
 from .access_state import Access, AccessState, LoggedRelease
-from .charter import Issuer, VerifiedCharter
+from .charter import Issuer
 from .errors import Refused
-from .frame import GRACE
 from .period import LoggedWindow, check_logged
+from .stamp import GRACE
+from .verified_charter import VerifiedCharter
 from .warrant import Warrant
 from .window import Label, Roster, VerifiedWindow, check_period, check_roster
 

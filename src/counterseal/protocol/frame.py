@@ -24,15 +24,14 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from msgspec import Meta
 
 from .cbor import H, encode, expand, tag
-from .cose import ReceivedSign1
 from .errors import Refused
 from .record import Bytes16, Bytes32, Name, Part, Record, Uint
+from .sign1 import ReceivedSign1
+from .stamp import GRACE, Stamp, message_digest
 from .window import Label
 
 BODY_MAX = 65_536
 """Bytes that a posted PrivateMessage may have (V6)."""
-GRACE = 300
-"""Seconds after a window closes in which the service still takes its frames (V3)."""
 
 R = TypeVar("R", bound=Record)
 
@@ -97,20 +96,6 @@ class Key(Record, frozen=True, tag="counterseal/v1/key"):
     serial: Uint
 
 
-class Stamp(Record, frozen=True, tag="counterseal/v1/stamp"):
-    """The service's word that a message came at `time` (seconds), as number `n` of its conversation
-    (from 1).
-
-    `n` is here so that the period root also fixes the order between senders, which no window alone
-    can show.
-    """
-
-    limit: ClassVar[int] = 128
-    message_digest: Bytes32
-    n: Uint
-    time: Uint
-
-
 class WindowPlace(NamedTuple):
     """What the service knows of the window that a frame claims: its label, the next `seq`, the
     conversation's epoch and next number.
@@ -120,11 +105,6 @@ class WindowPlace(NamedTuple):
     next_seq: int
     epoch: int
     next_n: int
-
-
-def message_digest(private_message: bytes) -> bytes:
-    """`H([tag("message"), PrivateMessage])`."""
-    return H([tag("message"), private_message])
 
 
 def received_part(kind: type[R], data: bytes) -> R:

@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from msgspec import Meta
 
 from .cbor import H, encode, expand, tag
-from .charter import VerifiedCharter
 from .cose import SIGNER_BYTES, ReceivedSign
 from .errors import Refused
 from .keys import SealingKey, check_xwing, seal_to
 from .record import Bytes32, Domain, Part, Record, Uint, XWingKey
+from .verified_charter import VerifiedCharter
 
 SEALED_LEDGER_KEY = 1_168
 """Bytes of a ledger key sealed to a reader."""

@@ -19,11 +19,12 @@ import msgspec
 from msgspec import Meta
 
 from .cbor import tag
-from .charter import Charter, VerifiedCharter
+from .charter import Charter
 from .cose import ReceivedSign, sign
 from .errors import Refused
 from .keys import HPKE_OVERHEAD, InstitutionSigner, SealingKey, seal_to
 from .record import Bytes32, Domain, Name, Record, Uint
+from .verified_charter import VerifiedCharter
 from .warrant import Reference, Warrant
 
 PADDED = 8_192

@@ -9,15 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .account import (
-    STATEMENT_MAX,
-    Account,
-    AccountKey,
-    Device,
-    DeviceRevoked,
-    DirectoryRoot,
-    ReceivedLink,
-)
+from .account import STATEMENT_MAX, Account, AccountKey, Device, DeviceRevoked, ReceivedLink
 from .approval import (
     Approval,
     Cancellation,
@@ -29,14 +21,17 @@ from .approval import (
 )
 from .cbor import decode
 from .charter import Charter
-from .cose import SIGNER_BYTES, SIGNERS_MAX, ReceivedSign, ReceivedSign1
+from .cose import ReceivedSign, statement_max
+from .directory_root import DirectoryRoot
 from .errors import Refused
 from .keyset import HolderKey, KeyDestroyed, Keyset
+from .ledger_statement import payload_tag
 from .notice import Notice, SealedNotice
 from .period import PeriodRoot
 from .record import Record
 from .release import Listing, Release, SealedShares, Shares
 from .report import Destruction, OpeningReport
+from .sign1 import ReceivedSign1
 from .warrant import Warrant
 
 BY_ACCOUNT: tuple[type[Record], ...] = (Account, Device, DeviceRevoked, AccountKey)
@@ -51,7 +46,7 @@ UNSIGNED: tuple[type[Record], ...] = (
     SealedShares,
     SealedNotice,
 )
-LIMIT = Keyset.limit + SIGNERS_MAX * SIGNER_BYTES + 64
+LIMIT = statement_max(Keyset.limit)
 """Bytes that any statement may have."""
 
 _BY_ACCOUNT = {kind.tag(): kind for kind in BY_ACCOUNT}
@@ -99,16 +94,6 @@ class ReceivedStatement(msgspec.Struct, frozen=True):
                 "X1", f"A {self.record.tag()} here is signed by institutions; this one is not."
             )
         return self.cose
-
-
-def payload_tag(payload: bytes) -> str:
-    """The tag that a payload begins with. Raises `Refused` E1 to E7."""
-    value = decode(payload, Keyset.limit)
-    if type(value) is not tuple or not value or not isinstance(value[0], str):
-        raise Refused(
-            "E6", "A payload is an array that begins with its tag; this is something else."
-        )
-    return value[0]
 
 
 def _kind(kinds: dict[str, type[Record]], name: str) -> type[Record]:

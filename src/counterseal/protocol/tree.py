@@ -11,8 +11,7 @@ earnest; the sharing here is the reference that vectors and audits compare it wi
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated
 
 from msgspec import Meta
@@ -126,94 +125,3 @@ class Tree(Part, frozen=True):
         if len(there) < needed:
             raise Refused("S4", f"{len(there)} witnesses take part where {needed} are needed.")
         return there
-
-    def split(self, prk: bytes) -> tuple[bytes, ...]:
-        """Each position's share (32 bytes) of `prk` (32 bytes); the same `prk` always gives the
-        same shares.
-        """
-        custodians, witnesses = _split(prk, prk, (), 2, 2)
-        bodies = self.custodians.bodies
-        shares: list[bytes] = []
-        for j, value in enumerate(
-            _split(prk, custodians, (0,), self.custodians.needed, len(bodies))
-        ):
-            shares += _split(prk, value, (0, j), bodies[j].threshold, bodies[j].members)
-        return (
-            *shares,
-            *_split(prk, witnesses, (1,), self.witnesses.needed, self.witnesses.members),
-        )
-
-    def join(self, shares: Mapping[int, bytes]) -> bytes:
-        """`prk` from a quorum of shares by position. Raises `Refused` S4; S5 asks whether it is the
-        right one.
-        """
-        if not all(
-            0 <= position < self.count and len(share) == 32 for position, share in shares.items()
-        ):
-            raise Refused(
-                "S4", f"A share has no position from 0 to {self.count - 1}, or not 32 bytes."
-            )
-        bodies = self.custodian_quorum(shares)
-        self.witness_quorum(shares)
-        where = self.body_positions()
-        points = {
-            j + 1: _join_node(shares, where[j], self.custodians.bodies[j].threshold) for j in bodies
-        }
-        custodians = _interpolate(points, self.custodians.needed)
-        witnesses = _join_node(shares, self.witness_positions(), self.witnesses.needed)
-        return _interpolate({1: custodians, 2: witnesses}, 2)
-
-
-def _join_node(shares: Mapping[int, bytes], where: range, threshold: int) -> bytes:
-    return _interpolate({i - where.start + 1: shares[i] for i in where if i in shares}, threshold)
-
-
-def _split(
-    prk: bytes, secret: bytes, path: tuple[int, ...], threshold: int, count: int
-) -> list[bytes]:
-    drawn = (
-        cbor.expand(prk, [cbor.tag("shares"), path], 32 * (threshold - 1)) if threshold > 1 else b""
-    )
-    coefficients = [secret, *(drawn[at : at + 32] for at in range(0, len(drawn), 32))]
-    return [_evaluate(coefficients, x) for x in range(1, count + 1)]
-
-
-def _evaluate(coefficients: list[bytes], x: int) -> bytes:
-    value = bytes(32)
-    for coefficient in reversed(coefficients):
-        value = bytes(_multiply(v, x) ^ c for v, c in zip(value, coefficient, strict=True))
-    return value
-
-
-def _interpolate(points: Mapping[int, bytes], threshold: int) -> bytes:
-    """The polynomial's value at 0 from the first `threshold` points."""
-    chosen = sorted(points.items())[:threshold]
-    value = bytes(32)
-    for x, share in chosen:
-        weight = 1
-        for other, _ in chosen:
-            if other != x:
-                weight = _multiply(weight, _multiply(other, _inverse(other ^ x)))
-        value = bytes(v ^ _multiply(weight, s) for v, s in zip(value, share, strict=True))
-    return value
-
-
-def _multiply(a: int, b: int) -> int:
-    """In GF(256) modulo x^8 + x^4 + x^3 + x + 1. Not constant-time: the reference joins what is
-    being opened anyway.
-    """
-    product = 0
-    while b:
-        if b & 1:
-            product ^= a
-        a = a << 1 ^ (0x11B if a & 0x80 else 0)
-        b >>= 1
-    return product
-
-
-@functools.cache
-def _inverse(a: int) -> int:
-    result = 1
-    for _ in range(254):
-        result = _multiply(result, a)
-    return result

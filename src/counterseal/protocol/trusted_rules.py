@@ -49,12 +49,13 @@ from typing import Literal
 import msgspec
 
 from .approval import Revocation
-from .charter import Issuer, ReceivedCharter, VerifiedCharter, active_from, check_succession
+from .charter import Issuer
 from .cose import ReceivedSign
 from .entry import LoggedEntry, entry_hash
 from .errors import Refused
 from .keys import InstitutionKey
 from .keyset import ReceivedKeyset, VerifiedKeyset
+from .verified_charter import ReceivedCharter, VerifiedCharter, active_from, check_succession
 
 
 class TrustedCharter(msgspec.Struct, frozen=True):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.errors import Conflict, FatalError, NotFound, Refused
 from counterseal.protocol.trusted_rules import Rulebook, VerifiedRevocation, verify_revocation
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.protocol.window import Label
 from counterseal.service import clock, identity
 from counterseal.service.auth import Authenticator

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import apsw
 import msgspec
 
-from counterseal.protocol.charter import ReceivedCharter, VerifiedCharter, active_from
 from counterseal.protocol.errors import Conflict, NotFound, Refused, Unavailable
 from counterseal.protocol.keys import InstitutionKey
 from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset
+from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter, active_from
 from counterseal.service.store import charters as table
 from counterseal.service.store.charters import CharterRow, KeysetRow, RevocationRow
 

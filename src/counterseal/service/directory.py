@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import apsw
 import msgspec
 
-from counterseal.protocol.account import DirectoryRoot, VerifiedChain
+from counterseal.protocol.account import VerifiedChain
 from counterseal.protocol.cbor import encode
+from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.errors import NotAuthorised, Unavailable
 from counterseal.service import clock
 from counterseal.service.auth import DeviceCaller

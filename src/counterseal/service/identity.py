@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from counterseal.protocol.errors import BadInput, Conflict, NotFound
 from counterseal.protocol.record import Bytes32, Domain, Part, Record
-from counterseal.tlog.checkpoint import LogSigner
+from counterseal.tlog.signers import LogSigner
 
 KEY_FILE = "service.key"
 TOKEN_FILE = "operator.token"

@@ -17,10 +17,10 @@ import apsw
 
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import AccessState, Outcome
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.errors import Conflict, CountersealError
 from counterseal.protocol.keyset import LedgerKey
 from counterseal.protocol.record import convert
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock
 from counterseal.service.store import charters as charters_table
 from counterseal.service.store import ledger as table

@@ -18,23 +18,23 @@ from typing import TypeVar
 import apsw
 
 from counterseal import failpoint
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.errors import CountersealError, FatalError, NotFound, Unavailable
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock
 from counterseal.service.store import log as table
 from counterseal.service.store.database import Job, Store, connect
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     CosignedCheckpoint,
-    LogSigner,
     parse_checkpoint,
     witness_keys,
 )
 from counterseal.tlog.errors import NotPublished, WitnessUnavailable
 from counterseal.tlog.note import parse_note
-from counterseal.tlog.proof import make_consistency, make_inclusion
+from counterseal.tlog.prove import make_consistency, make_inclusion
 from counterseal.tlog.sequencer import Row, Sequencer, rebuild_tiles
-from counterseal.tlog.tiles import CHECKPOINT, DirectoryStore, TileReader
+from counterseal.tlog.signers import LogSigner
+from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore, TileReader
 from counterseal.tlog.witness import WitnessClient
 
 T = TypeVar("T")

@@ -15,13 +15,13 @@ import apsw
 import msgspec
 
 from counterseal.protocol.errors import NotFound
-from counterseal.protocol.frame import GRACE, Stamp
+from counterseal.protocol.stamp import GRACE, Stamp
 from counterseal.service import clock
 from counterseal.service.store import log, windows
 from counterseal.service.store import periods as table
 from counterseal.service.store.periods import PeriodRow
 from counterseal.service.store.windows import Window
-from counterseal.tlog.periods import PeriodTree
+from counterseal.tlog.period_tree import PeriodTree
 
 if TYPE_CHECKING:
     from counterseal.service.app import Service

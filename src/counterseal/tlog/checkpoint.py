@@ -21,8 +21,8 @@ from collections.abc import Sequence
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from counterseal.protocol.entry import LoggedEntry
 from counterseal.protocol.vkey import (
@@ -30,7 +30,6 @@ from counterseal.protocol.vkey import (
     MLDSA44,
     WITNESS_ED25519,
     VerifierKey,
-    make_vkey,
     parse_vkey,
 )
 from counterseal.tlog.errors import TlogError
@@ -111,36 +110,6 @@ def log_keys(texts: Sequence[str]) -> KeyPair:
 def witness_keys(texts: Sequence[str]) -> KeyPair:
     """A witness's pair of verifier keys out of `[ed25519, mldsa44]`; raises T2 or C7."""
     return _pair(texts, WITNESS_ED25519)
-
-
-class LogSigner:
-    """A log's two private keys. Whoever holds one signs only what the sequencer's row says."""
-
-    def __init__(self, origin: str, ed25519: Ed25519PrivateKey, mldsa44: MLDSA44PrivateKey) -> None:
-        self._ed25519, self._mldsa44 = ed25519, mldsa44
-        self.keys = _public_pair(origin, LOG_ED25519, ed25519, mldsa44)
-
-    def sign(self, checkpoint: Checkpoint, time: int) -> ReceivedNote:
-        """The checkpoint as a note with both signatures. `time` (Unix seconds, over 0) goes into
-        the second.
-        """
-        first = self._ed25519.sign(checkpoint.text().encode())
-        second = _mldsa44_signature(self._mldsa44, self.keys.name, checkpoint, time)
-        return ReceivedNote(checkpoint.text(), _lines(self.keys, first, second))
-
-
-class WitnessSigner:
-    """A witness's two private keys. What it may cosign is decided in witness.py."""
-
-    def __init__(self, name: str, ed25519: Ed25519PrivateKey, mldsa44: MLDSA44PrivateKey) -> None:
-        self._ed25519, self._mldsa44 = ed25519, mldsa44
-        self.keys = _public_pair(name, WITNESS_ED25519, ed25519, mldsa44)
-
-    def sign(self, checkpoint: Checkpoint, time: int) -> tuple[SignatureLine, SignatureLine]:
-        """Both cosignatures of the checkpoint, made at `time` (Unix seconds, over 0)."""
-        first = struct.pack(">Q", time) + self._ed25519.sign(cosignature_message(checkpoint, time))
-        second = _mldsa44_signature(self._mldsa44, self.keys.name, checkpoint, time)
-        return _lines(self.keys, first, second)
 
 
 def cosignature_message(checkpoint: Checkpoint, time: int) -> bytes:
@@ -357,26 +326,3 @@ def _pair(texts: Sequence[str], kind: int) -> KeyPair:
             "T2", f"The keys of {first.name!r} and {second.name!r} are no pair: the names differ."
         )
     return KeyPair(first, second)
-
-
-def _public_pair(
-    name: str, kind: int, ed25519: Ed25519PrivateKey, mldsa44: MLDSA44PrivateKey
-) -> KeyPair:
-    return KeyPair(
-        make_vkey(name, kind, ed25519.public_key().public_bytes_raw()),
-        make_vkey(name, MLDSA44, mldsa44.public_key().public_bytes_raw()),
-    )
-
-
-def _lines(keys: KeyPair, first: bytes, second: bytes) -> tuple[SignatureLine, SignatureLine]:
-    return (
-        SignatureLine(keys.name, keys.ed25519.key_hash, first),
-        SignatureLine(keys.name, keys.mldsa44.key_hash, second),
-    )
-
-
-def _mldsa44_signature(
-    key: MLDSA44PrivateKey, name: str, checkpoint: Checkpoint, time: int
-) -> bytes:
-    message = subtree_message(name, time, checkpoint.origin, 0, checkpoint.size, checkpoint.root)
-    return struct.pack(">Q", time) + key.sign(message)

@@ -22,8 +22,8 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from counterseal.protocol.account import DirectoryRoot
 from counterseal.protocol.cbor import H, tag
+from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.record import Bytes32, Part, Record
 from counterseal.tlog.errors import DirectoryError

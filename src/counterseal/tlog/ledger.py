@@ -23,7 +23,6 @@ import hashlib
 import hmac
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -31,15 +30,12 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from counterseal.protocol.cbor import H, decode, encode, expand, tag
 from counterseal.protocol.errors import FatalError, Refused
-from counterseal.protocol.record import Bytes32, Record, Uint
+from counterseal.protocol.ledger_leaf import BATCH_MAX, ITEM_HEADER, SALT, Opening, least_batch
 from counterseal.tlog.errors import LedgerError
 
-SALT = 32
 MAX_STATEMENT = 4 << 20
 MAX_OPENING = MAX_STATEMENT + 128
-MAX_BATCH = 1 << 23
 CHUNK_OVERHEAD = 16
-ITEM_HEADER = 4
 
 PADDING, WHOLE, PART, LAST = range(4)
 
@@ -53,38 +49,6 @@ class Segment(msgspec.Struct, frozen=True):
     key: bytes
     leaves: int
     batch: int
-
-
-class Opening(msgspec.Struct, frozen=True):
-    """What a leaf commits to: a salt (32 bytes) and a statement's bytes, or None for a dummy."""
-
-    salt: bytes
-    statement: bytes | None
-
-    def leaf(self) -> bytes:
-        """The ledger's entry, 32 bytes, that this opens."""
-        return H([tag("leaf"), self.salt, self.statement])
-
-    def encode(self) -> bytes:
-        """The opening as the stream carries it."""
-        return encode([tag("opening"), self.salt, self.statement])
-
-
-class TickRecord(Record, frozen=True, tag="counterseal/v1/tick"):
-    """What the first leaf of each tick opens to: the tick's number, its time (Unix seconds) and
-    SHA-256 of the chunk before it.
-    """
-
-    limit: ClassVar[int] = 128
-    number: Uint
-    time: Uint
-    previous: Bytes32 | None
-
-
-DUMMY_ITEM = ITEM_HEADER + len(Opening(bytes(SALT), None).encode())
-TICK_ITEM = ITEM_HEADER + len(
-    Opening(bytes(SALT), TickRecord((1 << 63) - 1, (1 << 63) - 1, bytes(32)).encode()).encode()
-)
 
 
 class Schedule:
@@ -126,11 +90,12 @@ def check_cadence(leaves: int, batch: int) -> None:
     """Returns if a tick's record and its dummies take at most half of a chunk of `batch` bytes;
     raises G10. `leaves` is at least 2.
     """
-    least = TICK_ITEM + (leaves - 1) * DUMMY_ITEM
-    if not (leaves >= 2 and 2 * least <= batch <= MAX_BATCH):
+    least = least_batch(leaves)
+    if not (leaves >= 2 and least <= batch <= BATCH_MAX):
         raise LedgerError(
             "G10",
-            f"{leaves} leaves a tick need chunks of {2 * least} bytes to 8 MiB, and there are at least 2; not {batch} bytes.",
+            f"{leaves} leaves a tick need chunks of {least} bytes to 8 MiB, and there are at least "
+            f"2; not {batch} bytes.",
         )
 
 

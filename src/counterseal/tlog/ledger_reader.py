@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from counterseal.protocol.errors import Refused
+from counterseal.protocol.ledger_leaf import Opening, TickRecord
 from counterseal.protocol.record import Bytes32, Part, Record, Uint
 from counterseal.tlog.checkpoint import CosignedCheckpoint, KeyPair, check_fresh, verify_cosigned
 from counterseal.tlog.errors import LedgerError, TlogError
@@ -29,9 +30,7 @@ from counterseal.tlog.ledger import (
     LAST,
     MAX_OPENING,
     WHOLE,
-    Opening,
     Schedule,
-    TickRecord,
     chunk_digest,
     decode_opening,
     open_chunk,

@@ -14,19 +14,21 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
+from counterseal.protocol.ledger_leaf import (
+    DUMMY_ITEM,
+    ITEM_HEADER,
+    SALT,
+    TICK_ITEM,
+    Opening,
+    TickRecord,
+)
 from counterseal.protocol.record import Bytes32, Part, Record, Uint
 from counterseal.tlog.errors import LedgerError
 from counterseal.tlog.ledger import (
-    DUMMY_ITEM,
-    ITEM_HEADER,
     LAST,
     PART,
-    SALT,
-    TICK_ITEM,
     WHOLE,
-    Opening,
     Schedule,
-    TickRecord,
     build_chunk,
     check_statement,
     chunk_digest,

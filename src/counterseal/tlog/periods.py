@@ -12,19 +12,15 @@ period root that does not follow the one before P6  a proof of another domain, p
 asked for
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
-import msgspec
-
-from counterseal.protocol.cbor import encode
 from counterseal.protocol.errors import Refused
-from counterseal.protocol.frame import GRACE, Stamp, message_digest
 from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
 from counterseal.protocol.record import Record, Uint
 from counterseal.tlog.errors import PeriodError, TlogError
-from counterseal.tlog.proof import Path, implied_root, make_inclusion, verify_inclusion
-from counterseal.tlog.tree import MemoryTree, leaf_hash
+from counterseal.tlog.proof import Path, verify_inclusion
+from counterseal.tlog.tree import leaf_hash
 
 
 class WindowProof(Record, frozen=True, tag="counterseal/v1/window-proof"):
@@ -50,46 +46,6 @@ class WindowProof(Record, frozen=True, tag="counterseal/v1/window-proof"):
                 "P3", f"The window is not proved to be in the period of {period.opens}: {error}"
             ) from error
         return self.frames
-
-
-class FrameProof(Record, frozen=True, tag="counterseal/v1/frame-proof"):
-    """That a frame with this stamp has this `seq` in its window, and its window's proof."""
-
-    limit: ClassVar[int] = 8_192
-    seq: Uint
-    n: Uint
-    time: Uint
-    path: Path
-    window: WindowProof
-
-    def verify(
-        self, period: PeriodRoot, window_id: bytes, seq: int, private_message: bytes
-    ) -> "VerifiedFrame":
-        """The frame's proved stamp; raises P2, P3, P4 or P6."""
-        frames = self.window.verify(period, window_id)
-        if self.seq != seq:
-            raise PeriodError("P6", f"The proof is of frame {self.seq}, not {seq}.")
-        stamp = check_stamp(
-            Stamp(message_digest(private_message), self.n, self.time), period.opens, period.closes
-        )
-        try:
-            verify_inclusion(stamp_leaf(stamp), seq, frames.count, frames.root, self.path)
-        except TlogError as error:
-            raise PeriodError(
-                "P4", f"Frame {seq} is not proved to be in its window: {error}"
-            ) from error
-        return VerifiedFrame(window_id, seq, stamp, frames.count)
-
-
-class VerifiedFrame(msgspec.Struct, frozen=True):
-    """A frame that is proved to be in its period: its window, its place, its stamp, and how many
-    frames the window has.
-    """
-
-    window_id: bytes
-    seq: int
-    stamp: Stamp
-    count: int
 
 
 def check_period_root(
@@ -125,90 +81,6 @@ def verify_window(
     return LoggedWindow(proof.verify(root, frames.window_id), root)
 
 
-def check_stamp(stamp: Stamp, opens: int, closes: int) -> Stamp:
-    """The stamp again, if its time is in the period `[opens, closes)` or its grace. Raises
-    `PeriodError` P2.
-    """
-    if len(stamp.message_digest) != 32 or not opens <= stamp.time < closes + GRACE:
-        raise PeriodError(
-            "P2", f"A stamp of {stamp.time} is not in the period [{opens}, {closes}) or its grace."
-        )
-    return stamp
-
-
-def stamp_leaf(stamp: Stamp) -> bytes:
-    """The leaf hash, 32 bytes, of a stamp in its window's tree."""
-    return leaf_hash(encode(stamp.plain()))
-
-
-def window_root_from(stamp: Stamp, seq: int, size: int, path: Sequence[bytes]) -> bytes:
-    """The root of a window of `size` frames to which the path of frame `seq` leads. It proves
-    nothing until it is in a `WindowFrames` that is proved itself. Raises `PeriodError` P4.
-    """
-    try:
-        return implied_root(stamp_leaf(stamp), seq, size, path)
-    except TlogError as error:
-        raise PeriodError("P4", f"The proof of frame {seq} has no root: {error}") from error
-
-
-def window_root(stamps: Sequence[Stamp]) -> bytes:
-    """The root, 32 bytes, over a window's stamps in order of `seq`."""
-    return _window_tree(stamps).root()
-
-
-class PeriodTree:
-    """A whole period, built by the service from its stamps; makes the record and every proof under
-    it.
-    """
-
-    def __init__(
-        self,
-        domain: str,
-        opens: int,
-        closes: int,
-        windows: Mapping[bytes, Sequence[Stamp]],
-        previous: bytes | None,
-    ) -> None:
-        """`windows` gives each window's stamps in order of `seq`. Raises P2 for an empty period or
-        window, or a stamp outside.
-        """
-        self._windows = {window_id: tuple(windows[window_id]) for window_id in sorted(windows)}
-        if not self._windows or not all(self._windows.values()):
-            raise PeriodError(
-                "P2", "A period root is over windows that have frames, and at least one."
-            )
-        for stamps in self._windows.values():
-            for stamp in stamps:
-                check_stamp(stamp, opens, closes)
-        self._frames = {
-            w: WindowFrames(w, len(stamps), window_root(stamps))
-            for w, stamps in self._windows.items()
-        }
-        self._places = {window_id: place for place, window_id in enumerate(self._windows)}
-        self._tree = MemoryTree(leaf_hash(frames.encode()) for frames in self._frames.values())
-        self.record = PeriodRoot(
-            domain, opens, closes, len(self._windows), self._tree.root(), previous
-        )
-
-    def prove_window(self, window_id: bytes) -> WindowProof:
-        """The window's proof; raises P3 if the window has no frames in the period."""
-        place = self._places.get(window_id)
-        if place is None:
-            raise PeriodError("P3", "The window has no frames in this period.")
-        return WindowProof(
-            self._frames[window_id], place, make_inclusion(place, self._tree.size, self._tree).path
-        )
-
-    def prove_frame(self, window_id: bytes, seq: int) -> FrameProof:
-        """The proof of frame `seq` of a window; raises P3 or P4."""
-        window = self.prove_window(window_id)
-        stamps = self._windows[window_id]
-        if not 0 <= seq < len(stamps):
-            raise PeriodError("P4", f"The window has no frame {seq} in this period.")
-        path = make_inclusion(seq, len(stamps), _window_tree(stamps)).path
-        return FrameProof(seq, stamps[seq].n, stamps[seq].time, path, window)
-
-
 def decode_period_root(data: bytes) -> PeriodRoot:
     """The period root in a log entry's statement, its form checked; raises P1."""
     try:
@@ -217,21 +89,9 @@ def decode_period_root(data: bytes) -> PeriodRoot:
         raise PeriodError("P1", f"This is no period root: {error}") from error
 
 
-def decode_frame_proof(data: bytes) -> FrameProof:
-    """A frame's proof as it came, nothing proved; raises P4."""
-    try:
-        return FrameProof.decode(data)
-    except Refused as error:
-        raise PeriodError("P4", f"This is no proof of a frame: {error}") from error
-
-
 def decode_window_proof(data: bytes) -> WindowProof:
     """A window's proof as it came, nothing proved; raises P3."""
     try:
         return WindowProof.decode(data)
     except Refused as error:
         raise PeriodError("P3", f"This is no proof of a window: {error}") from error
-
-
-def _window_tree(stamps: Sequence[Stamp]) -> MemoryTree:
-    return MemoryTree(stamp_leaf(stamp) for stamp in stamps)

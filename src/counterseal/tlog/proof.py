@@ -22,10 +22,7 @@ from counterseal.tlog.tree import (
     EMPTY_ROOT,
     HASH_SIZE,
     MAX_SIZE,
-    HashReader,
     node_hash,
-    range_root,
-    split_point,
 )
 
 MAX_PATH = 63
@@ -79,49 +76,6 @@ class ReceivedConsistency(Record, frozen=True, tag="counterseal/v1/consistency")
     def verify(self, old_root: bytes, new_root: bytes) -> VerifiedConsistency:
         """The proved consistency of the two roots; raises T10 or T11."""
         return verify_consistency(self.old_size, old_root, self.new_size, new_root, self.path)
-
-
-def make_inclusion(index: int, size: int, reader: HashReader) -> ReceivedInclusion:
-    """The proof that leaf `index` stands in the tree of `size` leaves. Raises T11 for an index
-    outside of it.
-    """
-    _in_range(0 <= index < size, f"There is no leaf {index} in a tree of {size}.")
-    path: list[bytes] = []
-    start, end = 0, size
-    while end - start > 1:
-        middle = start + split_point(end - start)
-        if index < middle:
-            path.append(range_root(middle, end, reader))
-            end = middle
-        else:
-            path.append(range_root(start, middle, reader))
-            start = middle
-    return ReceivedInclusion(index, size, tuple(reversed(path)))
-
-
-def make_consistency(old_size: int, new_size: int, reader: HashReader) -> ReceivedConsistency:
-    """The proof that the tree of `new_size` leaves begins with that of `old_size`. Empty for equal
-    sizes and for 0.
-    """
-    _in_range(
-        0 <= old_size <= new_size, f"A tree of {new_size} leaves does not go on from {old_size}."
-    )
-    path: list[bytes] = []
-    start, end = 0, new_size
-    if old_size in (0, new_size):
-        return ReceivedConsistency(old_size, new_size, ())
-    while end != old_size:
-        middle = start + split_point(end - start)
-        if old_size <= middle:
-            path.append(range_root(middle, end, reader))
-            end = middle
-        else:
-            path.append(range_root(start, middle, reader))
-            start = middle
-    # the old tree is not itself one complete subtree: the verifier needs its last part
-    if start > 0:
-        path.append(range_root(start, end, reader))
-    return ReceivedConsistency(old_size, new_size, tuple(reversed(path)))
 
 
 def verify_inclusion(

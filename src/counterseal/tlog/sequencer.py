@@ -26,7 +26,6 @@ import msgspec
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     CosignedCheckpoint,
-    LogSigner,
     parse_checkpoint,
     verify_checkpoint,
     verify_cosigned,
@@ -39,18 +38,18 @@ from counterseal.tlog.errors import (
     WitnessUnavailable,
 )
 from counterseal.tlog.note import ReceivedNote, add_signatures, parse_note
-from counterseal.tlog.proof import make_consistency, verify_consistency
-from counterseal.tlog.tiles import (
+from counterseal.tlog.proof import verify_consistency
+from counterseal.tlog.prove import make_consistency
+from counterseal.tlog.signers import LogSigner
+from counterseal.tlog.tile_store import (
     CHECKPOINT,
-    TILE_WIDTH,
     BlobStore,
     TileReader,
-    encode_bundle,
     make_directory,
     tile_data,
-    tiles_of,
     write_durably,
 )
+from counterseal.tlog.tiles import TILE_WIDTH, encode_bundle, tiles_of
 from counterseal.tlog.tree import EMPTY_ROOT, HashReader, leaf_hash, node_hash, tree_root
 from counterseal.tlog.witness import AddCheckpoint, WitnessLike, origin_digest
 

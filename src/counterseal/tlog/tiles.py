@@ -10,25 +10,18 @@ T13  a bundle that is not of this form, or an entry over 65,535 bytes
 T14  a name that is not a tile's
 """
 
-import contextlib
-import os
 import re
 import struct
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from counterseal.tlog.errors import TlogError
-from counterseal.tlog.tree import HASH_SIZE, MemoryTree
 
 TILE_HEIGHT = 8
 TILE_WIDTH = 256
 MAX_ENTRY = 65_535
 MAX_LEVEL = 7  # 256 ** 8 leaves are more than a size can count
-CHECKPOINT = "checkpoint"
 
 _NAME = re.compile(
     r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
@@ -53,28 +46,6 @@ class Tile(msgspec.Struct, frozen=True, order=True):
         groups = [digits[i : i + 3] for i in range(0, len(digits), 3)]
         partial = f".p/{self.width}" if self.width < TILE_WIDTH else ""
         return f"tile/{level}/" + "/".join(["x" + g for g in groups[:-1]] + groups[-1:]) + partial
-
-
-class BlobStore(Protocol):
-    """Where a log's files lie, by their path below its prefix. A write has to be durable when it
-    returns.
-    """
-
-    def read(self, path: str) -> bytes | None:
-        """The file's bytes, or None if there is no such file."""
-        ...
-
-    def write(self, path: str, data: bytes) -> None:
-        """Puts the whole file in place at once and durably; raises OSError if that is not
-        certain.
-        """
-        ...
-
-    def remove_partials(self, tile: Tile) -> None:
-        """Removes the partial forms of a full tile, as far as that is possible; it need not be
-        durable.
-        """
-        ...
 
 
 def parse_path(path: str) -> Tile:
@@ -128,142 +99,3 @@ def decode_bundle(data: bytes, width: int) -> tuple[bytes, ...]:
     if len(entries) != width:
         raise TlogError("T13", f"A bundle holds {len(entries)} entries, not {width}.")
     return tuple(entries)
-
-
-class TileReader:
-    """A `HashReader` over the tiles of a tree of `size` leaves. Keeps what it has read; make a new
-    one to read afresh.
-    """
-
-    def __init__(self, store: BlobStore, size: int) -> None:
-        self._store, self._size = store, size
-        self._trees: dict[tuple[int, int], MemoryTree] = {}
-
-    def node(self, level: int, index: int) -> bytes:
-        """The hash over leaves `[index << level, (index + 1) << level)`, 32 bytes; raises T12."""
-        if level < 0 or index < 0 or (index + 1) << level > self._size:
-            raise TlogError(
-                "T12",
-                f"No complete subtree of level {level} at {index} in a tree of {self._size} leaves.",
-            )
-        height = level % TILE_HEIGHT
-        per_tile = TILE_WIDTH >> height
-        tree = self._tree(level // TILE_HEIGHT, index // per_tile)
-        return tree.node(height, index % per_tile)
-
-    def entries(self, index: int) -> tuple[bytes, ...]:
-        """The entries of bundle `index`, up to 256 of them; raises T12 or T13."""
-        width = min(TILE_WIDTH, self._size - index * TILE_WIDTH)
-        if index < 0 or width <= 0:
-            raise TlogError("T12", f"No bundle {index} in a tree of {self._size} leaves.")
-        data = self._store.read(Tile(-1, index, width).path)
-        if data is not None:
-            return decode_bundle(data, width)
-        data = self._store.read(Tile(-1, index).path)
-        if data is None:
-            raise TlogError("T12", f"The bundle {Tile(-1, index, width).path} is not there.")
-        return decode_bundle(data, TILE_WIDTH)[:width]
-
-    def _tree(self, level: int, index: int) -> MemoryTree:
-        tree = self._trees.get((level, index))
-        if tree is None:
-            hashes = self.hashes(level, index)
-            tree = self._trees[level, index] = MemoryTree(hashes)
-        return tree
-
-    def hashes(self, level: int, index: int) -> tuple[bytes, ...]:
-        """The hashes of one tile as wide as this size has it; the full tile serves where the
-        partial one is gone. Raises T12.
-        """
-        width = min(TILE_WIDTH, (self._size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH)
-        if width <= 0:
-            raise TlogError(
-                "T12", f"No tile {index} of level {level} in a tree of {self._size} leaves."
-            )
-        tile = Tile(level, index, width)
-        data = self._store.read(tile.path)
-        if data is None and width < TILE_WIDTH:
-            tile = Tile(level, index)
-            data = self._store.read(tile.path)
-        if data is None or len(data) != tile.width * HASH_SIZE:
-            raise TlogError(
-                "T12", f"The tile {tile.path} is not there or not {tile.width} hashes long."
-            )
-        return tuple(data[i : i + HASH_SIZE] for i in range(0, width * HASH_SIZE, HASH_SIZE))
-
-
-class DirectoryStore:
-    """A `BlobStore` in a directory, laid out as the log is served. Each write: new file, fsync,
-    rename, fsync of the directory.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        make_directory(root)
-
-    def read(self, path: str) -> bytes | None:
-        """See `BlobStore`."""
-        try:
-            return self._place(path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def write(self, path: str, data: bytes) -> None:
-        """See `BlobStore`."""
-        write_durably(self._place(path), data)
-
-    def remove_partials(self, tile: Tile) -> None:
-        """See `BlobStore`. What cannot be removed stays: it harms nobody."""
-        directory = self._place(Tile(tile.level, tile.index).path + ".p")
-        with contextlib.suppress(OSError):
-            for file in directory.iterdir():
-                file.unlink(missing_ok=True)
-            directory.rmdir()
-
-    def _place(self, path: str) -> Path:
-        if path != CHECKPOINT:
-            # so that no path leads out of the directory
-            path = path if path.endswith(".p") else parse_path(path).path
-        return self._root / path
-
-
-def write_durably(place: Path, data: bytes) -> None:
-    """Replaces the file at once, so that after a crash it holds its old bytes or these; returns
-    when they are on disk.
-    """
-    make_directory(place.parent)
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=place.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # a file server reads what the log publishes
-        Path(name).replace(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_directory(place.parent)
-
-
-def make_directory(directory: Path) -> None:
-    """Makes a directory and its parents, each one's name durable in the one above."""
-    if directory.is_dir():
-        return
-    make_directory(directory.parent)
-    directory.mkdir(exist_ok=True)
-    sync_directory(directory.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes the names in a directory durable."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def tile_data(hashes: Sequence[bytes]) -> bytes:
-    """A tile's bytes."""
-    return b"".join(hashes)

@@ -28,7 +28,6 @@ import msgspec
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     KeyPair,
-    WitnessSigner,
     cosign_note,
     parse_checkpoint,
     parse_size,
@@ -45,7 +44,8 @@ from counterseal.tlog.note import (
     parse_signatures,
 )
 from counterseal.tlog.proof import MAX_PATH, verify_consistency
-from counterseal.tlog.tiles import write_durably
+from counterseal.tlog.signers import WitnessSigner
+from counterseal.tlog.tile_store import write_durably
 from counterseal.tlog.tree import EMPTY_ROOT, HASH_SIZE
 
 MAX_REQUEST = 64 * 1024

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from counterseal.protocol.account import CHAIN_MAX, DirectoryRoot
+from counterseal.protocol.account import CHAIN_MAX
 from counterseal.protocol.account import STATEMENT_MAX as ACCOUNT_STATEMENT_MAX
+from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.record import Bytes32, Part, Signature, Uint
 
 from .body import KIB, MIB, Done

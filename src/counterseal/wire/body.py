@@ -12,15 +12,12 @@ import msgspec
 from msgspec import Meta
 
 from counterseal.protocol import cbor
-from counterseal.protocol.cose import SIGNER_BYTES, SIGNERS_MAX
 from counterseal.protocol.record import Bytes32, Part, convert
 
 KIB = 1 << 10
 MIB = 1 << 20
 SMALL = 64 * KIB
 """Bytes of an answer that holds a few numbers, digests or paths."""
-SIGNATURES = SIGNERS_MAX * SIGNER_BYTES + 64
-"""Bytes that the signatures around a statement's payload may take."""
 
 Hashes = Annotated[tuple[Bytes32, ...], Meta(max_length=64)]
 """A path in a Merkle tree of at most 2^63 leaves."""

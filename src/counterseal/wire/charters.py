@@ -7,12 +7,13 @@ from typing import Annotated
 from msgspec import Meta
 
 from counterseal.protocol.charter import Charter
+from counterseal.protocol.cose import statement_max
 from counterseal.protocol.record import Bytes32, Part, Uint
 
-from .body import KIB, MIB, SIGNATURES, Rows
+from .body import KIB, MIB, Rows
 from .endpoint import Authentication, Endpoint, ErrorCode
 
-CHARTER_MAX = Charter.limit + SIGNATURES
+CHARTER_MAX = statement_max(Charter.limit)
 CharterCose = Annotated[bytes, Meta(min_length=1, max_length=CHARTER_MAX)]
 
 

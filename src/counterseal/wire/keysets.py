@@ -6,13 +6,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from counterseal.protocol.cose import statement_max
 from counterseal.protocol.keyset import HolderKey, Keyset
 from counterseal.protocol.record import Bytes32, Part, Uint
 
-from .body import KIB, MIB, SIGNATURES, Rows
+from .body import KIB, MIB, Rows
 from .endpoint import Authentication, Endpoint, ErrorCode
 
-KEYSET_MAX = Keyset.limit + SIGNATURES
+KEYSET_MAX = statement_max(Keyset.limit)
 KeysetCose = Annotated[bytes, Meta(min_length=1, max_length=KEYSET_MAX)]
 
 
@@ -41,7 +42,7 @@ class KeysetDraft(Part, frozen=True):
 class PostHolderKey(Part, frozen=True):
     """A holder's signed key for a quarter (COSE_Sign over a holder-key record)."""
 
-    statement: Annotated[bytes, Meta(min_length=1, max_length=HolderKey.limit + SIGNATURES)]
+    statement: Annotated[bytes, Meta(min_length=1, max_length=statement_max(HolderKey.limit))]
 
 
 class HolderKeyPosted(Part, frozen=True):

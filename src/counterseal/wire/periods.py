@@ -6,9 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from counterseal.protocol.frame import Stamp
 from counterseal.protocol.period import PeriodRoot
 from counterseal.protocol.record import Part, Uint
+from counterseal.protocol.stamp import Stamp
 
 from .body import KIB, Hashes, Rows
 from .endpoint import Authentication, Endpoint, ErrorCode, Query

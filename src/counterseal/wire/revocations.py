@@ -7,12 +7,13 @@ from typing import Annotated
 from msgspec import Meta
 
 from counterseal.protocol.approval import Revocation
+from counterseal.protocol.cose import statement_max
 from counterseal.protocol.record import Part, Uint
 
-from .body import KIB, MIB, SIGNATURES, Rows
+from .body import KIB, MIB, Rows
 from .endpoint import Authentication, Endpoint, ErrorCode
 
-REVOCATION_MAX = Revocation.limit + SIGNATURES
+REVOCATION_MAX = statement_max(Revocation.limit)
 RevocationCose = Annotated[bytes, Meta(min_length=1, max_length=REVOCATION_MAX)]
 
 

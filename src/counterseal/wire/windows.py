@@ -8,7 +8,8 @@ from msgspec import Meta
 
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.record import Bytes32, Part
-from counterseal.protocol.window import RESTARTS_MAX, Label, Roster
+from counterseal.protocol.window import Label, Roster
+from counterseal.protocol.window_checks import RESTARTS_MAX
 
 from .endpoint import Authentication, Endpoint, ErrorCode, Header
 

@@ -16,15 +16,12 @@ from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.rules import Rules
 from counterseal.access.common.sources import Source, get_array
-from counterseal.protocol.charter import (
-    Charter,
-    ReceivedCharter,
-    VerifiedCharter,
-    Witness,
-)
+from counterseal.protocol.charter import Charter, Witness
+from counterseal.protocol.charter_checks import check_charter
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import BadInput, CountersealError, NotFound, Refused, Unavailable
 from counterseal.protocol.keyset import Keyset, ReceivedKeyset
+from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
 
 YEAR = 366 * 86_400
 
@@ -51,7 +48,7 @@ def charter_in(data: bytes) -> tuple[Charter, bytes]:
     `Refused` C1 to C16.
     """
     payload = signing.payload_of(data, Charter.limit)
-    return Charter.decode(payload).check(), hashlib.sha256(payload).digest()
+    return check_charter(Charter.decode(payload)), hashlib.sha256(payload).digest()
 
 
 def sign_charter(home: InstitutionHome, data: bytes, service_url: str | None = None) -> bytes:

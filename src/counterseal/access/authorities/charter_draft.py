@@ -31,13 +31,14 @@ from counterseal.protocol.charter import (
     Opener,
     Reader,
     Urgent,
-    VerifiedCharter,
     VkeyPair,
     Witness,
     Witnesses,
 )
+from counterseal.protocol.charter_checks import check_charter
 from counterseal.protocol.errors import BadInput, Refused
 from counterseal.protocol.record import convert
+from counterseal.protocol.verified_charter import VerifiedCharter
 
 YEAR = 366 * 86_400
 
@@ -143,7 +144,7 @@ def draft(
         valid_from=valid_from,
         valid_until=valid_from + YEAR if file.valid_until is None else file.valid_until,
     )
-    return charter.check()
+    return check_charter(charter)
 
 
 def _custodians(file: CharterFile, cards: Sequence[Card]) -> Custodians:

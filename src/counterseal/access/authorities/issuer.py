@@ -28,11 +28,12 @@ from counterseal.protocol.approval import (
     Reinstatement,
 )
 from counterseal.protocol.calendars import DAY
-from counterseal.protocol.charter import Charter, VerifiedCharter
+from counterseal.protocol.charter import Charter
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.errors import BadInput, NotFound, Refused
+from counterseal.protocol.ledger_statement import LedgerStatement
 from counterseal.protocol.record import Record
-from counterseal.protocol.statement import ReceivedStatement
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.protocol.warrant import Warrant, check_warrant
 
 WEEK = 7 * DAY
@@ -173,7 +174,7 @@ def check_statement(data: bytes, charter: VerifiedCharter) -> Warrant:
 
     Raises `Refused` W2 to W19.
     """
-    received = ReceivedStatement.decode(data)
+    received = LedgerStatement.decode(data)
     if not isinstance(received.record, Warrant):
         raise Refused("W2", "The file holds no signed warrant.")
     kids = received.signed.verify(charter.issuer_keys)
@@ -243,14 +244,14 @@ def why_void(state: AccessState, statement: bytes) -> str | None:
     """Why a statement that stands in the ledger has no effect, or None if it has, or is not
     there.
     """
-    digest = ReceivedStatement.decode(statement).record.digest()
+    digest = LedgerStatement.decode(statement).record.digest()
     found = [outcome for outcome in state.outcomes if outcome.digest == digest]
     return f"{found[0].rule}: {found[0].message}" if found and found[0].rule is not None else None
 
 
 def record_of(statement: bytes, limit: int = 1 << 20) -> tuple[Record, tuple[bytes, ...]]:
     """The record in a statement and who is said to have signed it."""
-    return ReceivedStatement.decode(statement).record, ReceivedSign.decode(statement, limit).kids
+    return LedgerStatement.decode(statement).record, ReceivedSign.decode(statement, limit).kids
 
 
 def find(fresh: Fresh, text: str) -> Access:

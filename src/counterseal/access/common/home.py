@@ -27,7 +27,8 @@ from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.errors import BadInput, Conflict, FatalError, NotFound
 from counterseal.protocol.keys import InstitutionKey, InstitutionSigner, SealingKey
 from counterseal.protocol.record import Bytes32, Name, Part, Record, XWingKey
-from counterseal.tlog.checkpoint import WitnessSigner, witness_keys
+from counterseal.tlog.checkpoint import witness_keys
+from counterseal.tlog.signers import WitnessSigner
 
 Kind = Literal["custodian", "witness", "issuer", "opener", "reader"]
 _Text = Annotated[str, Meta(max_length=4096)]

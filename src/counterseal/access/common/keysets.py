@@ -15,7 +15,6 @@ from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.rules import Rules
 from counterseal.access.common.sources import Source, get_array
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import CountersealError, NotFound, Refused
 from counterseal.protocol.keyset import (
@@ -25,6 +24,7 @@ from counterseal.protocol.keyset import (
     check_keyset,
     open_ledger_key,
 )
+from counterseal.protocol.verified_charter import VerifiedCharter
 
 
 def position_of(home: InstitutionHome, charter: VerifiedCharter) -> int:

@@ -18,14 +18,16 @@ from counterseal.access.common import signing, store
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.log_view import LogView, log_entries
 from counterseal.access.common.sources import Source, get_array
-from counterseal.protocol.account import DirectoryRoot
 from counterseal.protocol.approval import Revocation
-from counterseal.protocol.charter import Charter, ReceivedCharter, VerifiedCharter, active_from
+from counterseal.protocol.charter import Charter
+from counterseal.protocol.charter_checks import check_charter
 from counterseal.protocol.cose import ReceivedSign
+from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import Conflict, NotAuthorised, NotFound, Refused
 from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset
 from counterseal.protocol.trusted_rules import Rulebook, VerifiedRevocation, verify_revocation
+from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter, active_from
 from counterseal.tlog.checkpoint import KeyPair, log_keys, witness_keys
 
 
@@ -62,7 +64,7 @@ def pinned_charter(home: InstitutionHome) -> Charter:
         raise Refused(
             "C19", f"The charter kept in {home.path} is not the one that it pins; restore the file."
         )
-    return Charter.decode(payload).check()
+    return check_charter(Charter.decode(payload))
 
 
 NEVER = 1 << 62

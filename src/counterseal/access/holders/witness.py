@@ -21,7 +21,7 @@ from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_log, 
 from counterseal.access.holders.holder import Case, Holder
 from counterseal.access.holders.notices import NoticeStore, dummy
 from counterseal.access.holders.witness_server import WitnessServer, serve
-from counterseal.protocol.charter import Charter, VerifiedCharter
+from counterseal.protocol.charter import Charter
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import (
     BadInput,
@@ -33,6 +33,7 @@ from counterseal.protocol.errors import (
     Unavailable,
 )
 from counterseal.protocol.keyset import HolderKey, Keyset, check_holder_key
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.tlog.checkpoint import Checkpoint, KeyPair
 from counterseal.tlog.errors import LedgerError, TlogError
 from counterseal.tlog.witness import FileWitnessStore, Response, Witness

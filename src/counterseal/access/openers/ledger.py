@@ -22,23 +22,23 @@ from counterseal.evidence.records import Event, Events
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import NotFound
+from counterseal.protocol.ledger_leaf import Opening, TickRecord
+from counterseal.protocol.ledger_statement import LedgerStatement
 from counterseal.protocol.record import Bytes32, Part, Record, Uint, convert
-from counterseal.protocol.statement import ReceivedStatement
 from counterseal.tlog.checkpoint import CosignedCheckpoint
 from counterseal.tlog.ledger import (
     LAST,
     WHOLE,
-    Opening,
     Schedule,
     Segment,
-    TickRecord,
     decode_opening,
     open_chunk,
     parse_chunk,
 )
 from counterseal.tlog.ledger_reader import LedgerReader, ReaderState, Trust
-from counterseal.tlog.proof import make_inclusion
-from counterseal.tlog.tiles import Tile, TileReader
+from counterseal.tlog.prove import make_inclusion
+from counterseal.tlog.tile_store import TileReader
+from counterseal.tlog.tiles import Tile
 
 _KEPT_MAX = 1 << 30
 
@@ -167,7 +167,7 @@ def events_about(told: OpenedLedger, warrant: bytes, prover: Prover) -> Events:
     leaf with its proof.
     """
     records: dict[int, Record] = {
-        leaf.index: ReceivedStatement.decode(leaf.statement).record
+        leaf.index: LedgerStatement.decode(leaf.statement).record
         for leaf in told.leaves
         if not leaf.is_tick
     }

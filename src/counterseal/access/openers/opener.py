@@ -47,7 +47,6 @@ from counterseal.evidence.records import (
 from counterseal.evidence.shares import check_seal, quorum, sift, who
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import Access
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.decision import check_export
@@ -62,6 +61,7 @@ from counterseal.protocol.record import convert
 from counterseal.protocol.release import Listing, SealedShares, open_shares
 from counterseal.protocol.report import Destruction, OpeningReport
 from counterseal.protocol.tree import Tree
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.protocol.warrant import Warrant
 from counterseal.protocol.window import Label
 

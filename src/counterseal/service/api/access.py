@@ -10,12 +10,12 @@ import apsw
 from msgspec import Meta
 
 from counterseal.protocol.access_state import Access
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.errors import NotAuthorised, NotFound, Refused
 from counterseal.protocol.record import Part
 from counterseal.protocol.release import Listing, SealedShares
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service.api.http import Answer, Call, InstitutionCall
 from counterseal.service.store import access as table
 from counterseal.service.store import conversations, windows

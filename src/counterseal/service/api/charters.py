@@ -12,7 +12,6 @@ from msgspec import Meta
 
 from counterseal.protocol import cbor
 from counterseal.protocol.approval import Revocation
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import Conflict
 from counterseal.protocol.keys import check_xwing
@@ -28,6 +27,7 @@ from counterseal.protocol.keyset import (
 )
 from counterseal.protocol.record import Part, convert
 from counterseal.protocol.trusted_rules import verify_revocation
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock
 from counterseal.service.api.http import Answer, Call
 from counterseal.service.app import Service

@@ -16,10 +16,10 @@ from counterseal.protocol.frame import (
     Authenticated,
     WindowPlace,
     check_posting,
-    message_digest,
     received_part,
 )
 from counterseal.protocol.record import Part
+from counterseal.protocol.stamp import message_digest
 from counterseal.protocol.window import Label
 from counterseal.service import mls
 from counterseal.service.api.http import Answer, DeviceCall

@@ -8,28 +8,13 @@ import apsw
 from msgspec import Meta
 from starlette.responses import Response
 
-from counterseal.protocol.approval import (
-    Approval,
-    Cancellation,
-    Extension,
-    Ratification,
-    Reinstatement,
-    Replacement,
-)
 from counterseal.protocol.errors import NotFound, Refused
-from counterseal.protocol.record import Part, Record
-from counterseal.protocol.release import Release
-from counterseal.protocol.report import Destruction, OpeningReport
-from counterseal.protocol.statement import ReceivedStatement
-from counterseal.protocol.warrant import Warrant
+from counterseal.protocol.ledger_statement import SIGNED, LedgerStatement
+from counterseal.protocol.record import Part
 from counterseal.service.api.http import Answer, Call
 from counterseal.service.store import ledger as table
 
 STATEMENT_MAX = 4 << 20
-ACCEPTED: tuple[type[Record], ...] = (
-    Warrant, Approval, Ratification, Cancellation, Replacement, Extension, Reinstatement, Release, OpeningReport, Destruction,
-)  # fmt: skip
-"""What institutions say in the ledger; listings are the service's own."""
 
 
 class Posted(Part, frozen=True):
@@ -43,8 +28,8 @@ async def post(call: Call) -> Answer:
     it has its leaf.
     """
     service, data = call.service, call.decode(Posted).statement
-    received = ReceivedStatement.decode(data)
-    if not isinstance(received.record, ACCEPTED):
+    received = LedgerStatement.decode(data)
+    if not isinstance(received.record, SIGNED):
         raise Refused("E5", f"A {received.record.tag()} is not posted to the ledger.")
     received.signed.verify(service.charters.institutions)
 

@@ -8,10 +8,10 @@ from typing import Annotated
 import apsw
 from msgspec import Meta
 
-from counterseal.protocol.charter import VerifiedCharter
 from counterseal.protocol.errors import NotAuthorised
 from counterseal.protocol.notice import SealedNotice
 from counterseal.protocol.record import Part, Uint
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock
 from counterseal.service.api.http import Answer, Call, InstitutionCall
 from counterseal.service.store import access as table

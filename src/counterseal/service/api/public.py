@@ -11,7 +11,7 @@ from counterseal.service.api.http import Answer, Call, hex_bytes
 from counterseal.service.auth import Request
 from counterseal.service.log import Publisher
 from counterseal.service.store import log
-from counterseal.tlog.tiles import CHECKPOINT
+from counterseal.tlog.tile_store import CHECKPOINT
 
 _ACCOUNT_KINDS = frozenset({"account", "device", "device-revoked", "account-key"})
 _TEXT = "text/plain; charset=utf-8"

@@ -11,13 +11,11 @@ from msgspec import Meta
 
 from counterseal.protocol.counterseal import Counterseal, check_positions
 from counterseal.protocol.errors import NotAuthorised, Refused
-from counterseal.protocol.frame import GRACE
 from counterseal.protocol.record import Part
-from counterseal.protocol.window import (
+from counterseal.protocol.stamp import GRACE
+from counterseal.protocol.window import Label, Roster, VerifiedWindow
+from counterseal.protocol.window_checks import (
     RESTARTS_MAX,
-    Label,
-    Roster,
-    VerifiedWindow,
     View,
     check_serial,
     check_uploader,

@@ -1,0 +1,276 @@
+"""What a charter has to be before anybody signs it or goes by it (section 6)."""
+
+from __future__ import annotations
+
+import re
+
+from .calendars import DAY
+from .charter import APPROVER, DISCLOSABLE, REQUESTER, Charter, Opener, Reader, VkeyPair
+from .errors import Refused
+from .keys import check_ed25519, check_xwing
+from .ledger_leaf import BATCH_MAX, LEAVES_MAX, least_batch
+from .vkey import LOG_ED25519, MLDSA44, WITNESS_ED25519, VerifierKey, parse_vkey
+
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+
+
+def check_charter(charter: Charter) -> Charter:
+    """The charter again, if its numbers, names and keys fit one another. Raises `Refused` C1 to
+    C16.
+    """
+    for check in (
+        _check_version,
+        _check_names,
+        _check_period,
+        _check_quorums,
+        _check_separation,
+        _check_keys,
+        _check_issuers,
+        _check_caps,
+        _check_urgent,
+        _check_notices,
+        _check_disclosure,
+        _check_logs,
+        _check_validity,
+        _check_sealing_keys,
+    ):
+        check(charter)
+    return charter
+
+
+def _check_version(charter: Charter) -> None:
+    if charter.version < 1 or (charter.version == 1) != (charter.previous is None):
+        raise Refused("C1", "Charter 1 names no predecessor, and every later one names its own.")
+
+
+def _check_names(charter: Charter) -> None:
+    if not _DOMAIN.fullmatch(charter.domain):
+        raise Refused(
+            "C2",
+            f"{charter.domain!r} is no domain; write a lower-case host name, with a port if need be.",
+        )
+    lists: list[list[str]] = [
+        [holder.name for holder in charter.holders],
+        [body.name for body in charter.custodians.bodies],
+        [issuer.name for issuer in charter.issuers],
+        [ground.name for ground in charter.grounds],
+        [calendar.name for calendar in charter.calendars],
+        [opener.name for opener in charter.openers],
+        [reader.name for reader in charter.readers],
+    ]
+    for names in lists:
+        for name in names:
+            if not name.isprintable() or name != name.strip():
+                raise Refused(
+                    "C2", f"The name {name!r} holds what a page cannot show, or spaces around it."
+                )
+            if names.count(name) > 1 and names is not lists[3]:
+                raise Refused(
+                    "C2",
+                    f"The name {name!r} stands twice in one list; nobody could tell the two apart.",
+                )
+
+
+def _check_period(charter: Charter) -> None:
+    if not charter.period_length or DAY % charter.period_length:
+        raise Refused(
+            "C3", f"A period of {charter.period_length} s does not divide a day; 3600 does."
+        )
+
+
+def _check_quorums(charter: Charter) -> None:
+    bodies = charter.custodians.bodies
+    if not 1 <= charter.custodians.needed <= len(bodies):
+        raise Refused(
+            "C4",
+            f"{charter.custodians.needed} of {len(bodies)} custodian bodies are needed; 1 to all can be.",
+        )
+    for body in bodies:
+        if not 1 <= body.threshold <= len(body.members):
+            raise Refused(
+                "C4",
+                f"{body.name!r} needs {body.threshold} of {len(body.members)} members; 1 to all can be.",
+            )
+    w, c, count = charter.witnesses.w, charter.witnesses.c, len(charter.witnesses.members)
+    if not 1 <= w <= count or not 1 <= c <= count:
+        raise Refused(
+            "C5",
+            f"Of {count} witnesses, {w} give shares and {c} cosign; each must be 1 to {count}.",
+        )
+    if 2 * c < count + w:
+        raise Refused(
+            "C5",
+            f"2 * {c} cosignatures are fewer than {count} + {w}: a fork could satisfy {w} witnesses.",
+        )
+
+
+def _check_separation(charter: Charter) -> None:
+    signers = [*charter.holders, *charter.issuers, *charter.openers]
+    for keys in (
+        [signer.key.ed25519 for signer in signers],
+        [signer.key.mldsa65 for signer in signers],
+    ):
+        if len(set(keys)) != len(keys):
+            raise Refused(
+                "C6", "A key stands in two places; each holder, issuer and opener has its own."
+            )
+    witnesses = {witness.name for witness in charter.witnesses.members}
+    if both := witnesses.intersection(body.name for body in charter.custodians.bodies):
+        raise Refused(
+            "C6", f"{min(both)!r} is custodian and witness at once; the quorums share nobody."
+        )
+
+
+def _check_keys(charter: Charter) -> None:
+    for signer in (*charter.holders, *charter.issuers, *charter.openers):
+        try:
+            check_ed25519(signer.key.ed25519)
+        except Refused as error:
+            raise Refused(
+                "C7", f"The key of {signer.name!r} is no good: {error.message}"
+            ) from error
+    seen: set[bytes] = set()
+    for witness in charter.witnesses.members:
+        for key in vkey_pair(witness.vkeys, WITNESS_ED25519):
+            if key.key in seen:
+                raise Refused("C6", f"The witness {witness.name!r} cosigns with a key of another.")
+            seen.add(key.key)
+        if witness.url and not re.match(r"https?://[^\s]+\Z", witness.url):
+            raise Refused(
+                "C7",
+                f"The address of the witness {witness.name!r} is neither empty nor an http(s) URL.",
+            )
+
+
+def vkey_pair(pair: VkeyPair, classical: int = LOG_ED25519) -> tuple[VerifierKey, VerifierKey]:
+    """The two parsed keys, of one name. `classical` is the Ed25519 key's type byte: 0x01 log, 0x04
+    witness. C7.
+    """
+    keys = parse_vkey(pair.ed25519, (classical,)), parse_vkey(pair.mldsa44, (MLDSA44,))
+    if keys[0].name != keys[1].name:
+        raise Refused(
+            "C7",
+            f"The verifier keys {keys[0].name!r} and {keys[1].name!r} are a pair, so have one name.",
+        )
+    return keys
+
+
+def _check_issuers(charter: Charter) -> None:
+    for issuer in charter.issuers:
+        if (
+            not issuer.roles
+            or len(set(issuer.roles)) < len(issuer.roles)
+            or set(issuer.roles) - {REQUESTER, APPROVER}
+        ):
+            raise Refused(
+                "C8",
+                f"The issuer {issuer.name!r} has no role, or one that is not requester or approver.",
+            )
+    requesters = {issuer.body for issuer in charter.issuers if REQUESTER in issuer.roles}
+    approvers = {issuer.body for issuer in charter.issuers if APPROVER in issuer.roles}
+    if not any(body != other for body in requesters for other in approvers):
+        raise Refused("C8", "The double lock needs a requester, and an approver of another body.")
+    grounds = [ground.name for ground in charter.grounds]
+    if not grounds or len(set(grounds)) != len(grounds):
+        raise Refused("C9", "A charter lists at least one ground, and each once.")
+
+
+def _check_caps(charter: Charter) -> None:
+    caps = charter.caps
+    if min(caps.units_30_days, caps.accounts_per_warrant, caps.days_per_warrant) < 1:
+        raise Refused("C10", "Each cap is at least 1.")
+
+
+def _check_urgent(charter: Charter) -> None:
+    for calendar in charter.calendars:
+        calendar.check()
+    urgent = charter.urgent
+    if urgent.max_period < charter.period_length or urgent.max_period % charter.period_length:
+        raise Refused(
+            "C11", "The urgent rule's longest span is whole periods of the charter, at least one."
+        )
+    if not 1 <= urgent.ratify_within <= 366 * DAY:
+        raise Refused("C11", "An urgent warrant is ratified within a second to a year.")
+    if urgent.calendar not in [calendar.name for calendar in charter.calendars]:
+        raise Refused(
+            "C11",
+            f"The urgent rule goes by the calendar {urgent.calendar!r}, which the charter does not have.",
+        )
+
+
+def _check_notices(charter: Charter) -> None:
+    notices = charter.notices
+    if notices.cadence < 1 or notices.per_cadence < 1:
+        raise Refused(
+            "C12",
+            "Notices are published at a cadence of at least a second, at least one at a time.",
+        )
+    if (
+        notices.extensions_max > 16
+        or notices.delay + notices.extensions_max * notices.extension > 20 * 366 * DAY
+    ):
+        raise Refused(
+            "C12",
+            "A notice's delay is extended at most 16 times, and by no more than 20 years in all.",
+        )
+
+
+def _check_disclosure(charter: Charter) -> None:
+    fields = [rule.field for rule in charter.disclosure]
+    if len(set(fields)) != len(fields) or set(fields) - set(DISCLOSABLE):
+        raise Refused(
+            "C13",
+            f"The disclosure rule speaks of a field twice, or of none of {', '.join(DISCLOSABLE)}.",
+        )
+
+
+def _check_logs(charter: Charter) -> None:
+    for log, name in ((charter.log, "log"), (charter.ledger, "ledger")):
+        origin = f"{charter.domain}/{name}"
+        keys = vkey_pair(log.vkeys)
+        if log.origin != origin or keys[0].name != origin:
+            raise Refused(
+                "C14",
+                f"The {name}'s origin and its keys' name are {origin!r}; this charter has others.",
+            )
+    if charter.log.vkeys.ed25519.split("+")[2] == charter.ledger.vkeys.ed25519.split("+")[2]:
+        raise Refused("C6", "Log and ledger sign with one key; each has its own.")
+    ledger = charter.ledger
+    if min(ledger.tick, ledger.fresh_online) < 1 or not 2 <= ledger.leaves <= LEAVES_MAX:
+        raise Refused(
+            "C14",
+            f"The ledger's tick and freshness are at least 1, and its leaves 2 to {LEAVES_MAX:,}.",
+        )
+    least = least_batch(ledger.leaves)
+    if not least <= ledger.batch <= BATCH_MAX:
+        raise Refused(
+            "C14", f"{ledger.leaves} leaves a tick take a batch of {least} bytes to 8 MiB."
+        )
+    if ledger.fresh_offline < ledger.fresh_online:
+        raise Refused("C14", "A checkpoint stays fresh offline at least as long as online.")
+
+
+def _check_validity(charter: Charter) -> None:
+    if charter.valid_from >= charter.valid_until:
+        raise Refused("C15", "The charter ends before it begins.")
+    if charter.retention < charter.period_length or charter.activation_delay > 366 * DAY:
+        raise Refused(
+            "C15", "Retention is at least a period, and the activation delay at most a year."
+        )
+
+
+def _check_sealing_keys(charter: Charter) -> None:
+    if not charter.openers:
+        raise Refused("C16", "A charter names at least one opener.")
+    lists: tuple[tuple[Opener | Reader, ...], ...] = (charter.openers, charter.readers)
+    for people in lists:
+        keys = [person.xwing for person in people]
+        if len(set(keys)) != len(keys):
+            raise Refused("C16", "Two openers, or two readers, have the same sealing key.")
+    for person in (*lists[0], *lists[1]):
+        try:
+            check_xwing(person.xwing)
+        except Refused as error:
+            raise Refused(
+                "C16", f"The sealing key of {person.name!r} is no good: {error.message}"
+            ) from error

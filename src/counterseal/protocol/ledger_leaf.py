@@ -1,0 +1,61 @@
+"""What the ledger's leaves commit to, and how many bytes of the ledger's stream that takes (section
+8). The stream itself is in docs/tlog.md.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from .cbor import H, encode, tag
+from .record import Bytes32, Record, Uint
+
+SALT = 32
+"""Bytes of the salt that hides what a leaf commits to."""
+ITEM_HEADER = 4
+"""Bytes before each opening in the stream: one of kind, three of length."""
+LEAVES_MAX = 1_024
+"""Leaves of a tick, at most."""
+BATCH_MAX = 8 << 20
+"""Bytes of openings that the stream carries in a tick, at most."""
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """What a leaf commits to: a salt (32 bytes) and a statement's bytes, or None for a dummy."""
+
+    salt: bytes
+    statement: bytes | None
+
+    def leaf(self) -> bytes:
+        """The ledger's entry, 32 bytes, that this opens."""
+        return H([tag("leaf"), self.salt, self.statement])
+
+    def encode(self) -> bytes:
+        """The opening as the stream carries it."""
+        return encode([tag("opening"), self.salt, self.statement])
+
+
+class TickRecord(Record, frozen=True, tag="counterseal/v1/tick"):
+    """What the first leaf of each tick opens to: the tick's number, its time (Unix seconds) and
+    SHA-256 of the chunk before it.
+    """
+
+    limit: ClassVar[int] = 128
+    number: Uint
+    time: Uint
+    previous: Bytes32 | None
+
+
+DUMMY_ITEM = ITEM_HEADER + len(Opening(bytes(SALT), None).encode())
+"""Bytes that a dummy takes in the stream: 63."""
+_LONGEST_TICK = TickRecord((1 << 63) - 1, (1 << 63) - 1, bytes(32))
+TICK_ITEM = ITEM_HEADER + len(Opening(bytes(SALT), _LONGEST_TICK.encode()).encode())
+"""Bytes that a tick's own record takes in the stream, at most: 137."""
+
+
+def least_batch(leaves: int) -> int:
+    """The bytes a tick that its `leaves` leaves (at least 2) ask for: its record and its dummies
+    take at most half of them, so that there is always room for statements.
+    """
+    return 2 * (TICK_ITEM + (leaves - 1) * DUMMY_ITEM)

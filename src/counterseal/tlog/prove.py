@@ -1,0 +1,51 @@
+"""Inclusion and consistency proofs, made from stored hashes (RFC 6962 sections 2.1.1 and 2.1.2)."""
+
+from counterseal.tlog.proof import ReceivedConsistency, ReceivedInclusion, _in_range
+from counterseal.tlog.tree import (
+    HashReader,
+    range_root,
+    split_point,
+)
+
+
+def make_inclusion(index: int, size: int, reader: HashReader) -> ReceivedInclusion:
+    """The proof that leaf `index` stands in the tree of `size` leaves. Raises T11 for an index
+    outside of it.
+    """
+    _in_range(0 <= index < size, f"There is no leaf {index} in a tree of {size}.")
+    path: list[bytes] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + split_point(end - start)
+        if index < middle:
+            path.append(range_root(middle, end, reader))
+            end = middle
+        else:
+            path.append(range_root(start, middle, reader))
+            start = middle
+    return ReceivedInclusion(index, size, tuple(reversed(path)))
+
+
+def make_consistency(old_size: int, new_size: int, reader: HashReader) -> ReceivedConsistency:
+    """The proof that the tree of `new_size` leaves begins with that of `old_size`. Empty for equal
+    sizes and for 0.
+    """
+    _in_range(
+        0 <= old_size <= new_size, f"A tree of {new_size} leaves does not go on from {old_size}."
+    )
+    path: list[bytes] = []
+    start, end = 0, new_size
+    if old_size in (0, new_size):
+        return ReceivedConsistency(old_size, new_size, ())
+    while end != old_size:
+        middle = start + split_point(end - start)
+        if old_size <= middle:
+            path.append(range_root(middle, end, reader))
+            end = middle
+        else:
+            path.append(range_root(start, middle, reader))
+            start = middle
+    # the old tree is not itself one complete subtree: the verifier needs its last part
+    if start > 0:
+        path.append(range_root(start, end, reader))
+    return ReceivedConsistency(old_size, new_size, tuple(reversed(path)))
