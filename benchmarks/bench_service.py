@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from tests.service_domain import Domain, Person
+from tests.support.domain import Domain
+from tests.support.person import Person
 
 from counterseal.protocol import cbor
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.support.domain import Domain, running
 
 LOCAL_NAMES = {"", "localhost", "ip6-localhost"}
 
@@ -85,3 +86,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv(name, str(folder))
     monkeypatch.chdir(folder)
     yield folder
+
+
+@pytest.fixture(scope="module")
+def domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
+    """A demonstration's domain for the tests of one file, its clock at the beginning of a period."""
+    with running(tmp_path_factory.mktemp("domain")) as made:
+        yield made

@@ -7,7 +7,7 @@ import json
 import signal
 
 import pytest
-from tests.faults.agents import AgentDied, AgentProcess
+from tests.support.agents import AgentDied, AgentProcess
 
 from counterseal import failpoint
 
@@ -156,7 +156,7 @@ def test_the_service_killed_in_between_is_no_loss(domain, pair):
         result = agent.tell(do="send", conversation=talk, text="meanwhile")
         assert not result["ok"]
         assert "does not answer" in result["message"]
-        domain.run()
+        domain.restart()
         agent.do(do="send", conversation=talk, text="after")
     assert texts(bob, talk) == texts(alice, talk) == ["before", "meanwhile", "after"]
 

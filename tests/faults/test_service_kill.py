@@ -17,7 +17,12 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.service_domain import DOMAIN, Domain, Person, Refusal, domain_in, eventually
+from tests.support import world
+from tests.support.domain import Domain, running
+from tests.support.http import HttpRefusal
+from tests.support.person import Person
+from tests.support.waiting import until
+from tests.support.world import DOMAIN
 
 from counterseal.protocol import cbor
 from counterseal.protocol.account import Device, sign_link
@@ -36,6 +41,8 @@ from counterseal.tlog.tree import leaf_hash
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 
 GONE = (OSError, http.client.HTTPException)
+WITNESS = len(world.CUSTODIANS)
+"""The first witness's position."""
 
 
 class Traffic:
@@ -52,7 +59,7 @@ class Traffic:
         self.alice.add(self.conversation, self.bob)
         self.bob.join()
         self.serial = 0
-        self.draft = domain.keyset_quarter + 1
+        self.draft = domain.keyset.keyset.quarter + 1
         self.round = 0
         self.sealed: list[bytes] = []
         self.frames: dict[bytes, tuple[int, int]] = {}
@@ -116,14 +123,14 @@ class Traffic:
         """A warrant and its approval: what the ledger may not lose."""
         now, start = int(time.time()), self.domain.now() - self.domain.now() % 3600
         warrant = Warrant(
-            DOMAIN, self.domain.charter_digest, (self.alice.account,), start, start + 3600, "sent", None, "serious crime", "normal",
+            DOMAIN, self.domain.charter.digest, (self.alice.account,), start, start + 3600, "sent", None, "fraud", "normal",
             1, self.domain.opener_key.public, now + 3600, os.urandom(4).hex(), now,
         )  # fmt: skip
         self.domain.http.array(
             "POST", "/v1/ledger", [sign([self.domain.requester], warrant.encode())]
         )
         self.queued.append(warrant.digest())
-        approval = Approval(DOMAIN, self.domain.charter_digest, warrant.digest(), now)
+        approval = Approval(DOMAIN, self.domain.charter.digest, warrant.digest(), now)
         self.domain.http.array(
             "POST", "/v1/ledger", [sign([self.domain.approver], approval.encode())]
         )
@@ -139,7 +146,7 @@ class Traffic:
 
     def holder_key(self) -> None:
         key = HolderKey(
-            DOMAIN, self.domain.charter_digest, self.draft, 0, SealingKey.generate().public
+            DOMAIN, self.domain.charter.digest, self.draft, 0, SealingKey.generate().public
         )
         self.domain.http.array(
             "POST", "/v1/keysets/holder-keys", [sign([self.domain.holders[0]], key.encode())]
@@ -176,7 +183,7 @@ class Traffic:
         info = [tag("notice-seal"), DOMAIN]
         sealed = SealedNotice(seal_to(SealingKey.generate().public, info, bytes(PADDED))).encode()
         [index] = self.domain.institution(
-            self.domain.holders[4], "POST", "/v1/notices", [sealed, 4]
+            self.domain.holders[WITNESS], "POST", "/v1/notices", [sealed, WITNESS]
         )
         self.notices[index] = sealed
 
@@ -206,7 +213,7 @@ class Traffic:
         for name in ("log", "ledger"):
             self._check_growth(name)
         for entry, index in self.logged.items():
-            proof = eventually(
+            proof = until(
                 lambda entry=entry: self.domain.http.array("GET", f"/v1/log/proof/{entry.hex()}")
             )
             root = self._checkpoint(proof[3].encode(), "log")
@@ -217,7 +224,7 @@ class Traffic:
         for digest in self.queued:
             path = f"/v1/warrants/{digest.hex()}/shares"
             assert self.domain.institution(self.domain.opener, "GET", path) == ((),)
-        eventually(lambda: self.domain.http.array("GET", "/v1/ledger/status")[3] == 0, 30)
+        until(lambda: self.domain.http.array("GET", "/v1/ledger/status")[3] == 0, 30)
 
     def _check_events(self) -> None:
         events: list[Any] = []
@@ -251,7 +258,7 @@ class Traffic:
             status, note, _ = self.domain.http.raw("GET", f"/{name}/checkpoint")
             return self._checkpoint(note, name) if status == 200 else None
 
-        new = eventually(published)
+        new = until(published)
         assert new.size >= size
         if size:
             [path] = self.domain.http.array(
@@ -265,14 +272,13 @@ class Traffic:
             log_keys(self.domain.identity[name]),
             [w.signer.keys for w in self.domain.witnesses],
         )
-        verify_cosigned(note, keys, witnesses, 2)
+        verify_cosigned(note, keys, witnesses, 3)
         return parse_checkpoint(parse_note(note).text)
 
 
 @pytest.fixture(scope="module")
 def traffic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traffic]:
-    for domain in domain_in(tmp_path_factory.mktemp("kill")):
-        domain.ready()
+    with running(tmp_path_factory.mktemp("kill")) as domain:
         yield Traffic(domain)
 
 
@@ -300,9 +306,7 @@ def test_killed_at(traffic: Traffic, name: str, when: str) -> None:
             time.sleep(0.2)
     except (*GONE, RuntimeError):
         pass
-    domain.process.child.wait(10)
-    assert domain.process.child.returncode == -9
-    domain.process.log.close()
+    assert domain.process.ended() == -9
     domain.restart()
     traffic.check()
     traffic.clock()  # a new period: how often a window may be opened again in one is bounded (L5)
@@ -317,11 +321,10 @@ def test_killed_at_any_time(traffic: Traffic) -> None:
         try:
             while True:
                 traffic.go()
-        except (*GONE, Refusal):
+        except (*GONE, HttpRefusal):
             pass
         timer.join()
-        domain.process.child.wait(10)
-        domain.process.log.close()
+        domain.process.ended()
         domain.restart()
         traffic.check()
         traffic.clock()
@@ -343,5 +346,5 @@ def test_a_restored_backup_is_not_served(traffic: Traffic, tmp_path: Path) -> No
     subprocess.run(["rm", "-rf", str(domain.data)], check=True)
     subprocess.run(["cp", "-a", str(backup), str(domain.data)], check=True)
     domain.restart()
-    assert domain.process.child.wait(20) == 70
-    assert "T25" in (domain.data / "stderr").read_text()
+    assert domain.process.ended(20) == 70
+    assert "T25" in domain.process.output

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.service_domain import DOMAIN, Domain, domain_in, eventually
+from tests.support import world
+from tests.support.domain import Domain, unopened
+from tests.support.waiting import until
+from tests.support.world import DOMAIN
 from tests.system.test_service_access import approve, hand_over, release, tell
 
 from counterseal.protocol import keyset
@@ -31,7 +34,7 @@ def keys(domain: Domain) -> tuple[str, bytes]:
     domain.publish_charter()
     for position, holder in enumerate(domain.holders):
         key = keyset.HolderKey(
-            DOMAIN, domain.charter_digest, domain.quarter, position, SealingKey.generate().public
+            DOMAIN, domain.charter.digest, domain.quarter, position, SealingKey.generate().public
         )
         domain.http.array("POST", "/v1/keysets/holder-keys", [sign([holder], key.encode())])
     [payload] = domain.http.array("GET", f"/v1/keysets/draft/{domain.quarter}")
@@ -39,13 +42,13 @@ def keys(domain: Domain) -> tuple[str, bytes]:
 
 
 def revocation(domain: Domain) -> tuple[str, bytes]:
-    digest, now = domain.publish_charter(), int(time.time())
+    digest, now = domain.publish_charter().digest, int(time.time())
     record = Revocation(DOMAIN, digest, domain.requester.kid, now, now)
-    return "/v1/revocations", sign(domain.holders[:4], record.encode())
+    return "/v1/revocations", sign(domain.holders[: len(world.CUSTODIANS)], record.encode())
 
 
 def shown(domain: Domain, path: str) -> list[bytes]:
-    where = path if path != "/v1/keysets" else f"{path}/{domain.charter_digest.hex()}"
+    where = path if path != "/v1/keysets" else f"{path}/{domain.charter.digest.hex()}"
     return [row[-2] for row in domain.http.array("GET", where)]
 
 
@@ -56,26 +59,25 @@ def shown(domain: Domain, path: str) -> list[bytes]:
 def test_killed_at(
     tmp_path: Path, name: str, prepare: Callable[[Domain], tuple[str, bytes]], when: str
 ) -> None:
-    for domain in domain_in(tmp_path):
+    with unopened(tmp_path) as domain:
         path, statement = prepare(domain)
         domain.process.stop()
         domain.restart(f"{name}:{when}")
         with pytest.raises((OSError, http.client.HTTPException)):
             domain.http.array("POST", path, [statement])
-        domain.process.child.wait(10)
-        assert domain.process.child.returncode == -9
-        domain.process.log.close()
+        assert domain.process.ended() == -9
         domain.restart()
         assert shown(domain, path) == ([] if when == "before" else [statement])
         answer: Any = domain.http.array("POST", path, [statement])
         assert shown(domain, path) == [statement]
         proof = f"/v1/log/proof/{H([tag('entry'), statement]).hex()}"
-        assert eventually(partial(domain.http.array, "GET", proof))[0] == answer[-1]
+        assert until(partial(domain.http.array, "GET", proof))[0] == answer[-1]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_while_shares_are_handed_over(tmp_path: Path, when: str) -> None:
-    for domain in domain_in(tmp_path):
+    with unopened(tmp_path) as domain:
+        domain.open()
         story = tell(domain)
         approve(domain, story.warrant)
         [(_, listing, _)] = story.listings(1)
@@ -83,13 +85,11 @@ def test_killed_while_shares_are_handed_over(tmp_path: Path, when: str) -> None:
         domain.process.stop()
         domain.restart(f"shares:{when}")
         with pytest.raises((OSError, http.client.HTTPException)):
-            eventually(partial(hand_over, story, 0, listing))
-        domain.process.child.wait(10)
-        assert domain.process.child.returncode == -9
-        domain.process.log.close()
+            until(partial(hand_over, story, 0, listing))
+        assert domain.process.ended() == -9
         domain.restart()
-        held = eventually(partial(domain.institution, domain.opener, "GET", story.path + "/shares"))
+        held = until(partial(domain.institution, domain.opener, "GET", story.path + "/shares"))
         assert len(held[0]) == (when == "after")
         # a holder that got no answer gives them again
-        assert eventually(partial(hand_over, story, 0, listing))
+        assert until(partial(hand_over, story, 0, listing))
         assert len(domain.institution(domain.opener, "GET", story.path + "/shares")[0]) == 1

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
-from tests.system.access_rig import free_port
+from tests.support.processes import free_port
 
 from counterseal.access.authorities import ceremony, charter_draft, charter_file
 from counterseal.access.common.home import InstitutionHome

@@ -5,8 +5,8 @@ Each objection is tried.
 import json
 
 import pytest
-from tests.unit import test_evidence_world as e
-from tests.vectors import world as w
+from tests.support import bag as e
+from tests.support import world as w
 
 from counterseal import core
 from counterseal.evidence.package import Unsound

@@ -6,7 +6,9 @@ import time
 
 import msgspec
 import pytest
-from tests.system.access_rig import running, until
+from tests.support.full_domain import running
+from tests.support.refusals import refused
+from tests.support.waiting import until
 
 from counterseal.access.authorities import issuer
 from counterseal.access.common.ledger_copy import Fresh
@@ -122,15 +124,13 @@ def test_a_cancelled_warrant_is_over(rig, conversation):
 
 def test_a_warrant_longer_than_the_charter_allows_cannot_even_be_drafted(rig, conversation):
     start = rig.charter.charter.valid_from
-    with pytest.raises(Refused) as refused:
+    with refused("W3"):
         order(rig, conversation[0].account, until=start + 93 * 86_400)
-    assert refused.value.rule == "W3"
 
 
 def test_more_accounts_than_the_charter_allows(rig):
-    with pytest.raises(Refused) as refused:
+    with refused("W4"):
         issuer.draft(rig.charter, [bytes([i]) * 32 for i in range(6)], 0, 3_600, "homicide")
-    assert refused.value.rule == "W4"
 
 
 def stretched(rig, listed, **changes):
@@ -161,9 +161,8 @@ def test_the_same_windows_under_the_same_terms_pass(rig, listed):
 
 
 def test_another_account_is_out_of_scope(rig, listed, conversation):
-    with pytest.raises(Refused) as refused:
+    with refused("R2"):
         stretched(rig, listed, account_ids=(conversation[1].account,))
-    assert refused.value.rule == "R2"
 
 
 def test_a_member_of_the_conversation_is_in_scope_only_if_the_direction_says_so(
@@ -175,22 +174,19 @@ def test_a_member_of_the_conversation_is_in_scope_only_if_the_direction_says_so(
         ).units
         == 1
     )
-    with pytest.raises(Refused) as refused:
+    with refused("R2"):
         stretched(rig, listed, account_ids=(b"\x07" * 32,), direction="conversation")
-    assert refused.value.rule == "R2"
 
 
 def test_another_day_is_out_of_scope(rig, listed):
     start = rig.charter.charter.valid_from + 86_400
-    with pytest.raises(Refused) as refused:
+    with refused("R3"):
         stretched(rig, listed, start=start, until=start + 3_600)
-    assert refused.value.rule == "R3"
 
 
 def test_another_conversation_is_out_of_scope(rig, listed):
-    with pytest.raises(Refused) as refused:
+    with refused("R4"):
         stretched(rig, listed, conversations=(b"\x07" * 16,))
-    assert refused.value.rule == "R4"
 
 
 def test_windows_under_another_charter_are_out_of_scope(rig, listed):
@@ -201,20 +197,18 @@ def test_windows_under_another_charter_are_out_of_scope(rig, listed):
         )
         for one in windows
     ]
-    with pytest.raises(Refused) as refused:
+    with refused("R1", "L1"):
         stretched(rig, (desk, case, other))
-    assert refused.value.rule in {"R1", "L1"}
 
 
 def test_a_window_slipped_in_beside_the_listing_is_refused(rig, listed):
     desk, case, windows = listed
     fresh = desk.sync()
     digest = case.warrant.access.listings[0][0]
-    with pytest.raises(Refused) as refused:
+    with refused("R7"):
         checks.check_listing(
             fresh, case.warrant, digest, [*windows, windows[0]], [], desk.rules.keysets
         )
-    assert refused.value.rule == "R7"
 
 
 def test_a_window_of_no_logged_period_is_refused(rig, listed):
@@ -225,9 +219,8 @@ def test_a_window_of_no_logged_period_is_refused(rig, listed):
             windows[0], logged=msgspec.structs.replace(windows[0].logged, root=root)
         )
     ]
-    with pytest.raises(Refused) as refused:
+    with refused("R6"):
         stretched(rig, (desk, case, other))
-    assert refused.value.rule == "R6"
 
 
 def test_a_release_is_of_no_use_to_another_opener(rig, listed):
@@ -238,16 +231,14 @@ def test_a_release_is_of_no_use_to_another_opener(rig, listed):
     other = SealingKey.generate()
     release = checks.make_release(case.warrant, None, case.position)
     swapped = msgspec.structs.replace(release, opener_key_hash=opener_key_hash(other.public))
-    with pytest.raises(Refused) as refused:
+    with refused("R12"):
         check_release(case.warrant.access, swapped, case.warrant.charter)
-    assert refused.value.rule == "R12"
     listing = desk.verify(desk.sync(), case, case.warrant.access.listings[0][0])
     sealed = SealedShares.decode(
         ReceivedSign.decode(desk.shares(case, listing), SealedShares.limit).payload
     )
-    with pytest.raises(Refused) as unopened:
+    with refused("X5"):
         other.open(sealed.info, sealed.sealed)
-    assert unopened.value.rule == "X5"
     moved = SealedShares(b"\x07" * 32, sealed.listing_digest, sealed.position, sealed.sealed)
     with pytest.raises(Refused):
         rig.opener.reader.open(moved.info, moved.sealed)
@@ -268,12 +259,11 @@ def test_a_holder_does_not_sign_two_releases_of_one_listing(rig, listed):
     changed = msgspec.structs.replace(
         other, access=msgspec.structs.replace(other.access, warrant=other.warrant)
     )
-    with pytest.raises(Refused) as refused:
+    with refused("R12"):
         desk.release(
             msgspec.structs.replace(case, warrant=changed),
             msgspec.structs.replace(listing, warrant=changed),
         )
-    assert refused.value.rule == "R12"
 
 
 def test_a_custodian_cannot_release_in_anothers_name(rig, listed):

@@ -5,7 +5,8 @@ import http.server
 import threading
 
 import pytest
-from tests.system.access_rig import running, until
+from tests.support.full_domain import running
+from tests.support.waiting import until
 
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.sources import get_array
@@ -77,7 +78,7 @@ def rig(tmp_path_factory):
 def proxy(rig):
     made = Proxy(rig.url)
     ivy = rig.witnesses[2]
-    rig.kill("ivy")
+    rig.kill_witness("ivy")
     rig.run_witness(ivy, made.url)
     yield made
     made.close()

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.vectors import world as w
+from tests.support import world as w
 
 from counterseal.protocol import cbor, frame, sharing, sign1, window
 from counterseal.protocol.account import VerifiedChain

@@ -7,12 +7,14 @@ import subprocess
 import time
 
 import pytest
-from tests.system.access_rig import program, running, until
+from tests.support.full_domain import running
+from tests.support.processes import program
+from tests.support.refusals import refused
+from tests.support.waiting import until
 
 from counterseal.access.authorities import issuer
 from counterseal.access.common.sources import get_array
 from counterseal.protocol.counterseal import Counterseal
-from counterseal.protocol.errors import Refused
 from counterseal.protocol.release import open_shares
 from counterseal.protocol.sharing import join
 from counterseal.protocol.window import Label
@@ -127,9 +129,8 @@ def test_an_urgent_warrant_that_nobody_ratifies_lapses(rig, conversation):
     assert view.status(made.digest()).state in {"urgent", "listed"}
     until(lambda: view.status(made.digest()).state == "lapsed")
     desk = rig.desk(rig.custodians[0])
-    with pytest.raises(Refused) as refused:
+    with refused("W14"):
         desk.case(desk.sync(), made.digest())
-    assert refused.value.rule == "W14"
     again = issuer.draft(
         rig.charter,
         [conversation[0].account],
@@ -208,7 +209,7 @@ def test_a_witness_killed_between_release_and_shares_goes_on(rig, conversation):
         rig.release(home, digest)
     until(lambda: rig.status(digest).witnesses[0] >= 1)
     for home in rig.witnesses:
-        rig.kill(home.card.name)
+        rig.kill_witness(home.card.name)
         rig.run_witness(home)
     positions = set(rig.charter.tree.witness_positions())
     until(lambda: positions <= {one.position for one in shares(rig, digest)}, 40)
@@ -231,7 +232,7 @@ def test_the_service_killed_on_the_way_loses_no_statement(rig, conversation):
     issuer.submit(
         view.service, issuer.sign_warrant(rig.prosecutor, made), issuer.approve(rig.judge, made)
     )
-    rig.kill("service")
+    rig.kill()
     time.sleep(0.5)
-    rig.serve()
+    rig.restart()
     until(lambda: view.sync().state.access(made.digest()).approved_at, 40)

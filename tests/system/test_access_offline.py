@@ -6,7 +6,8 @@ import shutil
 import time
 
 import pytest
-from tests.system.access_rig import running, until
+from tests.support.full_domain import running
+from tests.support.waiting import until
 
 from counterseal.access.common.bundle import fetch_bundle, seen_so_far
 from counterseal.access.common.sources import Folder

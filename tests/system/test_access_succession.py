@@ -7,8 +7,10 @@ import subprocess
 
 import msgspec
 import pytest
-from tests.service_domain import Person
-from tests.system.access_rig import program, running, until
+from tests.support.full_domain import running
+from tests.support.person import Person
+from tests.support.processes import program
+from tests.support.waiting import until
 
 from counterseal.access.authorities import ceremony, charter_draft, issuer
 from counterseal.access.common import keysets
@@ -49,7 +51,8 @@ def second(rig):
         InstitutionClient(rig.url), data, ceremony.published(InstitutionClient(rig.url))
     )
     # a change in the directory, whose root says what the time is
-    Person(rig.people(rig.keyset_digest), "carol")
+    rig.use(rig.keyset_digest)
+    Person(rig, "carol")
     fay.pin(rig.charter_first)
     fay.remember_service(rig.url, "chat.example.org")
     return fay

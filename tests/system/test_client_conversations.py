@@ -184,7 +184,7 @@ async def test_off_for_a_week_of_windows_and_commits(domain, people):
     talk = await alice.create_conversation("", [bob.handle])
     await bob.sync()
     for day in range(8):
-        domain.step(domain.clock() + 86_400)
+        domain.step(domain.now() + 86_400)
         await alice.session.now(fresh=True)
         await alice.send_many(talk, [(f"day {day} message {number}", None) for number in range(5)])
         await (
@@ -221,7 +221,7 @@ async def test_a_frame_of_a_period_that_is_over_waits_for_its_proof(domain, peop
     counts = await bob.sync()
     assert (counts.pending, counts.shown) == (0, 1)
     assert texts(bob, talk) == ["in time"]
-    assert domain.clock() == now
+    assert domain.now() == now
 
 
 async def test_a_message_that_waited_goes_into_the_next_window(domain, people):
@@ -242,7 +242,7 @@ async def test_a_message_that_waited_goes_into_the_next_window(domain, people):
     assert texts(bob, talk) == texts(alice, talk) == ["first", "second"]
     assert bob.counts().refused == 0
     sent = [line.sent_at_ms for line in alice.entries(talk) if line.state == "sent"]
-    assert sent[1] // 1000 == domain.clock()
+    assert sent[1] // 1000 == domain.now()
 
 
 async def _unreachable(*_):
@@ -335,8 +335,8 @@ async def test_a_new_keyset_is_moved_to_by_the_next_sender(domain, people):
     await alice.send(talk, "this quarter")
     await bob.sync()
     before = domain.keysets[-1]
-    domain.step((domain.clock() // 86_400 + 93) * 86_400)
-    new = domain.publish_keyset(quarter_of(domain.clock()))
+    domain.step((domain.now() // 86_400 + 93) * 86_400)
+    new = domain.publish_keyset(quarter_of(domain.now()))
     await alice.session.now(fresh=True)
     await alice.session.directory.updates.refresh(force=True)
     await alice.send(talk, "next quarter")

@@ -6,7 +6,7 @@ import itertools
 
 import msgspec
 import pytest
-from tests.vectors import world
+from tests.support import world
 
 from counterseal.client.member_device import MemberDevice
 from counterseal.protocol import cbor

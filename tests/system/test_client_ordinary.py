@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
-from tests.system.domain import Domain
+from tests.support.domain import running
+from tests.support.refusals import refused
+from tests.support.waiting import until_async
 
 from counterseal.client.member_device import MemberDevice
 from counterseal.client.windows import KEYS_KEPT
-from counterseal.protocol.errors import Refused
 
 pytestmark = pytest.mark.system
 
@@ -15,18 +16,8 @@ pytestmark = pytest.mark.system
 @pytest.fixture
 def ordinary(tmp_path):
     """A domain whose charter is no demonstration's."""
-    made = Domain(tmp_path, demonstration=False)
-    made.start()
-    yield made
-    made.stop()
-
-
-async def until(true, seconds=20.0):
-    for _ in range(int(seconds * 20)):
-        if true():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not come to pass")
+    with running(tmp_path, demonstration=False) as made:
+        yield made
 
 
 async def test_two_members_by_the_real_clock(ordinary, tmp_path):
@@ -45,13 +36,13 @@ async def test_two_members_by_the_real_clock(ordinary, tmp_path):
                 await asyncio.sleep(0.5)
         heard = []
         following = asyncio.create_task(bob.follow(heard.append))
-        await until(lambda: bob.conversations())
+        await until_async(lambda: bob.conversations())
         await alice.send(talk, "hello")
-        await until(lambda: "hello" in [line.text for line in heard])
+        await until_async(lambda: "hello" in [line.text for line in heard])
         ordinary.kill()
-        ordinary.run()
+        ordinary.restart()
         await alice.send(talk, "still there?")
-        await until(lambda: "still there?" in [line.text for line in heard], 60)
+        await until_async(lambda: "still there?" in [line.text for line in heard], 60)
         following.cancel()
         assert [line.text for line in heard if line.state == "shown"] == ["hello", "still there?"]
         assert "DEMONSTRATION" not in heard[0].text
@@ -78,11 +69,7 @@ async def test_the_address_must_be_the_pinned_domain_s(ordinary, tmp_path):
         tmp_path / "alice", ordinary.url, "alice", genesis=ordinary.genesis
     ) as alice:
         (tmp_path / "other").mkdir()
-        other = Domain(tmp_path / "other", demonstration=False)
-        other.start()
-        try:
+        with running(tmp_path / "other", demonstration=False) as other:
             alice.session.service.url = other.url
-            with pytest.raises(Refused, match="M7"):
+            with refused("M7"):
                 await alice.session.directory.updates.refresh(force=True)
-        finally:
-            other.stop()

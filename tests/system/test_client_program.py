@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from tests.vectors import world
+from tests.support import world
 
 from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.keys import SealingKey, seal_to
@@ -233,8 +233,8 @@ async def test_notices(domain, tmp_path):
             unsigned,
             seal("University"),
         ]
-        domain.cosigners[0].notices = list(enumerate(posted, 1))
-        domain.cosigners[1].notices = [(1, seal("Gazette"))]
+        domain.witnesses[0].notices = list(enumerate(posted, 1))
+        domain.witnesses[1].notices = [(1, seal("Gazette"))]
         [told] = await alice.notices()
         assert told.witnesses == ("Gazette", "University")
         assert told.notice.reference == "case 7"

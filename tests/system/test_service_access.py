@@ -10,7 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.service_domain import DOMAIN, Domain, Person, domain_in, eventually, refused
+from tests.support import world
+from tests.support.domain import Domain, running
+from tests.support.person import Person
+from tests.support.refusals import refused_by_service
+from tests.support.waiting import until
+from tests.support.world import DOMAIN
 
 from counterseal.protocol import cbor
 from counterseal.protocol.approval import Approval, Cancellation
@@ -31,6 +36,9 @@ from counterseal.tlog.periods import WindowProof, decode_period_root
 from counterseal.tlog.tree import leaf_hash, node_hash
 
 pytestmark = pytest.mark.system
+
+WITNESS = len(world.CUSTODIANS)
+"""The first witness's position."""
 
 
 class Story(msgspec.Struct):
@@ -57,7 +65,7 @@ class Story(msgspec.Struct):
             rows = self.domain.institution(self.domain.opener, "GET", path)
             return rows if len(rows) >= count else None
 
-        return eventually(ask)
+        return until(ask)
 
 
 def warrant_of(
@@ -65,14 +73,13 @@ def warrant_of(
 ) -> Warrant:
     now = int(time.time())
     return Warrant(
-        DOMAIN, domain.charter_digest, (person.account,), start, start + until, "sent", None, "serious crime", "normal",
+        DOMAIN, domain.charter.digest, (person.account,), start, start + until, "sent", None, "fraud", "normal",
         units, domain.opener_key.public, now + 3600, f"ref {units}", now,
     )  # fmt: skip
 
 
 def tell(domain: Domain) -> Story:
     """Two people talk for a period, and there is a warrant for one of them."""
-    domain.ready()
     alice, bob = Person(domain, "alice"), Person(domain, "bob")
     bob.packages()
     conversation, start = alice.create(), domain.now()
@@ -97,7 +104,7 @@ def tell(domain: Domain) -> Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    for domain in domain_in(tmp_path_factory.mktemp("access")):
+    with running(tmp_path_factory.mktemp("access")) as domain:
         yield tell(domain)
 
 
@@ -105,16 +112,16 @@ def approve(domain: Domain, warrant: Warrant) -> None:
     """Request and approval into the ledger."""
     [digest] = domain.http.array("POST", "/v1/ledger", [sign([domain.requester], warrant.encode())])
     assert digest == warrant.digest()
-    approval = Approval(DOMAIN, domain.charter_digest, digest, int(time.time()))
+    approval = Approval(DOMAIN, domain.charter.digest, digest, int(time.time()))
     domain.http.array("POST", "/v1/ledger", [sign([domain.approver], approval.encode())])
 
 
 def release(story: Story, position: int, listing: bytes) -> None:
     domain = story.domain
-    notices = (bytes(32),) if position >= 4 else ()
+    notices = () if position in world.CUSTODIANS else (bytes(32),)
     record = Release(
         DOMAIN,
-        domain.charter_digest,
+        domain.charter.digest,
         story.warrant.digest(),
         listing,
         position,
@@ -151,7 +158,7 @@ def test_whole_access(story: Story) -> None:
     approve(domain, story.warrant)
     ((number, listing, count),) = story.listings(1)
     assert (number, count) == (0, 1)
-    record, rows = eventually(
+    record, rows = until(
         lambda: domain.institution(domain.holders[0], "GET", story.path + "/listings/0/holder/0")
     )
     label, _, sealed, seal_digest, proof, root, _ = rows[0]
@@ -161,17 +168,20 @@ def test_whole_access(story: Story) -> None:
     WindowProof(frames, proof[2], proof[4]).verify(decode_period_root(root), frames.window_id)
     assert (proof[0], seal_digest) == (5, story.windows[0].seal_digest)
     assert cbor.decode(record, 1 << 20)[0].endswith("/listing")
-    assert refused(lambda: hand_over(story, 0, listing)) == (422, "R10")
-    for position in range(4):
+    with refused_by_service(422, "R10"):
+        hand_over(story, 0, listing)
+    for position in world.CUSTODIANS:
         release(story, position, listing)
-    for position in range(4):
-        assert eventually(lambda position=position: hand_over(story, position, listing))
-    assert refused(lambda: hand_over(story, 4, listing)) == (422, "R10")
-    release(story, 4, listing)
-    assert eventually(lambda: hand_over(story, 4, listing))
-    assert refused(lambda: hand_over(story, 1, listing, by=0)) == (422, "X4")
+    for position in world.CUSTODIANS:
+        assert until(lambda position=position: hand_over(story, position, listing))
+    with refused_by_service(422, "R10"):
+        hand_over(story, WITNESS, listing)
+    release(story, WITNESS, listing)
+    assert until(lambda: hand_over(story, WITNESS, listing))
+    with refused_by_service(422, "X4"):
+        hand_over(story, 1, listing, by=0)
     [shares] = domain.institution(domain.opener, "GET", story.path + "/shares")
-    assert len(shares) == 5
+    assert len(shares) == WITNESS + 1
     [row] = domain.institution(domain.opener, "GET", story.path + "/listings/0/material")
     assert [message for _, _, message in row[4]] == story.messages
 
@@ -180,22 +190,15 @@ def test_holders_and_openers_see_their_own(story: Story) -> None:
     domain = story.domain
     story.listings(1)
     path = story.path + "/listings/0/holder/1"
-    assert refused(lambda: domain.institution(domain.holders[0], "GET", path)) == (
-        403,
-        "other-holder",
-    )
-    assert refused(
-        lambda: domain.institution(domain.holders[0], "GET", story.path + "/listings/0/material")
-    ) == (
-        403,
-        "not-an-opener",
-    )
-    assert refused(lambda: domain.http.array("GET", path)) == (401, "no-authorization")
+    with refused_by_service(403, "other-holder"):
+        domain.institution(domain.holders[0], "GET", path)
+    with refused_by_service(403, "not-an-opener"):
+        domain.institution(domain.holders[0], "GET", story.path + "/listings/0/material")
+    with refused_by_service(401, "no-authorization"):
+        domain.http.array("GET", path)
     stranger = type(domain.requester).generate()
-    assert refused(lambda: domain.institution(stranger, "GET", path)) == (
-        401,
-        "unknown-institution",
-    )
+    with refused_by_service(401, "unknown-institution"):
+        domain.institution(stranger, "GET", path)
 
 
 def test_later_windows_are_listed_as_their_periods_close(story: Story) -> None:
@@ -223,12 +226,12 @@ def test_cancelled_warrant_gets_no_further_listing(story: Story) -> None:
     story_of = msgspec.structs.replace(story, warrant=wide)
     rows = story_of.listings(1)
     cancellation = Cancellation(
-        DOMAIN, story.domain.charter_digest, wide.digest(), "enough", int(time.time())
+        DOMAIN, story.domain.charter.digest, wide.digest(), "enough", int(time.time())
     )
     story.domain.http.array(
         "POST", "/v1/ledger", [sign([story.domain.requester], cancellation.encode())]
     )
-    eventually(lambda: story.domain.http.array("GET", "/v1/ledger/status")[3] == 0)
+    until(lambda: story.domain.http.array("GET", "/v1/ledger/status")[3] == 0)
     time.sleep(2)
     window = story.alice.open_window(story.conversation, 3)
     story.alice.send(story.conversation, story.alice.seal(window, "after the end"))
@@ -253,15 +256,12 @@ def test_ledger_takes_no_strangers_statement(story: Story) -> None:
     warrant = warrant_of(story.domain, story.alice, story.start, units=3)
     stranger = type(story.domain.requester).generate()
     post = story.domain.http.array
-    assert refused(lambda: post("POST", "/v1/ledger", [sign([stranger], warrant.encode())])) == (
-        422,
-        "X4",
-    )
-    assert refused(lambda: post("POST", "/v1/ledger", [b"\x80"]))[0] == 422
-    assert refused(lambda: post("POST", "/v1/ledger", [story.domain.charter_statement])) == (
-        422,
-        "E5",
-    )
+    with refused_by_service(422, "X4"):
+        post("POST", "/v1/ledger", [sign([stranger], warrant.encode())])
+    with refused_by_service(422):
+        post("POST", "/v1/ledger", [b"\x80"])
+    with refused_by_service(422, "E5"):
+        post("POST", "/v1/ledger", [story.domain.charter.statement])
 
 
 def test_ledger_opens_for_its_reader_up_to_the_checkpoint(story: Story) -> None:
@@ -270,21 +270,23 @@ def test_ledger_opens_for_its_reader_up_to_the_checkpoint(story: Story) -> None:
     """
     domain = story.domain
     approve(domain, warrant_of(domain, story.alice, story.start, units=4))
-    charter = ReceivedCharter.decode(domain.charter_statement).check(None)
-    ((_, statement, _),) = domain.http.array("GET", f"/v1/keysets/{domain.charter_digest.hex()}")
+    charter = ReceivedCharter.decode(domain.charter.statement).check(None)
+    ((_, statement, _),) = domain.http.array("GET", f"/v1/keysets/{domain.charter.digest.hex()}")
     keyset = ReceivedKeyset.decode(statement).check(charter, None)
     key = open_ledger_key(domain.reader_key, keyset, 0)
-    reader = LedgerReader(f"{DOMAIN}/ledger", Schedule([Segment(0, key, 4, 16_368)]))
-    eventually(lambda: domain.http.array("GET", "/v1/ledger/status")[3] == 0)
+    reader = LedgerReader(
+        f"{DOMAIN}/ledger", Schedule([Segment(0, key, 4, domain.charter.charter.ledger.batch)])
+    )
+    until(lambda: domain.http.array("GET", "/v1/ledger/status")[3] == 0)
     time.sleep(1.5)
     note = domain.http.raw("GET", "/ledger/checkpoint")[1]
     trust = Trust(
-        log_keys(domain.identity["ledger"]), tuple(w.signer.keys for w in domain.witnesses), 2
+        log_keys(domain.identity["ledger"]), tuple(w.signer.keys for w in domain.witnesses), 3
     )
     received = reader.read_checkpoint(note, trust)
     for number in range(received.checkpoint.size // 4):
         status, chunk, _ = domain.http.raw("GET", f"/ledger/chunk/{number}")
-        assert (status, len(chunk)) == (200, 16_384)
+        assert (status, len(chunk)) == (200, domain.charter.charter.ledger.batch + 16)
         reader.feed(number, chunk)
     entries = reader.accept(received, int(time.time()), 3600)
     statements = [entry.statement for entry in entries if entry.statement is not None]
@@ -297,38 +299,33 @@ def test_notices_come_from_witnesses_alone(story: Story) -> None:
     sealed = SealedNotice(
         seal_to(SealingKey.generate().public, [cbor.tag("notice-seal"), DOMAIN], bytes(PADDED))
     ).encode()
-    witness, custodian = domain.holders[4], domain.holders[0]
-    [index] = domain.institution(witness, "POST", "/v1/notices", [sealed, 4])
-    assert domain.institution(witness, "POST", "/v1/notices", [sealed, 4]) == (index,)
-    assert refused(lambda: domain.institution(custodian, "POST", "/v1/notices", [sealed, 0])) == (
-        403,
-        "not-a-witness",
-    )
-    assert refused(lambda: domain.institution(witness, "POST", "/v1/notices", [sealed, 5])) == (
-        403,
-        "not-a-witness",
-    )
+    witness, custodian = domain.holders[WITNESS], domain.holders[0]
+    [index] = domain.institution(witness, "POST", "/v1/notices", [sealed, WITNESS])
+    assert domain.institution(witness, "POST", "/v1/notices", [sealed, WITNESS]) == (index,)
+    with refused_by_service(403, "not-a-witness"):
+        domain.institution(custodian, "POST", "/v1/notices", [sealed, 0])
+    with refused_by_service(403, "not-a-witness"):
+        domain.institution(witness, "POST", "/v1/notices", [sealed, WITNESS + 1])
     assert domain.http.array("GET", f"/v1/notices?after={index - 1}") == ((index, sealed),)
 
 
 def test_notice_key_for_witnesses(story: Story) -> None:
     domain = story.domain
     path = f"/v1/accounts/{story.alice.account.hex()}/notice-key"
-    assert domain.institution(domain.holders[4], "GET", path) == (story.alice.account_statement,)
+    assert domain.institution(domain.holders[WITNESS], "GET", path) == (
+        story.alice.account_statement,
+    )
 
 
 def test_steps_go_forward_and_need_the_token(story: Story) -> None:
     domain = story.domain
-    assert refused(lambda: domain.step(domain.now() - 1)) == (409, "clock")
-    assert refused(lambda: domain.http.array("POST", "/v1/operator/clock", [domain.now()])) == (
-        401,
-        "operator",
-    )
+    with refused_by_service(409, "clock"):
+        domain.step(domain.now() - 1)
+    with refused_by_service(401, "operator"):
+        domain.http.array("POST", "/v1/operator/clock", [domain.now()])
     header = {"Authorization": "Bearer " + "x" * 43}
-    assert refused(lambda: domain.http.array("GET", "/v1/operator/drained", None, header)) == (
-        401,
-        "operator",
-    )
+    with refused_by_service(401, "operator"):
+        domain.http.array("GET", "/v1/operator/drained", None, header)
 
 
 def test_frames_of_a_period_that_is_logged(story: Story) -> None:
@@ -358,7 +355,8 @@ def test_inclusion_proof_of_a_frame(story: Story) -> None:
     rows = story.domain.http.array("GET", f"/v1/periods?after={log_index - 1}")
     assert rows[0] == (log_index, record)
     missing = path[:-1] + "99"
-    assert refused(lambda: story.bob.call("GET", missing)) == (404, "frame")
+    with refused_by_service(404, "frame"):
+        story.bob.call("GET", missing)
 
 
 def window_root_of(stamp: bytes, path: tuple[bytes, ...], seq: int, count: int) -> bytes:
@@ -378,7 +376,7 @@ def window_root_of(stamp: bytes, path: tuple[bytes, ...], seq: int, count: int) 
 def test_refusals_leave_no_error_in_the_operators_log(story: Story) -> None:
     errors = [
         line
-        for line in (story.domain.data / "stderr").read_text().splitlines()
+        for line in story.domain.process.output.splitlines()
         if "ERROR" in line or "Traceback" in line
     ]
     assert errors == []

@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.service_domain import DOMAIN, Domain, Person, domain_in, eventually, refused
+from tests.support.domain import Domain, running
+from tests.support.person import Person
+from tests.support.refusals import refused_by_service
+from tests.support.waiting import until
+from tests.support.world import DOMAIN
 
 from counterseal.protocol import cbor
 from counterseal.protocol.account import AccountKey, Device, DeviceRevoked, VerifiedChain, sign_link
@@ -24,8 +28,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
-    for domain in domain_in(tmp_path_factory.mktemp("accounts")):
-        domain.ready()
+    with running(tmp_path_factory.mktemp("accounts")) as domain:
         yield domain
 
 
@@ -53,7 +56,7 @@ def test_chain_is_what_the_account_signed(served: Domain, alice: Person) -> None
     assert (chain.account_id, chain.devices) == (alice.account, (alice.device,))
     for statement, row in zip(data, statements, strict=True):
         entry = H([tag("entry"), statement])
-        index, _, _, _ = eventually(
+        index, _, _, _ = until(
             lambda entry=entry: served.http.array("GET", f"/v1/log/proof/{entry.hex()}")
         )
         assert index == row[3]
@@ -67,16 +70,19 @@ def test_same_account_again_gets_the_same_answer(served: Domain) -> None:
 def test_taken_handle(served: Domain, alice: Person) -> None:
     other = Person(served, "alice2", register=False)
     other.handle = "alice"
-    assert refused(other.register) == (409, "handle")
+    with refused_by_service(409, "handle"):
+        other.register()
     other.handle = f"@alice:{DOMAIN}"
-    assert refused(other.register) == (409, "handle")
+    with refused_by_service(409, "handle"):
+        other.register()
 
 
 @pytest.mark.parametrize("handle", ["", "-x", "Alice", "a b", "x" * 65, "ä", "@a:other.example"])
 def test_handle_of_another_form(served: Domain, handle: str) -> None:
     person = Person(served, f"form{os.urandom(4).hex()}", register=False)
     person.handle = handle
-    assert refused(person.register)[1] == "handle-form"
+    with refused_by_service(None, "handle-form"):
+        person.register()
 
 
 def test_another_devices_account(served: Domain) -> None:
@@ -86,45 +92,38 @@ def test_another_devices_account(served: Domain) -> None:
     )
     mallory.account = victim.account
     body = ["victim", victim.account_statement, list(victim.device_statement)]
-    assert refused(lambda: mallory.call("POST", "/v1/accounts", body)) == (403, "first-device")
+    with refused_by_service(403, "first-device"):
+        mallory.call("POST", "/v1/accounts", body)
 
 
 def test_unsigned_and_badly_signed_requests(served: Domain, alice: Person) -> None:
     get = served.http.array
-    assert refused(lambda: get("GET", "/v1/inbox")) == (401, "no-authorization")
+    with refused_by_service(401, "no-authorization"):
+        get("GET", "/v1/inbox")
     header = alice.authorization("GET", "/v1/inbox?after=0", b"")
-    assert refused(lambda: get("GET", "/v1/inbox?after=1", None, {"Authorization": header})) == (
-        401,
-        "signature",
-    )
+    with refused_by_service(401, "signature"):
+        get("GET", "/v1/inbox?after=1", None, {"Authorization": header})
     for broken in ("", "x", header[:-2], header + ".x", header.replace(".", "..", 1)):
-        assert (
-            refused(lambda broken=broken: get("GET", "/v1/inbox", None, {"Authorization": broken}))[
-                0
-            ]
-            == 401
-        )
+        with refused_by_service(401):
+            get("GET", "/v1/inbox", None, {"Authorization": broken})
 
 
 def test_stale_and_repeated_requests(served: Domain, alice: Person) -> None:
     now = int(time.time() * 1000)
     for moment in (now - 121_000, now + 125_000):
         header = alice.authorization("GET", "/v1/inbox", b"", moment)
-        assert refused(
-            lambda header=header: served.http.array(
-                "GET", "/v1/inbox", None, {"Authorization": header}
-            )
-        ) == (401, "stale-request")
+        with refused_by_service(401, "stale-request"):
+            served.http.array("GET", "/v1/inbox", None, {"Authorization": header})
     header = alice.authorization("GET", "/v1/inbox", b"")
     assert served.http.array("GET", "/v1/inbox", None, {"Authorization": header}) == ((),)
-    assert refused(
-        lambda: served.http.array("GET", "/v1/inbox", None, {"Authorization": header})
-    ) == (401, "replayed")
+    with refused_by_service(401, "replayed"):
+        served.http.array("GET", "/v1/inbox", None, {"Authorization": header})
 
 
 def test_unknown_device(served: Domain) -> None:
     stranger = Person(served, "stranger", register=False)
-    assert refused(lambda: stranger.call("GET", "/v1/conversations")) == (403, "unknown-device")
+    with refused_by_service(403, "unknown-device"):
+        stranger.call("GET", "/v1/conversations")
 
 
 def test_revoked_device_is_refused_everywhere(served: Domain) -> None:
@@ -138,7 +137,8 @@ def test_revoked_device_is_refused_everywhere(served: Domain) -> None:
     carol.packages(2)
     revoked = DeviceRevoked(carol.account, added.digest(), 3, carol.device, int(time.time()))
     carol.call("POST", path, linked(carol, revoked, None))
-    assert refused(lambda: carol.call("GET", "/v1/conversations")) == (403, "revoked")
+    with refused_by_service(403, "revoked"):
+        carol.call("GET", "/v1/conversations")
     dora = Person(served, "dora")
     assert dora.call("POST", "/v1/key-packages/claim", [[carol.device]]) == ()
     carol.device_private, carol.device = second, second.public_key().public_bytes_raw()
@@ -151,18 +151,20 @@ def test_chain_refuses_what_does_not_follow(served: Domain) -> None:
     new = Ed25519PrivateKey.generate()
     public = new.public_key().public_bytes_raw()
     late = Device(erin.account, erin.head, 3, public, 1)
-    assert refused(lambda: erin.call("POST", path, linked(erin, late, new))) == (422, "A2")
+    with refused_by_service(422, "A2"):
+        erin.call("POST", path, linked(erin, late, new))
     foreign = sign_link(
         Ed25519PrivateKey.generate(), Device(erin.account, erin.head, 2, public, 1), new
     )
     cose, possession = cbor.decode(foreign, 8192)
-    assert refused(lambda: erin.call("POST", path, ["device", cose, possession])) == (422, "A3")
-    assert (
-        refused(lambda: erin.call("POST", path, ["device-revoked", cose, possession]))[1] == "kind"
-    )
+    with refused_by_service(422, "A3"):
+        erin.call("POST", path, ["device", cose, possession])
+    with refused_by_service(None, "kind"):
+        erin.call("POST", path, ["device-revoked", cose, possession])
     replaced = AccountKey(erin.account, erin.head, 2, public, 1)
     erin.call("POST", path, linked(erin, replaced, new))
-    assert refused(lambda: erin.call("POST", path, linked(erin, replaced, new))) == (422, "A2")
+    with refused_by_service(422, "A2"):
+        erin.call("POST", path, linked(erin, replaced, new))
 
 
 def test_device_of_another_account_is_refused(served: Domain, alice: Person) -> None:
@@ -170,18 +172,17 @@ def test_device_of_another_account_is_refused(served: Domain, alice: Person) -> 
     frank = Person(served, "frank")
     record = Device(frank.account, frank.head, 2, alice.device, 1)
     path = f"/v1/accounts/{frank.account.hex()}/statements"
-    assert refused(
-        lambda: frank.call("POST", path, linked(frank, record, alice.device_private))
-    ) == (409, "device")
+    with refused_by_service(409, "device"):
+        frank.call("POST", path, linked(frank, record, alice.device_private))
 
 
 def test_handle_is_proved_present_or_absent(served: Domain, alice: Person) -> None:
-    account, proof, record, index = eventually(lambda: alice.call("GET", "/v1/handles/alice"))
+    account, proof, record, index = until(lambda: alice.call("GET", "/v1/handles/alice"))
     root = DirectoryRoot.decode(record)
     assert account == alice.account
     assert decode_lookup(proof).verify(root.root, "alice").expect(alice.account).head == alice.head
     entry = H([tag("entry"), record])
-    assert eventually(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}"))[0] == index
+    assert until(lambda: served.http.array("GET", f"/v1/log/proof/{entry.hex()}"))[0] == index
     status, body, _ = alice.http.raw(
         "GET",
         "/v1/handles/nobody",
@@ -198,16 +199,16 @@ def test_profile(served: Domain, alice: Person) -> None:
     path = f"/v1/accounts/{alice.account.hex()}/profile"
     alice.call("PUT", path, ["Alice Ä"])
     assert alice.call("GET", f"/v1/accounts/{alice.account.hex()}")[1] == "Alice Ä"
-    assert refused(lambda: alice.call("PUT", path, ["ä" * 101]))[0] == 400
-    assert refused(lambda: Person(served, "nosy").call("PUT", path, ["x"])) == (
-        403,
-        "other-account",
-    )
+    with refused_by_service(400):
+        alice.call("PUT", path, ["ä" * 101])
+    with refused_by_service(403, "other-account"):
+        Person(served, "nosy").call("PUT", path, ["x"])
 
 
 def test_account_statements_want_a_device(served: Domain, alice: Person) -> None:
     entry = H([tag("entry"), alice.account_statement]).hex()
-    assert refused(lambda: served.http.array("GET", f"/v1/statements/{entry}"))[0] == 401
+    with refused_by_service(401):
+        served.http.array("GET", f"/v1/statements/{entry}")
     assert alice.call("GET", f"/v1/statements/{entry}") == (alice.account_statement,)
 
 

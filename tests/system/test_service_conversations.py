@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.service_domain import Domain, Person, domain_in, refused
+from tests.support.domain import Domain, running
+from tests.support.person import Person
+from tests.support.refusals import refused_by_service
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -29,8 +31,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
-    for domain in domain_in(tmp_path_factory.mktemp("conversations")):
-        domain.ready()
+    with running(tmp_path_factory.mktemp("conversations")) as domain:
         yield domain
 
 
@@ -130,9 +131,8 @@ def test_device_outside_the_directory_is_not_added(served: Domain) -> None:
     package = ghost.core.key_packages(1, False, _core.DEFAULT_SUITE)[0]
     commit = one.core.group_commit(conversation, [package], [], None)
     body = [commit.epoch, commit.message, [[ghost.device], commit.welcome, commit.tree]]
-    assert refused(
-        lambda: one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body)
-    ) == (422, "A7")
+    with refused_by_service(422, "A7"):
+        one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body)
 
 
 def test_package_that_was_not_uploaded(served: Domain) -> None:
@@ -141,9 +141,8 @@ def test_package_that_was_not_uploaded(served: Domain) -> None:
     package = other.core.key_packages(1, False, _core.DEFAULT_SUITE)[0]
     commit = one.core.group_commit(conversation, [package], [], None)
     body = [commit.epoch, commit.message, [[other.device], commit.welcome, commit.tree]]
-    assert refused(
-        lambda: one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body)
-    ) == (422, "mls")
+    with refused_by_service(422, "mls"):
+        one.call("POST", f"/v1/conversations/{conversation.hex()}/commits", body)
 
 
 def test_welcome_for_others_than_the_added(served: Domain) -> None:
@@ -153,15 +152,12 @@ def test_welcome_for_others_than_the_added(served: Domain) -> None:
     commit = one.core.group_commit(conversation, [claimed[0][1]], [], None)
     body = [commit.epoch, commit.message, [[third.device], commit.welcome, commit.tree]]
     path = f"/v1/conversations/{conversation.hex()}/commits"
-    assert refused(lambda: one.call("POST", path, body)) == (400, "welcome")
-    assert refused(lambda: one.call("POST", path, [commit.epoch, commit.message, None])) == (
-        400,
-        "welcome",
-    )
-    assert refused(lambda: one.call("POST", path, [commit.epoch, os.urandom(300), None])) == (
-        422,
-        "mls",
-    )
+    with refused_by_service(400, "welcome"):
+        one.call("POST", path, body)
+    with refused_by_service(400, "welcome"):
+        one.call("POST", path, [commit.epoch, commit.message, None])
+    with refused_by_service(422, "mls"):
+        one.call("POST", path, [commit.epoch, os.urandom(300), None])
 
 
 def test_newcomer_reads_from_its_commit_on_and_the_removed_up_to_theirs(served: Domain) -> None:
@@ -179,9 +175,11 @@ def test_newcomer_reads_from_its_commit_on_and_the_removed_up_to_theirs(served: 
     one.send(conversation, one.seal(one.open_window(conversation, 2), "after"))
     events, last = other.events(conversation)
     assert (events[-1][0], last) == (removed, removed)
-    assert refused(lambda: other.send(conversation, b"x"))[1] in ("F1", "not-a-member")
+    with refused_by_service(None, *("F1", "not-a-member")):
+        other.send(conversation, b"x")
     assert conversation not in [row[0] for row in other.call("GET", "/v1/conversations")]
-    assert refused(lambda: person(served).events(conversation)) == (403, "not-a-member")
+    with refused_by_service(403, "not-a-member"):
+        person(served).events(conversation)
 
 
 def test_leaving_by_proposal(served: Domain) -> None:
@@ -288,31 +286,27 @@ def window_body(
 def test_windows_rules(served: Domain) -> None:
     one, other, conversation = pair(served)
     label, roster, seal = window_body(one, conversation)
-    assert refused(lambda: other.call("POST", "/v1/windows", [label, roster, seal])) == (422, "L4")
+    with refused_by_service(422, "L4"):
+        other.call("POST", "/v1/windows", [label, roster, seal])
     shorter: Any = cbor.decode(roster, 1 << 20)
-    assert refused(
-        lambda: one.call(
-            "POST", "/v1/windows", [label, cbor.encode([shorter[0], shorter[1][:1]]), seal]
-        )
-    ) == (422, "L3")
+    with refused_by_service(422, "L3"):
+        one.call("POST", "/v1/windows", [label, cbor.encode([shorter[0], shorter[1][:1]]), seal])
     sealed: Any = cbor.decode(seal, 1 << 20)
     nulled = cbor.encode([sealed[0], [None, *sealed[1][1:]]])
-    assert refused(lambda: one.call("POST", "/v1/windows", [label, roster, nulled])) == (422, "S1")
+    with refused_by_service(422, "S1"):
+        one.call("POST", "/v1/windows", [label, roster, nulled])
     tomorrow = window_body(one, conversation, 2, served.now() - served.now() % 3600 + 86_400)
-    assert refused(lambda: one.call("POST", "/v1/windows", tomorrow)) == (422, "L2")
+    with refused_by_service(422, "L2"):
+        one.call("POST", "/v1/windows", tomorrow)
     other_domain = cbor.encode(
         [*cbor.decode(label, 4096)[:1], "other.example", *cbor.decode(label, 4096)[2:]]
     )
-    assert refused(lambda: one.call("POST", "/v1/windows", [other_domain, roster, seal])) == (
-        422,
-        "L1",
-    )
+    with refused_by_service(422, "L1"):
+        one.call("POST", "/v1/windows", [other_domain, roster, seal])
     older = list(cbor.decode(label, 4096))
     older[7] = 0
-    assert refused(lambda: one.call("POST", "/v1/windows", [cbor.encode(older), roster, seal])) == (
-        422,
-        "L6",
-    )
+    with refused_by_service(422, "L6"):
+        one.call("POST", "/v1/windows", [cbor.encode(older), roster, seal])
 
 
 def test_serials_rise_and_restarts_end(served: Domain) -> None:
@@ -323,13 +317,12 @@ def test_serials_rise_and_restarts_end(served: Domain) -> None:
     one.call("POST", "/v1/windows", first)
     lower: Any = cbor.decode(first[0], 4096)
     lower = cbor.encode([*lower[:10], 4, *lower[11:]])
-    assert refused(lambda: one.call("POST", "/v1/windows", [lower, *first[1:]])) == (422, "L5")
+    with refused_by_service(422, "L5"):
+        one.call("POST", "/v1/windows", [lower, *first[1:]])
     for serial in range(6, 22):
         one.call("POST", "/v1/windows", window_body(one, conversation, serial))
-    assert refused(lambda: one.call("POST", "/v1/windows", window_body(one, conversation, 22))) == (
-        422,
-        "L5",
-    )
+    with refused_by_service(422, "L5"):
+        one.call("POST", "/v1/windows", window_body(one, conversation, 22))
 
 
 def test_conversation_under_another_keyset(served: Domain) -> None:
@@ -338,10 +331,15 @@ def test_conversation_under_another_keyset(served: Domain) -> None:
     conversation = os.urandom(16)
     one.use_keyset()
     info = one.core.group_create(
-        conversation, _core.DEFAULT_SUITE, served.charter_digest, served.keyset_quarter, bytes(32)
+        conversation,
+        _core.DEFAULT_SUITE,
+        served.charter.digest,
+        served.keyset.keyset.quarter,
+        bytes(32),
     )
     tree = one.core.group_tree(conversation)
-    assert refused(lambda: one.call("POST", "/v1/conversations", [info, tree])) == (422, "L1")
+    with refused_by_service(422, "L1"):
+        one.call("POST", "/v1/conversations", [info, tree])
 
 
 def test_socket_gives_what_was_missed_and_what_comes(served: Domain) -> None:
@@ -418,17 +416,15 @@ def test_same_conversation_again_and_another_with_its_id(served: Domain) -> None
     for who in (one, other):
         who.use_keyset()
     made = [
-        [who.core.group_create(conversation, _core.DEFAULT_SUITE, served.charter_digest, served.keyset_quarter, served.keyset_digest),
+        [who.core.group_create(conversation, _core.DEFAULT_SUITE, served.charter.digest, served.keyset.keyset.quarter, served.keyset.digest),
          who.core.group_tree(conversation)]
         for who in (one, other)
     ]  # fmt: skip
     assert one.call("POST", "/v1/conversations", made[0]) == one.call(
         "POST", "/v1/conversations", made[0]
     )
-    assert refused(lambda: other.call("POST", "/v1/conversations", made[1])) == (
-        409,
-        "conversation",
-    )
+    with refused_by_service(409, "conversation"):
+        other.call("POST", "/v1/conversations", made[1])
 
 
 def test_labels_here_are_protocols(served: Domain) -> None:
@@ -447,10 +443,8 @@ def test_key_packages_go_once_then_the_last_resort(served: Domain) -> None:
     assert claims[2] == claims[3]
     assert other.call("GET", "/v1/key-packages") == (0, True)
     foreign = one.core.key_packages(1, False, _core.DEFAULT_SUITE)
-    assert refused(lambda: other.call("POST", "/v1/key-packages", [foreign])) == (
-        403,
-        "other-device",
-    )
+    with refused_by_service(403, "other-device"):
+        other.call("POST", "/v1/key-packages", [foreign])
 
 
 async def test_slow_device_is_let_go_and_the_others_are_not() -> None:

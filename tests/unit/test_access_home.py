@@ -1,12 +1,13 @@
 import threading
 
 import pytest
+from tests.support.refusals import refused
 
 from counterseal.access.authorities import charter_draft
 from counterseal.access.common.home import Card, InstitutionHome, is_locked, read_card
 from counterseal.access.holders import witness
 from counterseal.protocol.cose import sign
-from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused
+from counterseal.protocol.errors import BadInput, Conflict, NotFound
 
 
 def test_a_home_opens_again_with_the_same_keys(tmp_path):
@@ -78,9 +79,8 @@ def test_an_altered_card_is_refused(tmp_path):
     InstitutionHome.create(tmp_path, "issuer", "judge")
     data = (tmp_path / "card").read_bytes().replace(b"judge", b"joker")
     (tmp_path / "card").write_bytes(data)
-    with pytest.raises(Refused) as refused:
+    with refused("X2"):
         read_card(tmp_path)
-    assert refused.value.rule == "X2"
 
 
 def test_a_card_is_signed_with_the_key_it_names(tmp_path):
@@ -88,9 +88,8 @@ def test_a_card_is_signed_with_the_key_it_names(tmp_path):
         InstitutionHome.create(tmp_path / name, "custodian", name) for name in ("ann", "bob")
     )
     (tmp_path / "false.card").write_bytes(sign([bob.signer], ann.card.encode()))
-    with pytest.raises(Refused) as refused:
+    with refused("X4"):
         read_card(tmp_path / "false.card")
-    assert refused.value.rule == "X4"
 
 
 def test_a_witness_without_cosigning_keys_is_none(tmp_path):

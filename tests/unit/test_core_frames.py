@@ -1,5 +1,5 @@
 import pytest
-from tests.unit.test_core_world import (
+from tests.support.devices import (
     CHARTER,
     CONVERSATION,
     DOMAIN,
@@ -8,7 +8,6 @@ from tests.unit.test_core_world import (
     KEYSET,
     OPENS,
     TREE,
-    code_of,
     content,
     conversation,
     keys,
@@ -17,6 +16,7 @@ from tests.unit.test_core_world import (
     sealing_key,
     send,
 )
+from tests.support.refusals import refused_by_core
 
 from counterseal.core import (
     CoreError,
@@ -70,9 +70,12 @@ def test_a_window_is_what_the_protocol_says(tmp_path):
 def test_windows_open_in_order_and_on_time(tmp_path):
     (alice,) = conversation(tmp_path, "alice")
     alice.window_open(CONVERSATION, OPENS, 7)
-    assert code_of(alice.window_open, CONVERSATION, OPENS, 7) == "L5"
-    assert code_of(alice.window_open, CONVERSATION, OPENS, 6) == "L5"
-    assert code_of(alice.window_open, CONVERSATION, OPENS + 1, 8) == "L2"
+    with refused_by_core("L5"):
+        alice.window_open(CONVERSATION, OPENS, 7)
+    with refused_by_core("L5"):
+        alice.window_open(CONVERSATION, OPENS, 6)
+    with refused_by_core("L2"):
+        alice.window_open(CONVERSATION, OPENS + 1, 8)
     second = alice.window_open(CONVERSATION, OPENS, 8)
     assert alice.window_current(CONVERSATION, OPENS).window_id == second.window_id
     assert alice.window(second.window_id).label == second.label
@@ -82,7 +85,8 @@ def test_windows_open_in_order_and_on_time(tmp_path):
 def test_any_reader_can_remake_a_window(tmp_path):
     alice, bob = conversation(tmp_path, "alice", "bob")
     window = alice.window_open(CONVERSATION, OPENS, 1)
-    assert code_of(bob.window_remake, window.window_id) == "usage"
+    with refused_by_core("usage"):
+        bob.window_remake(window.window_id)
     read(bob, send(alice, window))
     for device in (alice, bob):
         remade = device.window_remake(window.window_id)
@@ -106,12 +110,14 @@ def test_keys_are_erased(tmp_path):
     assert alice.window_drop_keys(OPENS + HOUR - 1) == 0
     assert (alice.window_drop_keys(OPENS + HOUR), bob.window_drop_keys(OPENS + HOUR)) == (1, 1)
     for device in (alice, bob):
-        assert code_of(device.window_remake, old.window_id) == "usage"
+        with refused_by_core("usage"):
+            device.window_remake(old.window_id)
         assert device.execute(
             "SELECT count(*) FROM cs_window WHERE key IS NOT NULL AND window_id = ?",
             [old.window_id],
         ) == [(0,)]
-    assert code_of(alice.frame_seal, old.window_id, content()) == "usage"
+    with refused_by_core("usage"):
+        alice.frame_seal(old.window_id, content())
     assert alice.window(old.window_id) is None
     assert alice.window(new.window_id) is not None
     assert read(bob, sealed).duplicate
@@ -152,37 +158,47 @@ def test_a_refused_frame_is_taken_back(tmp_path):
     alice, bob = conversation(tmp_path, "alice", "bob")
     window = alice.window_open(CONVERSATION, OPENS, 1)
     first, refused = send(alice, window), send(alice, window, "refused by the service")
-    assert code_of(alice.frame_unseal, window.window_id, 0) == "usage"  # not the newest
+    # not the newest
+    with refused_by_core("usage"):
+        alice.frame_unseal(window.window_id, 0)
     alice.frame_unseal(window.window_id, 1)
-    assert code_of(alice.frame_unseal, window.window_id, 1) == "usage"
+    with refused_by_core("usage"):
+        alice.frame_unseal(window.window_id, 1)
     again = send(alice, window, "taken")
     assert again.seq == 1 and again.message != refused.message
     read(bob, first)
-    assert code_of(bob.frame_unseal, window.window_id, 0) == "usage"  # not its own
+    # not its own
+    with refused_by_core("usage"):
+        bob.frame_unseal(window.window_id, 0)
     assert (read(bob, again).gap, again.seq) == (0, 1)
-    assert code_of(read, bob, refused) == "F8"
+    with refused_by_core("F8"):
+        read(bob, refused)
 
 
 def test_content_that_readers_would_refuse_is_not_sent(tmp_path):
     (alice,) = conversation(tmp_path, "alice")
     window = alice.window_open(CONVERSATION, OPENS, 1)
     for bad in (b"", b"\x80", content() + b"\0", content("x" * 70_000)):
-        assert code_of(alice.frame_seal, window.window_id, bad) == "usage"
+        with refused_by_core("usage"):
+            alice.frame_seal(window.window_id, bad)
     # over 64 KiB when sealed
-    assert code_of(alice.frame_seal, window.window_id, content("x" * 65_000)) == "usage"
-    assert (
-        code_of(alice.frame_seal, window.window_id, content(sent_at_ms=OPENS * 1000 - 1)) == "F10"
-    )
-    assert code_of(alice.frame_seal, bytes(32), content()) == "usage"
+    with refused_by_core("usage"):
+        alice.frame_seal(window.window_id, content("x" * 65_000))
+    with refused_by_core("F10"):
+        alice.frame_seal(window.window_id, content(sent_at_ms=OPENS * 1000 - 1))
+    with refused_by_core("usage"):
+        alice.frame_seal(bytes(32), content())
     assert send(alice, window).seq == 0
 
 
 def test_a_frame_of_another_conversation(tmp_path):
     alice, bob = conversation(tmp_path, "alice", "bob")
     sealed = send(alice, alice.window_open(CONVERSATION, OPENS, 1))
-    assert code_of(bob.frame_open, bytes(16), sealed.message, OPENS) == "F1"
+    with refused_by_core("F1"):
+        bob.frame_open(bytes(16), sealed.message, OPENS)
     stranger = make_device(tmp_path, "carol")
-    assert code_of(stranger.frame_open, CONVERSATION, sealed.message, OPENS) == "usage"
+    with refused_by_core("usage"):
+        stranger.frame_open(CONVERSATION, sealed.message, OPENS)
 
 
 def test_the_reference_reads_what_the_core_seals(tmp_path):
@@ -231,11 +247,13 @@ def test_counterseals_are_remade_byte_by_byte():
 
 
 def test_bad_sealing_keys():
-    assert code_of(seal_counterseal, PRK, WINDOW_ID, CHARTER, TREE, keys()[1:]) == "S1"
+    with refused_by_core("S1"):
+        seal_counterseal(PRK, WINDOW_ID, CHARTER, TREE, keys()[1:])
     key = keys()[0]
     assert key is not None
     for bad in (key[:-1], b"\xff" * 1184 + key[1184:], key[:1184] + bytes(32)):
-        assert code_of(seal_counterseal, PRK, WINDOW_ID, CHARTER, TREE, [bad, *keys()[1:]]) == "E6"
+        with refused_by_core("E6"):
+            seal_counterseal(PRK, WINDOW_ID, CHARTER, TREE, [bad, *keys()[1:]])
 
 
 def test_quorums():
@@ -243,12 +261,17 @@ def test_quorums():
     assert join_shares(TREE, list(enumerate(shares))) == PRK
     assert join_shares(TREE, [(i, shares[i]) for i in (10, 8, 0, 3, 1)]) == PRK
     for positions in ((0, 1, 7, 8), (0, 1, 2, 7), (1, 2, 3), (), range(7), range(7, HOLDERS)):
-        assert code_of(join_shares, TREE, [(i, shares[i]) for i in positions]) == "S4"
-    assert code_of(join_shares, TREE, [(i, shares[i]) for i in (0, 0, 1, 2, 7, 8)]) == "S4"
-    assert code_of(join_shares, TREE, [(HOLDERS, shares[0])]) == "S4"
-    assert code_of(join_shares, TREE, [(0, b"short")]) == "usage"
+        with refused_by_core("S4"):
+            join_shares(TREE, [(i, shares[i]) for i in positions])
+    with refused_by_core("S4"):
+        join_shares(TREE, [(i, shares[i]) for i in (0, 0, 1, 2, 7, 8)])
+    with refused_by_core("S4"):
+        join_shares(TREE, [(HOLDERS, shares[0])])
+    with refused_by_core("usage"):
+        join_shares(TREE, [(0, b"short")])
     false = [(i, bytes(32) if i == 9 else share) for i, share in enumerate(shares)]
-    assert code_of(join_shares, TREE, false) == "S4"
+    with refused_by_core("S4"):
+        join_shares(TREE, false)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -1,5 +1,5 @@
 import pytest
-from tests.unit.test_core_world import (
+from tests.support.devices import (
     CHARTER,
     CONTEXT,
     CONVERSATION,
@@ -7,7 +7,6 @@ from tests.unit.test_core_world import (
     KEYSET,
     OPENS,
     QUARTER,
-    code_of,
     conversation,
     create,
     follow,
@@ -19,6 +18,7 @@ from tests.unit.test_core_world import (
     register,
     send,
 )
+from tests.support.refusals import refused_by_core
 
 from counterseal.core import (
     DEFAULT_SUITE,
@@ -49,8 +49,10 @@ def test_every_known_suite_carries_a_message(tmp_path, suite):
 def test_unknown_suites_are_refused(tmp_path):
     alice = make_device(tmp_path, "alice")
     for suite in (0x0001, 0x0042, 0xFFFF):
-        assert code_of(alice.key_packages, 1, False, suite) == "mls"
-        assert code_of(alice.group_create, CONVERSATION, suite, *CONTEXT) == "mls"
+        with refused_by_core("mls"):
+            alice.key_packages(1, False, suite)
+        with refused_by_core("mls"):
+            alice.group_create(CONVERSATION, suite, *CONTEXT)
 
 
 def test_key_packages(tmp_path):
@@ -62,9 +64,12 @@ def test_key_packages(tmp_path):
     assert check_key_package(alice.key_packages(1, True, DEFAULT_SUITE)[0])[4]
     for at in (10, len(first) // 2, len(first) - 1):
         spoiled = first[:at] + bytes([first[at] ^ 1]) + first[at + 1 :]
-        assert code_of(check_key_package, spoiled) == "mls"
-    assert code_of(check_key_package, first + b"\0") == "mls"
-    assert code_of(check_key_package, b"") == "mls"
+        with refused_by_core("mls"):
+            check_key_package(spoiled)
+    with refused_by_core("mls"):
+        check_key_package(first + b"\0")
+    with refused_by_core("mls"):
+        check_key_package(b"")
 
 
 def test_last_resort_packages_serve_twice(tmp_path):
@@ -131,7 +136,8 @@ def test_views_and_the_service_agree(tmp_path):
     assert step(carol, [alice], remove=[bob]).roster_epoch == 5
     assert public.removed == [me(bob)]
     assert alice.group_view(CONVERSATION, 2).quarter == QUARTER + 1
-    assert code_of(carol.group_view, CONVERSATION, 3) == "usage"
+    with refused_by_core("usage"):
+        carol.group_view(CONVERSATION, 3)
 
 
 def test_added_refs_are_the_key_packages(tmp_path):
@@ -155,10 +161,12 @@ def test_staged_commits_say_what_they_do(tmp_path):
     assert (staged.added, staged.removed, staged.removes_me) == ([me(carol)], [me(bob)], True)
     assert staged.context == (CHARTER, QUARTER + 1, b"m" * 32)
     bob.group_refuse(CONVERSATION)
-    assert code_of(bob.group_accept, CONVERSATION) == "usage"
+    with refused_by_core("usage"):
+        bob.group_accept(CONVERSATION)
     bob.group_stage(CONVERSATION, commit.message)
     assert me(bob) not in bob.group_accept(CONVERSATION).roster
-    assert code_of(bob.window_open, CONVERSATION, OPENS, 1) == "usage"
+    with refused_by_core("usage"):
+        bob.window_open(CONVERSATION, OPENS, 1)
 
 
 def test_the_winner_of_a_commit_race(tmp_path):
@@ -169,17 +177,20 @@ def test_the_winner_of_a_commit_race(tmp_path):
     winner = alice.group_commit(CONVERSATION, [package(dora)], [], None)
     loser = bob.group_commit(CONVERSATION, [package(emil)], [], None)
     public = public_process(public.state, winner.message)
-    assert code_of(public_process, public.state, loser.message) == "mls"
-    assert code_of(bob.group_commit, CONVERSATION, [], [], None) == "usage"  # one commit at a time
+    with refused_by_core("mls"):
+        public_process(public.state, loser.message)
+    # one commit at a time
+    with refused_by_core("usage"):
+        bob.group_commit(CONVERSATION, [], [], None)
     # its own, to be merged
-    assert code_of(alice.group_stage, CONVERSATION, winner.message) == "usage"
+    with refused_by_core("usage"):
+        alice.group_stage(CONVERSATION, winner.message)
     alice.group_merge(CONVERSATION)
     bob.group_discard(CONVERSATION)
-    assert (
-        code_of(bob.group_discard, CONVERSATION)
-        == code_of(bob.group_merge, CONVERSATION)
-        == "usage"
-    )
+    with refused_by_core("usage"):
+        bob.group_discard(CONVERSATION)
+    with refused_by_core("usage"):
+        bob.group_merge(CONVERSATION)
     follow(winner, bob, carol)
     join(winner, dora)
     again = bob.group_commit(CONVERSATION, [package(emil)], [], None)
@@ -204,7 +215,8 @@ def test_the_winner_may_be_taken_while_a_commit_is_pending(tmp_path):
     bob.group_commit(CONVERSATION, [], [], None)
     alice.group_merge(CONVERSATION)
     follow(winner, bob)
-    assert code_of(bob.group_merge, CONVERSATION) == "usage"
+    with refused_by_core("usage"):
+        bob.group_merge(CONVERSATION)
     assert bob.group_view(CONVERSATION).epoch == 2
 
 
@@ -212,7 +224,8 @@ def test_a_pending_commit_survives_a_restart(tmp_path):
     alice, bob = conversation(tmp_path, "alice", "bob")
     commit = alice.group_commit(CONVERSATION, [], [], None)
     alice.close()
-    assert code_of(alice.groups) == "usage"
+    with refused_by_core("usage"):
+        alice.groups()
     alice = open_device(tmp_path, "alice")
     assert alice.group_merge(CONVERSATION).epoch == 2
     follow(commit, bob)
@@ -264,13 +277,14 @@ def test_a_joined_group_waits_for_acceptance(tmp_path):
     sealed = send(alice, alice.window_open(CONVERSATION, OPENS, 1))
     view = bob.group_join(commit.welcome, commit.tree)
     assert view.roster == sorted([me(alice), me(bob)])
-    for refused in (
-        code_of(bob.window_open, CONVERSATION, OPENS, 1),
-        code_of(bob.group_commit, CONVERSATION, [], [], None),
-        code_of(bob.group_leave, CONVERSATION),
-        code_of(bob.frame_open, CONVERSATION, sealed.message, OPENS),
-    ):
-        assert refused == "usage"
+    with refused_by_core("usage"):
+        bob.window_open(CONVERSATION, OPENS, 1)
+    with refused_by_core("usage"):
+        bob.group_commit(CONVERSATION, [], [], None)
+    with refused_by_core("usage"):
+        bob.group_leave(CONVERSATION)
+    with refused_by_core("usage"):
+        bob.frame_open(CONVERSATION, sealed.message, OPENS)
     bob.group_accept(CONVERSATION)
     assert read(bob, sealed).seq == 0  # the refusal before had consumed nothing
 
@@ -282,11 +296,13 @@ def test_a_joined_group_may_be_forgotten(tmp_path):
     bob.group_join(commit.welcome, commit.tree)
     bob.group_forget(CONVERSATION)
     assert bob.groups() == []
-    assert (
-        code_of(bob.group_view, CONVERSATION) == code_of(bob.group_forget, CONVERSATION) == "usage"
-    )
+    with refused_by_core("usage"):
+        bob.group_view(CONVERSATION)
+    with refused_by_core("usage"):
+        bob.group_forget(CONVERSATION)
     # The key package is used up: the same Welcome opens no second time.
-    assert code_of(bob.group_join, commit.welcome, commit.tree) == "mls"
+    with refused_by_core("mls"):
+        bob.group_join(commit.welcome, commit.tree)
 
 
 def test_bad_welcomes(tmp_path):
@@ -295,16 +311,25 @@ def test_bad_welcomes(tmp_path):
     commit = alice.group_commit(CONVERSATION, [package(bob)], [], None)
     alice.group_merge(CONVERSATION)
     old_tree = alice.group_tree(CONVERSATION)
-    assert code_of(carol.group_join, commit.welcome, commit.tree) == "mls"  # not for this device
-    assert code_of(bob.group_join, commit.welcome, commit.tree[:-1]) == "mls"
-    assert code_of(bob.group_join, commit.message, commit.tree) == "mls"
-    assert code_of(bob.group_join, commit.welcome[:-1], commit.tree) == "mls"
+    # not for this device
+    with refused_by_core("mls"):
+        carol.group_join(commit.welcome, commit.tree)
+    with refused_by_core("mls"):
+        bob.group_join(commit.welcome, commit.tree[:-1])
+    with refused_by_core("mls"):
+        bob.group_join(commit.message, commit.tree)
+    with refused_by_core("mls"):
+        bob.group_join(commit.welcome[:-1], commit.tree)
     later = alice.group_commit(CONVERSATION, [package(carol)], [], None)
-    assert code_of(bob.group_join, commit.welcome, later.tree) == "mls"  # another epoch's tree
+    # another epoch's tree
+    with refused_by_core("mls"):
+        bob.group_join(commit.welcome, later.tree)
     assert old_tree == commit.tree
     # None of the attempts has used up the key package.
     assert bob.group_join(commit.welcome, commit.tree).epoch == 1
-    assert code_of(bob.group_join, commit.welcome, commit.tree) == "mls"  # a member already
+    # a member already
+    with refused_by_core("mls"):
+        bob.group_join(commit.welcome, commit.tree)
 
 
 def test_handshakes_that_are_refused(tmp_path):
@@ -319,17 +344,25 @@ def test_handshakes_that_are_refused(tmp_path):
         commit.message[:-1],
         commit.message + b"\0",
     ):
-        assert code_of(bob.group_stage, CONVERSATION, message) == "mls"
+        with refused_by_core("mls"):
+            bob.group_stage(CONVERSATION, message)
     spoiled = commit.message[:-1] + bytes([commit.message[-1] ^ 1])
-    assert code_of(bob.group_stage, CONVERSATION, spoiled) == "mls"
+    with refused_by_core("mls"):
+        bob.group_stage(CONVERSATION, spoiled)
     follow(commit, bob)
-    assert code_of(bob.group_stage, CONVERSATION, commit.message) == "mls"  # its epoch is over
-    assert code_of(bob.group_commit, CONVERSATION, [], [(bytes(32), bytes(32))], None) == "usage"
-    assert code_of(bob.group_commit, CONVERSATION, [b"junk"], [], None) == "mls"
+    # its epoch is over
+    with refused_by_core("mls"):
+        bob.group_stage(CONVERSATION, commit.message)
+    with refused_by_core("usage"):
+        bob.group_commit(CONVERSATION, [], [(bytes(32), bytes(32))], None)
+    with refused_by_core("mls"):
+        bob.group_commit(CONVERSATION, [b"junk"], [], None)
     # leaving is group_leave
-    assert code_of(bob.group_commit, CONVERSATION, [], [me(bob)], None) == "mls"
+    with refused_by_core("mls"):
+        bob.group_commit(CONVERSATION, [], [me(bob)], None)
     # a member already
-    assert code_of(bob.group_commit, CONVERSATION, [package(alice)], [], None) == "mls"
+    with refused_by_core("mls"):
+        bob.group_commit(CONVERSATION, [package(alice)], [], None)
     assert bob.group_view(CONVERSATION).epoch == 2
 
 
@@ -338,17 +371,23 @@ def test_the_service_refuses_what_members_refuse(tmp_path):
     public = public_group(create(alice), alice.group_tree(CONVERSATION))
     commit = alice.group_commit(CONVERSATION, [package(bob)], [], None)
     for message in (b"", commit.message[:-1], commit.welcome, commit.group_info):
-        assert code_of(public_process, public.state, message) == "mls"
+        with refused_by_core("mls"):
+            public_process(public.state, message)
     # All but the last bytes: confirmation and membership tags are the members' to check, with the
     # group's secrets.
     for at in range(0, len(commit.message) - 70, 97):
         spoiled = commit.message[:at] + bytes([commit.message[at] ^ 1]) + commit.message[at + 1 :]
-        assert code_of(public_process, public.state, spoiled) == "mls"
-    assert code_of(public_process, b"junk", commit.message) == "usage"
-    assert code_of(public_group, commit.message, commit.tree) == "mls"
-    assert code_of(public_group, commit.group_info, public.state) == "mls"
+        with refused_by_core("mls"):
+            public_process(public.state, spoiled)
+    with refused_by_core("usage"):
+        public_process(b"junk", commit.message)
+    with refused_by_core("mls"):
+        public_group(commit.message, commit.tree)
+    with refused_by_core("mls"):
+        public_group(commit.group_info, public.state)
     # the tree before
-    assert code_of(public_group, commit.group_info, alice.group_tree(CONVERSATION)) == "mls"
+    with refused_by_core("mls"):
+        public_group(commit.group_info, alice.group_tree(CONVERSATION))
     # A pure function: the state is what it was, and gives the same again.
     assert public_process(public.state, commit.message).view.epoch == 1
     assert public_process(public.state, commit.message).added == [me(bob)]
@@ -368,7 +407,8 @@ def test_the_outside_of_a_message(tmp_path):
         sealed.message + b"\0",
         bytes(70_000),
     ):
-        assert code_of(parse_private, message) == "F1"
+        with refused_by_core("F1"):
+            parse_private(message)
 
 
 def test_messages_that_cross_commits_are_read(tmp_path):
@@ -386,7 +426,8 @@ def test_messages_that_cross_commits_are_read(tmp_path):
     alice.group_merge(CONVERSATION)
     ahead = send(alice, alice.window_open(CONVERSATION, OPENS, 1))
     # its epoch has not begun here
-    assert code_of(bob.frame_open, CONVERSATION, ahead.message, OPENS) == "F1"
+    with refused_by_core("F1"):
+        bob.frame_open(CONVERSATION, ahead.message, OPENS)
     follow(commit, bob)
     assert read(bob, ahead).epoch == 7
 
@@ -400,10 +441,12 @@ def test_a_new_charter_ends_the_window(tmp_path):
     bob.group_merge(CONVERSATION)
     follow(commit, alice)
     # the new keyset is not registered
-    assert code_of(alice.window_current, CONVERSATION, OPENS) == "usage"
+    with refused_by_core("usage"):
+        alice.window_current(CONVERSATION, OPENS)
     for device in (alice, bob):
         register(device, b"d" * 32, b"l" * 32)
     assert alice.window_current(CONVERSATION, OPENS) is None
-    assert code_of(alice.frame_seal, old.window_id, b"") == "usage"
+    with refused_by_core("usage"):
+        alice.frame_seal(old.window_id, b"")
     new = alice.window_open(CONVERSATION, OPENS, 2)
     assert read(bob, send(alice, new)).label == new.label

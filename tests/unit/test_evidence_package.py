@@ -4,8 +4,8 @@ import json
 import os
 
 import pytest
-from tests.unit import test_evidence_world as e
-from tests.vectors import world as w
+from tests.support import bag as e
+from tests.support import world as w
 
 from counterseal import core
 from counterseal.evidence.package import Package, Unsound
@@ -20,7 +20,7 @@ def check(bag):
     return verify_bag(bag, e.key_texts())
 
 
-def refused(scene, tmp_path):
+def faults_of(scene, tmp_path):
     with pytest.raises(Unsound) as error:
         scene.package(tmp_path / "bag")
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
@@ -49,7 +49,7 @@ def test_exactly_a_quorum_is_enough(tmp_path):
 def test_one_less_than_a_quorum_is_not(tmp_path, gone):
     scene = e.Scene()
     scene.holders = [name for name in EXACTLY if name != gone]
-    assert any("B9" in fault for fault in refused(scene, tmp_path))
+    assert any("B9" in fault for fault in faults_of(scene, tmp_path))
 
 
 def test_a_false_share_is_named_and_the_others_open(tmp_path):
@@ -70,7 +70,7 @@ def test_with_exactly_a_quorum_the_false_share_still_names_its_holder(tmp_path, 
     scene = e.Scene()
     scene.holders = EXACTLY
     scene.false[liar] = {alone(scene).id}
-    [fault] = refused(scene, tmp_path)
+    [fault] = faults_of(scene, tmp_path)
     assert f"False ones came from {liar}" in fault and "B14" in fault
 
 
@@ -133,7 +133,7 @@ def test_another_counterseal_shown_blames_neither_sender_nor_holder(tmp_path):
     scene = e.Scene()
     one = alone(scene)
     one.counterseal = one.seal(w.seed("prk of nobody"))
-    faults = refused(scene, tmp_path)
+    faults = faults_of(scene, tmp_path)
     assert any("B13" in fault and "[F5]" in fault for fault in faults)
     assert not any("False ones" in fault for fault in faults)
 
@@ -193,14 +193,14 @@ def test_windows_outside_the_scope_stop_everything(tmp_path):
     scene = e.Scene()
     outside = next(one for one in scene.sent if one.person is scene.bob)
     scene.listed = [*scene.listed, outside]
-    assert any("B12" in fault and "[R2]" in fault for fault in refused(scene, tmp_path))
+    assert any("B12" in fault and "[R2]" in fault for fault in faults_of(scene, tmp_path))
 
 
 def test_windows_after_the_period(tmp_path):
     """B12, R3."""
     scene = e.Scene()
     scene.listed = [one for one in scene.sent if one.person is scene.alice]
-    assert any("B12" in fault and "[R3]" in fault for fault in refused(scene, tmp_path))
+    assert any("B12" in fault and "[R3]" in fault for fault in faults_of(scene, tmp_path))
 
 
 def test_a_release_before_the_window_was_closed(tmp_path):
@@ -211,7 +211,7 @@ def test_a_release_before_the_window_was_closed(tmp_path):
     before = e.APPROVED
     e.APPROVED = w.T0 + e.HOUR + 200
     try:
-        faults = refused(e.Scene(), tmp_path)
+        faults = faults_of(e.Scene(), tmp_path)
     finally:
         e.APPROVED = before
     assert any("[R5]" in fault for fault in faults)
@@ -221,14 +221,14 @@ def test_a_release_before_the_window_was_closed(tmp_path):
 def test_events_that_are_missing(tmp_path, skipped):
     scene = e.Scene()
     scene.skip_events = {skipped}
-    assert any(fault.startswith("B9") for fault in refused(scene, tmp_path))
+    assert any(fault.startswith("B9") for fault in faults_of(scene, tmp_path))
 
 
 def test_a_witness_that_released_before_the_custodians(tmp_path):
     """R10 is a fault of order."""
     scene = e.Scene()
     scene.holders = ["University", "Amaro", "Chen", "Dede", "Gazette"]
-    assert any(fault.startswith("B9") and "[R10]" in fault for fault in refused(scene, tmp_path))
+    assert any(fault.startswith("B9") and "[R10]" in fault for fault in faults_of(scene, tmp_path))
 
 
 def test_an_unratified_urgent_warrant_is_not_exported(tmp_path):
@@ -238,7 +238,7 @@ def test_an_unratified_urgent_warrant_is_not_exported(tmp_path):
 
     scene.warrant = msgspec.structs.replace(scene.warrant, urgency="urgent", ground="threat")
     scene.skip_events = {"approval"}
-    assert any("[O4]" in fault for fault in refused(scene, tmp_path))
+    assert any("[O4]" in fault for fault in faults_of(scene, tmp_path))
 
 
 def test_a_report_by_another_opener(tmp_path):

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from tests.unit import test_evidence_world as e
+from tests.support import bag as e
 
 from counterseal.evidence.messages import Message, rfc3339
 from counterseal.evidence.transcript import Cover, Tally, Transcript

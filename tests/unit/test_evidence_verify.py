@@ -8,8 +8,8 @@ import shutil
 
 import bagit
 import pytest
-from tests.unit import test_evidence_world as e
-from tests.vectors import world as w
+from tests.support import bag as e
+from tests.support import world as w
 
 from counterseal.evidence.verify import verify_bag
 from counterseal.protocol import cose, release

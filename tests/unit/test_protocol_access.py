@@ -1,10 +1,11 @@
 import msgspec
 import pytest
-from tests.vectors import world as w
+from tests.support import world as w
+from tests.support.refusals import refused
 
 from counterseal.protocol import access_state, approval, decision, notice, release, report
 from counterseal.protocol.access_state import AccessState
-from counterseal.protocol.errors import BadInput, Refused
+from counterseal.protocol.errors import BadInput
 from counterseal.protocol.release import Listing
 from counterseal.protocol.trusted_rules import Rulebook, VerifiedRevocation, verify_revocation
 from counterseal.protocol.window import Roster
@@ -63,12 +64,6 @@ def urgent(**changes):
     return w.make_warrant(CHARTER.digest, **fields)
 
 
-def refused(rule, call, *args, **kwargs):
-    with pytest.raises(Refused) as error:
-        call(*args, **kwargs)
-    assert error.value.rule == rule
-
-
 def test_the_whole_way():
     play = Play()
     warrant = play.approved()
@@ -80,7 +75,8 @@ def test_the_whole_way():
     window = decision.window_in_scope(verified, LABEL, w.ROSTER, w.logged(LABEL), play.now)
     assert window.window_id == LABEL.window_id
     assert decision.check_units(verified, [LABEL], listing.digest()) == 1
-    refused("R10", access_state.check_released, verified.access, listing.digest(), CHARTER)
+    with refused("R10"):
+        access_state.check_released(verified.access, listing.digest(), CHARTER)
     play.released(warrant, listing)
     access = play.state.access(warrant.digest())
     assert access_state.check_released(access, listing.digest(), CHARTER) == listing
@@ -125,7 +121,8 @@ def test_requests_that_have_no_effect(rule, changes, name):
     play = Play()
     warrant = replace(w.make_warrant(CHARTER.digest), **changes)
     assert play.say(warrant, name) == rule
-    refused("W15", decision.decide, play.state, warrant.digest(), play.now)
+    with refused("W15"):
+        decision.decide(play.state, warrant.digest(), play.now)
 
 
 def test_w2_two_signers_are_one_too_many():
@@ -138,7 +135,8 @@ def test_approvals():
     assert play.approve(warrant) == "W15"
     assert play.say(warrant, "Prosecutor") is None
     assert play.say(warrant, "Prosecutor") == "W15"
-    refused("W6", decision.decide, play.state, warrant.digest(), play.now)
+    with refused("W6"):
+        decision.decide(play.state, warrant.digest(), play.now)
     assert play.approve(warrant, "Prosecutor") == "W6"
     assert play.approve(warrant, "Inspector") == "W7"
     assert play.approve(warrant, kind=approval.Ratification) == "W15"
@@ -166,10 +164,12 @@ def test_w8_the_cap_counts_thirty_days_and_unused_units_return():
 def test_w10_w11_cancelled_and_expired():
     play = Play()
     warrant = play.approved()
-    refused("W10", decision.decide, play.state, warrant.digest(), warrant.expires)
+    with refused("W10"):
+        decision.decide(play.state, warrant.digest(), warrant.expires)
     # an approver may, of any body
     assert play.say(play.about(approval.Cancellation, warrant, ""), "Inspector") is None
-    refused("W11", decision.decide, play.state, warrant.digest(), play.now)
+    with refused("W11"):
+        decision.decide(play.state, warrant.digest(), play.now)
     assert play.say(play.about(approval.Cancellation, warrant, ""), "Judge") == "W15"
     listing = Listing(w.DOMAIN, warrant.digest(), 0, 1, (LABEL.window_id,))
     assert play.say(listing) == "W11"
@@ -195,19 +195,18 @@ def test_w12_revoked_issuers():
     # A revocation that reaches back takes the approval with it.
     back = VerifiedRevocation(replace(record, issuer=w.signer("Second Judge").kid, start=NOW))
     play.state.rulebook = w.rulebook(CHARTER, back)
-    refused("W12", decision.decide, play.state, warrant.digest(), play.now)
+    with refused("W12"):
+        decision.decide(play.state, warrant.digest(), play.now)
 
 
 def test_w18_w1_who_may_revoke():
     record = approval.Revocation(w.DOMAIN, CHARTER.digest, w.signer("Judge").kid, NOW, NOW)
-    refused("W18", verify_revocation, w.statement(record, "Amaro", "Fahim"), CHARTER)
-    refused("W18", verify_revocation, w.statement(record, "Amaro", "Chen", "University"), CHARTER)
-    refused(
-        "W1",
-        verify_revocation,
-        w.statement(replace(record, charter_digest=bytes(32)), "Amaro"),
-        CHARTER,
-    )
+    with refused("W18"):
+        verify_revocation(w.statement(record, "Amaro", "Fahim"), CHARTER)
+    with refused("W18"):
+        verify_revocation(w.statement(record, "Amaro", "Chen", "University"), CHARTER)
+    with refused("W1"):
+        verify_revocation(w.statement(replace(record, charter_digest=bytes(32)), "Amaro"), CHARTER)
 
 
 def test_urgent_ratified():
@@ -216,7 +215,8 @@ def test_urgent_ratified():
     assert play.say(warrant, "Prosecutor") is None
     verified = decision.decide(play.state, warrant.digest(), play.now)
     assert verified.approver is None
-    refused("O4", decision.check_export, play.state, warrant.digest(), play.now)
+    with refused("O4"):
+        decision.check_export(play.state, warrant.digest(), play.now)
     assert play.say(urgent(reference="another"), "Inspector") == "W13"
     assert play.approve(warrant) == "W15"
     assert play.approve(warrant, "Inspector", approval.Ratification) == "W7"
@@ -233,8 +233,10 @@ def test_w14_urgent_lapsed_bars_its_requester():
     warrant = urgent(expires=w.T0 + 20 * w.DAY)
     assert play.say(warrant, "Prosecutor") is None
     deadline = play.state.access(warrant.digest()).ratify_by
-    refused("W14", decision.decide, play.state, warrant.digest(), deadline)
-    refused("O4", decision.check_export, play.state, warrant.digest(), deadline)
+    with refused("W14"):
+        decision.decide(play.state, warrant.digest(), deadline)
+    with refused("O4"):
+        decision.check_export(play.state, warrant.digest(), deadline)
     late = deadline - play.now + 60
     assert play.approve(warrant, kind=approval.Ratification, after=late) == "W14"
     assert play.say(play.about(approval.Extension, warrant, 1), "Prosecutor", "Judge") == "W14"
@@ -265,7 +267,8 @@ def test_w16_replacement_inherits_units():
     assert (
         play.say(play.about(approval.Replacement, old, new.digest()), "Prosecutor", "Judge") is None
     )
-    refused("W11", decision.decide, play.state, old.digest(), play.now)
+    with refused("W11"):
+        decision.decide(play.state, old.digest(), play.now)
     access = decision.decide(play.state, new.digest(), play.now).access
     assert (access.inherited, play.state.committed(play.now)) == (1, 60)
     more = Listing(w.DOMAIN, new.digest(), 0, 60, (w.seed("other window"),))
@@ -361,22 +364,34 @@ def scope(warrant_changes=None, label=LABEL, roster=w.ROSTER, checkpoint=NOW, lo
 def test_scope():
     assert scope().roster == w.ROSTER
     assert scope({"account_ids": (w.BOB,), "direction": "conversation"}).label == LABEL
-    refused("R1", scope, label=w.make_label(bytes(32)))
-    refused("R2", scope, {"account_ids": (w.BOB,)})
-    refused("R2", scope, {"account_ids": (w.EVE,), "direction": "conversation"})
-    refused("R3", scope, {"start": w.T0 + w.HOUR})
+    with refused("R1"):
+        scope(label=w.make_label(bytes(32)))
+    with refused("R2"):
+        scope({"account_ids": (w.BOB,)})
+    with refused("R2"):
+        scope({"account_ids": (w.EVE,), "direction": "conversation"})
+    with refused("R3"):
+        scope({"start": w.T0 + w.HOUR})
     before = w.make_label(CHARTER.digest, opens=w.T0 - w.HOUR, closes=w.T0)
-    refused("R3", scope, label=before)
-    refused("R4", scope, {"conversations": (bytes(16),)})
+    with refused("R3"):
+        scope(label=before)
+    with refused("R4"):
+        scope({"conversations": (bytes(16),)})
     assert scope({"conversations": (w.CONVERSATION,)})
-    refused("R5", scope, checkpoint=w.T0 + w.HOUR + 299)
+    with refused("R5"):
+        scope(checkpoint=w.T0 + w.HOUR + 299)
     assert scope(checkpoint=w.T0 + w.HOUR + 300)
-    refused("R6", scope, logged=w.logged(before))
+    with refused("R6"):
+        scope(logged=w.logged(before))
     empty = replace(w.logged(LABEL).frames, count=0)
-    refused("R6", scope, logged=replace(w.logged(LABEL), frames=empty))
-    refused("L1", scope, label=w.make_label(CHARTER.digest, domain="other.example"))
-    refused("L2", scope, label=w.make_label(CHARTER.digest, closes=w.T0 + 2 * w.HOUR))
-    refused("L3", scope, roster=Roster.of([(w.ALICE, w.public("Alice's phone"))]))
+    with refused("R6"):
+        scope(logged=replace(w.logged(LABEL), frames=empty))
+    with refused("L1"):
+        scope(label=w.make_label(CHARTER.digest, domain="other.example"))
+    with refused("L2"):
+        scope(label=w.make_label(CHARTER.digest, closes=w.T0 + 2 * w.HOUR))
+    with refused("L3"):
+        scope(roster=Roster.of([(w.ALICE, w.public("Alice's phone"))]))
 
 
 def test_r8_units_are_counted_over_every_listing():
@@ -390,18 +405,16 @@ def test_r8_units_are_counted_over_every_listing():
     assert play.say(second) is None
     verified = decision.decide(play.state, warrant.digest(), play.now)
     assert decision.check_units(verified, [LABEL, again, later], second.digest()) == 2
-    refused("R8", decision.check_units, verified, [later], second.digest())
+    with refused("R8"):
+        decision.check_units(verified, [later], second.digest())
     false = replace(second, units=3)
     access = replace(
         verified.access, listings=(verified.access.listings[0], (false.digest(), false))
     )
-    refused(
-        "R8",
-        decision.check_units,
-        replace(verified, access=access),
-        [LABEL, again, later],
-        false.digest(),
-    )
+    with refused("R8"):
+        decision.check_units(
+            replace(verified, access=access), [LABEL, again, later], false.digest()
+        )
 
 
 def test_time_does_not_run_backwards():
@@ -446,8 +459,10 @@ def test_the_charter_in_force_judges_issuers_and_the_warrants_own_its_windows():
             ),
         )
     )
-    refused("W1", decision.decide, play.state, warrant.digest(), play.now)
-    refused("W1", Rulebook(((NOW, CHARTER),)).in_force, 0)
+    with refused("W1"):
+        decision.decide(play.state, warrant.digest(), play.now)
+    with refused("W1"):
+        Rulebook(((NOW, CHARTER),)).in_force(0)
 
 
 def test_shares_are_sealed_to_the_opener_and_signed():
@@ -464,19 +479,16 @@ def test_shares_are_sealed_to_the_opener_and_signed():
     amaro, bolt = w.signer("Amaro").public, w.signer("Bolt").public
     opener = w.sealing("Opener")
     assert release.open_shares(opener, sealed, amaro, w.DOMAIN, listing.windows).shares == given
-    refused("R11", release.open_shares, opener, sealed, bolt, w.DOMAIN, listing.windows)
-    refused("R11", release.open_shares, opener, sealed, amaro, "other.example", listing.windows)
-    refused("R11", release.open_shares, opener, sealed, amaro, w.DOMAIN, [bytes(32)])
-    refused("X5", release.open_shares, w.sealing("Eve"), sealed, amaro, w.DOMAIN, listing.windows)
-    refused(
-        "X5",
-        release.open_shares,
-        opener,
-        replace(sealed, position=1),
-        bolt,
-        w.DOMAIN,
-        listing.windows,
-    )
+    with refused("R11"):
+        release.open_shares(opener, sealed, bolt, w.DOMAIN, listing.windows)
+    with refused("R11"):
+        release.open_shares(opener, sealed, amaro, "other.example", listing.windows)
+    with refused("R11"):
+        release.open_shares(opener, sealed, amaro, w.DOMAIN, [bytes(32)])
+    with refused("X5"):
+        release.open_shares(w.sealing("Eve"), sealed, amaro, w.DOMAIN, listing.windows)
+    with refused("X5"):
+        release.open_shares(opener, replace(sealed, position=1), bolt, w.DOMAIN, listing.windows)
 
 
 def test_notices():
@@ -486,14 +498,23 @@ def test_notices():
     statement = notice.open_notice(w.sealing("Alice"), sealed, w.DOMAIN)
     assert notice.verify_notice(statement, CHARTER).notice == made
     assert len(sealed.sealed) == notice.SEALED
-    refused("X5", notice.open_notice, w.sealing("Bob"), sealed, w.DOMAIN)
-    refused("N2", notice.pad_notice, bytes(notice.PADDED))
-    refused("N2", notice.unpad_notice, notice.pad_notice(b"x")[:-1] + b"\x01")
-    refused("N3", notice.verify_notice, w.statement(made, "Gazette"), CHARTER)
-    refused("N3", notice.verify_notice, w.statement(replace(made, position=0), "Amaro"), CHARTER)
+    with refused("X5"):
+        notice.open_notice(w.sealing("Bob"), sealed, w.DOMAIN)
+    with refused("N2"):
+        notice.pad_notice(bytes(notice.PADDED))
+    with refused("N2"):
+        notice.unpad_notice(notice.pad_notice(b"x")[:-1] + b"\x01")
+    with refused("N3"):
+        notice.verify_notice(w.statement(made, "Gazette"), CHARTER)
+    with refused("N3"):
+        notice.verify_notice(w.statement(replace(made, position=0), "Amaro"), CHARTER)
     assert notice.check_notice(made, warrant, 90 * w.DAY) is made
-    refused("N4", notice.check_notice, replace(made, until=warrant.until + 1), warrant, 90 * w.DAY)
-    refused("N4", notice.check_notice, replace(made, ground="threat"), warrant, 90 * w.DAY)
-    refused("N5", notice.check_notice, made, warrant, 89 * w.DAY)
-    refused("N6", notice.check_due, made.due, made.due - 1)
+    with refused("N4"):
+        notice.check_notice(replace(made, until=warrant.until + 1), warrant, 90 * w.DAY)
+    with refused("N4"):
+        notice.check_notice(replace(made, ground="threat"), warrant, 90 * w.DAY)
+    with refused("N5"):
+        notice.check_notice(made, warrant, 89 * w.DAY)
+    with refused("N6"):
+        notice.check_due(made.due, made.due - 1)
     assert notice.check_due(made.due, made.due) == made.due

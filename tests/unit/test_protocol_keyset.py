@@ -1,6 +1,7 @@
 import msgspec
 import pytest
-from tests.vectors import world as w
+from tests.support import world as w
+from tests.support.refusals import refused
 
 from counterseal.protocol import keyset
 from counterseal.protocol.errors import Refused
@@ -11,12 +12,6 @@ replace = msgspec.structs.replace
 @pytest.fixture(scope="module")
 def charter():
     return w.verified()
-
-
-def refused(rule, charter, record, previous=None):
-    with pytest.raises(Refused) as error:
-        keyset.check_keyset(record, charter, previous)
-    assert error.value.rule == rule
 
 
 def test_a_good_keyset(charter):
@@ -30,15 +25,20 @@ def test_absent_keys_with_one_to_spare(charter):
     record = w.make_keyset(charter, absent=("Eriksen",))
     assert keyset.check_keyset(record, charter, None)[4] is None
     # two of three witnesses: none to spare
-    refused("K6", charter, w.make_keyset(charter, absent=("University",)))
-    refused("K6", charter, w.make_keyset(charter, absent=("Fahim",)))
+    with refused("K6"):
+        keyset.check_keyset(w.make_keyset(charter, absent=("University",)), charter, None)
+    with refused("K6"):
+        keyset.check_keyset(w.make_keyset(charter, absent=("Fahim",)), charter, None)
 
 
 def test_k1_another_quarter_or_charter(charter):
     verified = w.verified_keyset(charter)
-    refused("K1", charter, w.make_keyset(charter, charter_digest=bytes(32)))
-    refused("K1", charter, w.make_keyset(charter, previous=verified), verified)
-    refused("K1", charter, w.make_keyset(charter, quarter=w.QUARTER + 1), verified)
+    with refused("K1"):
+        keyset.check_keyset(w.make_keyset(charter, charter_digest=bytes(32)), charter, None)
+    with refused("K1"):
+        keyset.check_keyset(w.make_keyset(charter, previous=verified), charter, verified)
+    with refused("K1"):
+        keyset.check_keyset(w.make_keyset(charter, quarter=w.QUARTER + 1), charter, verified)
     after = w.make_keyset(charter, quarter=w.QUARTER + 1, previous=verified)
     assert None not in keyset.check_keyset(after, charter, verified)
     with pytest.raises(Refused, match=r"\[K1\]"):
@@ -47,18 +47,26 @@ def test_k1_another_quarter_or_charter(charter):
 
 def test_k2_positions(charter):
     record = w.make_keyset(charter)
-    refused("K2", charter, replace(record, holder_keys=record.holder_keys[:-1]))
+    with refused("K2"):
+        keyset.check_keyset(replace(record, holder_keys=record.holder_keys[:-1]), charter, None)
 
 
 def test_k3_holder_keys_are_the_holders_own(charter):
     record = w.make_keyset(charter)
     swapped = (record.holder_keys[1], record.holder_keys[0], *record.holder_keys[2:])
-    refused("K3", charter, replace(record, holder_keys=swapped))
+    with refused("K3"):
+        keyset.check_keyset(replace(record, holder_keys=swapped), charter, None)
     old = w.statement(
         keyset.HolderKey(w.DOMAIN, charter.digest, 1, 0, w.sealing("x").public), "Amaro"
     )
-    refused("K3", charter, replace(record, holder_keys=(old, *record.holder_keys[1:])))
-    refused("K3", charter, replace(record, holder_keys=(b"\x80", *record.holder_keys[1:])))
+    with refused("K3"):
+        keyset.check_keyset(
+            replace(record, holder_keys=(old, *record.holder_keys[1:])), charter, None
+        )
+    with refused("K3"):
+        keyset.check_keyset(
+            replace(record, holder_keys=(b"\x80", *record.holder_keys[1:])), charter, None
+        )
 
 
 def key_of(charter, xwing, name="Eriksen"):
@@ -75,9 +83,11 @@ def with_key(charter, xwing):
 
 def test_k4_a_key_twice(charter):
     other = w.sealing(f"Dede {w.QUARTER}").public
-    refused("K4", charter, with_key(charter, other))
+    with refused("K4"):
+        keyset.check_keyset(with_key(charter, other), charter, None)
     half = w.sealing("fresh").public[:1184] + other[1184:]
-    refused("K4", charter, with_key(charter, half))
+    with refused("K4"):
+        keyset.check_keyset(with_key(charter, half), charter, None)
     verified = w.verified_keyset(charter)
     again = w.make_keyset(charter, quarter=w.QUARTER + 1, previous=verified)
     position = w.ALL_HOLDERS.index("Eriksen")
@@ -89,7 +99,8 @@ def test_k4_a_key_twice(charter):
         w.statement(old, "Eriksen"),
         *again.holder_keys[position + 1 :],
     )
-    refused("K4", charter, replace(again, holder_keys=held), verified)
+    with refused("K4"):
+        keyset.check_keyset(replace(again, holder_keys=held), charter, verified)
 
 
 @pytest.mark.parametrize("bad", ["modulus", "low order"])
@@ -108,7 +119,10 @@ def test_k7_signatures(charter):
 def test_k8_the_ledger_key(charter):
     record = w.make_keyset(charter)
     part = record.ledger_key
-    refused("K8", charter, replace(record, ledger_key=replace(part, sealed=part.sealed[:1])))
+    with refused("K8"):
+        keyset.check_keyset(
+            replace(record, ledger_key=replace(part, sealed=part.sealed[:1])), charter, None
+        )
     verified = replace(
         w.verified_keyset(charter),
         keyset=replace(record, ledger_key=replace(part, commitment=bytes(32))),

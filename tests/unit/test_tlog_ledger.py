@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from tests.support.refusals import refused
 
 from counterseal.protocol.cbor import H, encode, tag
 from counterseal.protocol.ledger_leaf import Opening, TickRecord
@@ -96,12 +97,6 @@ def statements(entries):
     return [e.statement for e in entries if e.statement is not None]
 
 
-def refused(rule, call, *args, **options):
-    with pytest.raises(LedgerError) as caught:
-        call(*args, **options)
-    assert caught.value.rule == rule
-
-
 def test_statements_come_out_as_they_went_in():
     sent = [b"warrant", b"", b"x" * 5_000, b"approval"]
     backlog = run(Backlog(*sent), 3)
@@ -177,7 +172,8 @@ def test_G1_an_opening_that_does_not_open_its_leaf():
     backlog = run(Backlog(b"warrant"), 2)
     backlog.leaves[1] = bytes(32)
     reader = fed(backlog)
-    refused("G1", reader.accept, backlog.checkpoint(1200), 1200, 3600)
+    with refused("G1"):
+        reader.accept(backlog.checkpoint(1200), 1200, 3600)
     assert reader.next_chunk == 0  # what was fed is dropped, and a good copy may be fed
 
 
@@ -185,7 +181,8 @@ def test_G1_a_missing_opening():
     backlog = run(Backlog(b"warrant"), 2)
     reader = LedgerReader(ORIGIN, Schedule([ONE]))
     reader.feed(0, backlog.chunks[0])
-    refused("G1", reader.accept, backlog.checkpoint(1200), 1200, 3600)
+    with refused("G1"):
+        reader.accept(backlog.checkpoint(1200), 1200, 3600)
     assert reader.next_chunk == 1
 
 
@@ -193,13 +190,16 @@ def test_G1_a_missing_opening():
 def test_G1_an_altered_chunk(place):
     chunk = bytearray(run(Backlog(b"warrant"), 1).chunks[0])
     chunk[place] ^= 1
-    refused("G1", LedgerReader(ORIGIN, Schedule([ONE])).feed, 0, bytes(chunk))
+    with refused("G1"):
+        LedgerReader(ORIGIN, Schedule([ONE])).feed(0, bytes(chunk))
 
 
 def test_G1_a_chunk_of_another_ledger_or_place():
     backlog = run(Backlog(), 2)
-    refused("G1", open_chunk, ONE, "else/ledger", 0, backlog.chunks[0])
-    refused("G1", open_chunk, ONE, ORIGIN, 1, backlog.chunks[0])
+    with refused("G1"):
+        open_chunk(ONE, "else/ledger", 0, backlog.chunks[0])
+    with refused("G1"):
+        open_chunk(ONE, ORIGIN, 1, backlog.chunks[0])
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,8 @@ def test_G1_a_chunk_of_another_ledger_or_place():
     ],
 )
 def test_G1_no_opening(data):
-    refused("G1", decode_opening, data)
+    with refused("G1"):
+        decode_opening(data)
 
 
 def forged(items, number=0, segment=ONE):
@@ -232,36 +233,37 @@ RECORD = whole(TickRecord(0, 1000, None).encode())
 
 @pytest.mark.parametrize("count", [0, 1, 6, 8])
 def test_G2_a_tick_with_another_number_of_leaves(count):
-    refused(
-        "G2",
-        LedgerReader(ORIGIN, Schedule([ONE])).feed,
-        0,
-        forged([RECORD] + [whole(None)] * count),
-    )
+    with refused("G2"):
+        LedgerReader(ORIGIN, Schedule([ONE])).feed(0, forged([RECORD] + [whole(None)] * count))
 
 
 def test_G2_a_checkpoint_that_is_not_at_the_end_of_a_tick():
     backlog = run(Backlog(), 2)
-    refused("G2", fed(backlog).accept, backlog.checkpoint(1200, size=9), 1200, 3600)
+    with refused("G2"):
+        fed(backlog).accept(backlog.checkpoint(1200, size=9), 1200, 3600)
 
 
 def test_G3_a_smaller_or_forked_checkpoint():
     backlog = run(Backlog(), 2)
     reader = fed(backlog)
-    refused("G3", reader.accept, backlog.checkpoint(1200), 1200, 3600, at_least=17)
+    with refused("G3"):
+        reader.accept(backlog.checkpoint(1200), 1200, 3600, at_least=17)
     reader.accept(backlog.checkpoint(1200), 1200, 3600)
-    refused("G3", reader.accept, backlog.checkpoint(1300, size=8), 1300, 3600)
+    with refused("G3"):
+        reader.accept(backlog.checkpoint(1300, size=8), 1300, 3600)
     fork = backlog.checkpoint(1300)
     fork = msgspec.structs.replace(
         fork, checkpoint=msgspec.structs.replace(fork.checkpoint, root=bytes(32))
     )
-    refused("G3", reader.accept, fork, 1300, 3600)
+    with refused("G3"):
+        reader.accept(fork, 1300, 3600)
 
 
 def test_G4_a_checkpoint_that_is_not_fresh():
     backlog = run(Backlog(), 1)
     reader = fed(backlog)
-    refused("G4", reader.accept, backlog.checkpoint(1200), 4801, 3600)
+    with refused("G4"):
+        reader.accept(backlog.checkpoint(1200), 4801, 3600)
     assert len(reader.accept(backlog.checkpoint(1200), 4800, 3600)) == 8
 
 
@@ -278,48 +280,54 @@ def test_G5_too_few_cosignatures():
     note = log.sign(checkpoint, 1200)
     reader = fed(backlog)
     trust = Trust(log.keys, (witness.keys,), 1)
-    refused("G5", reader.read_checkpoint, note.format(), trust)
+    with refused("G5"):
+        reader.read_checkpoint(note.format(), trust)
     good = reader.read_checkpoint(
         add_signatures(note, witness.sign(checkpoint, 1250)).format(), trust
     )
     assert good.time == 1250
     assert statements(reader.accept(good, 1250, 3600)) == [b"warrant"]
-    with pytest.raises(TlogError) as caught:
+    with refused("T6", kind=TlogError):
         LedgerReader("else/ledger", Schedule([ONE])).read_checkpoint(good.note, trust)
-    assert caught.value.rule == "T6"
-    with pytest.raises(TlogError) as caught:
+    with refused("T1", kind=TlogError):
         reader.read_checkpoint(b"", trust)
-    assert caught.value.rule == "T1"
 
 
 def test_G6_no_key_for_a_chunk():
-    refused("G6", Schedule([ONE]).segment, -1)
+    with refused("G6"):
+        Schedule([ONE]).segment(-1)
 
 
 @pytest.mark.parametrize("starts", [[], [1], [0, 0], [0, 5, 3]])
 def test_G7_keys_that_do_not_follow(starts):
-    refused("G7", Schedule, [Segment(n, b"k" * 32, 8, 16_384) for n in starts])
+    with refused("G7"):
+        Schedule([Segment(n, b"k" * 32, 8, 16_384) for n in starts])
 
 
 def test_G7_another_key_than_was_committed_to():
     commitment = H([tag("ledger-key"), b"k" * 32])
     assert check_key(b"k" * 32, commitment) == b"k" * 32
-    refused("G7", check_key, b"n" * 32, commitment)
-    refused("G7", check_key, b"k" * 31, commitment)
+    with refused("G7"):
+        check_key(b"n" * 32, commitment)
+    with refused("G7"):
+        check_key(b"k" * 31, commitment)
 
 
 def test_G8_times():
     backlog = run(Backlog(), 1, start=10_000)
-    refused("G8", fed(backlog).accept, backlog.checkpoint(9_699), 9_699, 3600)
+    with refused("G8"):
+        fed(backlog).accept(backlog.checkpoint(9_699), 9_699, 3600)
     reader = fed(backlog)
     reader.accept(backlog.checkpoint(11_000), 11_000, 3600)
     run(backlog, 1, start=10_699)
-    refused("G8", fed(backlog, state=reader.state).accept, backlog.checkpoint(11_100), 11_100, 3600)
+    with refused("G8"):
+        fed(backlog, state=reader.state).accept(backlog.checkpoint(11_100), 11_100, 3600)
     first = forged([RECORD] + [whole(None)] * 7)
     record = whole(TickRecord(1, 999, chunk_digest(first)).encode())
     reader = LedgerReader(ORIGIN, Schedule([ONE]))
     reader.feed(0, first)
-    refused("G8", reader.feed, 1, forged([record] + [whole(None)] * 7, 1))
+    with refused("G8"):
+        reader.feed(1, forged([record] + [whole(None)] * 7, 1))
 
 
 def test_a_writers_clock_that_goes_back_stands_still():
@@ -339,56 +347,67 @@ def test_a_writers_clock_that_goes_back_stands_still():
     ],
 )
 def test_G9_items(plaintext):
-    refused("G9", parse_chunk, plaintext.ljust(16_384, b"\0"))
+    with refused("G9"):
+        parse_chunk(plaintext.ljust(16_384, b"\0"))
 
 
 def test_G9_chunks():
     backlog = run(Backlog(), 2)
     reader = LedgerReader(ORIGIN, Schedule([ONE]))
-    refused("G9", reader.feed, 1, backlog.chunks[1])
-    refused("G9", reader.feed, 0, backlog.chunks[0][:-1])
+    with refused("G9"):
+        reader.feed(1, backlog.chunks[1])
+    with refused("G9"):
+        reader.feed(0, backlog.chunks[0][:-1])
     dummies = [whole(None)] * 7
-    refused("G9", reader.feed, 0, forged([item(LAST, b"end"), *dummies]))
-    refused("G9", reader.feed, 0, forged([whole(None), *dummies]))
-    refused("G9", reader.feed, 0, forged([whole(b"no record"), *dummies]))
-    refused("G9", reader.feed, 0, forged([whole(TickRecord(5, 1000, None).encode()), *dummies]))
-    refused("G9", reader.feed, 0, forged([item(PART, b"x"), *dummies, RECORD]))
+    with refused("G9"):
+        reader.feed(0, forged([item(LAST, b"end"), *dummies]))
+    with refused("G9"):
+        reader.feed(0, forged([whole(None), *dummies]))
+    with refused("G9"):
+        reader.feed(0, forged([whole(b"no record"), *dummies]))
+    with refused("G9"):
+        reader.feed(0, forged([whole(TickRecord(5, 1000, None).encode()), *dummies]))
+    with refused("G9"):
+        reader.feed(0, forged([item(PART, b"x"), *dummies, RECORD]))
     reader.feed(0, backlog.chunks[0])
-    refused("G9", reader.feed, 0, backlog.chunks[0])
+    with refused("G9"):
+        reader.feed(0, backlog.chunks[0])
 
 
 def test_G9_an_opening_that_never_ends():
     segment = Segment(0, b"k" * 32, 2, 1 << 23)
     flood = item(PART, b"x" * 4_200_000)
-    refused(
-        "G9",
-        LedgerReader(ORIGIN, Schedule([segment])).feed,
-        0,
-        forged([RECORD, whole(None), flood], segment=segment),
-    )
+    with refused("G9"):
+        LedgerReader(ORIGIN, Schedule([segment])).feed(
+            0, forged([RECORD, whole(None), flood], segment=segment)
+        )
 
 
 @pytest.mark.parametrize(
     ("leaves", "batch"), [(1, 16_384), (8, 1_000), (129, 16_384), (8, (1 << 23) + 1), (0, 16_384)]
 )
 def test_G10_a_cadence_that_cannot_work(leaves, batch):
-    refused("G10", Schedule, [Segment(0, b"k" * 32, leaves, batch)])
+    with refused("G10"):
+        Schedule([Segment(0, b"k" * 32, leaves, batch)])
 
 
 def test_G10_a_statement_that_is_too_long():
-    refused("G10", check_statement, bytes((4 << 20) + 1))
+    with refused("G10"):
+        check_statement(bytes((4 << 20) + 1))
 
 
 def test_G11_another_chunk_before():
     one, other = run(Backlog(), 2), run(Backlog(), 1, rng=seeded(7))
     reader = LedgerReader(ORIGIN, Schedule([ONE]))
     reader.feed(0, other.chunks[0])
-    refused("G11", reader.feed, 1, one.chunks[1])
+    with refused("G11"):
+        reader.feed(1, one.chunks[1])
 
 
 def test_G12_a_statement_under_way_that_has_gone():
     backlog = run(Backlog(b"x" * 40_000), 1)
-    refused("G12", write_tick, ORIGIN, Schedule([ONE]), backlog.state, [], 2000, seeded())
+    with refused("G12"):
+        write_tick(ORIGIN, Schedule([ONE]), backlog.state, [], 2000, seeded())
 
 
 def test_a_leaf_is_the_hash_of_salt_and_statement():

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import msgspec
-from tests.vectors import world as w
+from tests.support import world as w
 
 from counterseal.protocol import (
     account,

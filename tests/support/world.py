@@ -6,6 +6,7 @@ shares, three cosign), a prosecutor and an inspector who request, two judges of 
 approve, one opener. Every key comes from its owner's name.
 """
 
+import functools
 import hashlib
 
 import msgspec
@@ -50,14 +51,17 @@ def seed(name: str, size: int = 32) -> bytes:
     return hashlib.shake_256(b"counterseal test seed: " + name.encode()).digest(size)
 
 
+@functools.cache
 def signer(name: str) -> keys.InstitutionSigner:
     return keys.InstitutionSigner(seed("sign " + name, 64))
 
 
+@functools.cache
 def sealing(name: str) -> keys.SealingKey:
     return keys.SealingKey(seed("seal " + name))
 
 
+@functools.cache
 def ed25519(name: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(seed("ed25519 " + name))
 
@@ -145,13 +149,20 @@ def make_charter() -> charter.Charter:
 
 CHARTER = make_charter()
 ALL_HOLDERS = tuple(holder.name for holder in CHARTER.holders)
+CUSTODIANS = range(len(ALL_HOLDERS) - len(WITNESSES))
+"""The custodians' positions; the witnesses' follow."""
 QUORUM = ("Amaro", "Chen", "Dede", "University", "Gazette")
 """Enough people for a charter: the court's two, the bar's one, two witnesses."""
 
 
 def statement(record, *names: str) -> bytes:
     """The record signed by these institutions."""
-    return cose.sign([signer(name) for name in names], record.encode())
+    return statement_of(record.encode(), *names)
+
+
+def statement_of(payload: bytes, *names: str) -> bytes:
+    """A record's bytes signed by these institutions."""
+    return cose.sign([signer(name) for name in names], payload)
 
 
 def verified(record=CHARTER, previous=None, names=QUORUM) -> verified_charter.VerifiedCharter:

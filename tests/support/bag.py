@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
-from tests.vectors import world as w
+from tests.support import world as w
 
 from counterseal import core
 from counterseal.evidence.logged import Keys

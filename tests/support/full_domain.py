@@ -1,21 +1,17 @@
-"""A whole domain on loopback for the tests of access: a service and witnesses as processes, homes
-and a charter as files.
+"""A whole domain on loopback: a service and witnesses as processes, every institution with a home
+folder, a charter made from a file.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
-from tests.service_domain import Person
+from tests.support.person import Person
+from tests.support.processes import Process, free_port, program
+from tests.support.served import ServedDomain
+from tests.support.waiting import until
 
 from counterseal.access.authorities import ceremony, charter_draft, charter_file, issuer
 from counterseal.access.common import keysets
@@ -26,59 +22,27 @@ from counterseal.access.common.sources import Source, get_array
 from counterseal.access.holders import custodian, witness
 from counterseal.access.holders.holder import Holder
 from counterseal.describe.status import WarrantStatus
-from counterseal.protocol import cbor
 from counterseal.protocol.charter import Charter
-from counterseal.protocol.errors import CountersealError, NotFound
-from counterseal.protocol.keyset import quarter_of
+from counterseal.protocol.errors import NotFound
+from counterseal.protocol.keyset import VerifiedKeyset, quarter_of
 from counterseal.protocol.release import SealedShares
 from counterseal.protocol.verified_charter import VerifiedCharter
 
 BODIES = {"bar": ("eve",), "court": ("ann", "bob", "cec"), "ombudsman": ("dan",)}
 WITNESSES = ("gazette", "harbour", "ivy")
-T = TypeVar("T")
 
 
-def program(*arguments: object) -> list[str]:
-    """The command line of one of this project's programs."""
-    return [
-        sys.executable,
-        "-c",
-        "from counterseal.cli.main import main; main()",
-        *map(str, arguments),
-    ]
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(what: Callable[[], T], seconds: float = 20.0) -> T:
-    """The first result that is neither false nor an error; the last error after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if found := what():
-                return found
-            error: CountersealError | None = None
-        except CountersealError as failed:
-            error = failed
-        if time.monotonic() > deadline:
-            raise error or AssertionError("it did not come true in time")
-        time.sleep(0.1)
-
-
-def running(folder: Path, **changes: Any) -> Iterator[Rig]:
-    """For fixtures: a domain with one keyset, stopped in the end."""
-    rig = Rig(folder, changes)
+def running(folder: Path, **changes: Any) -> Iterator[FullDomain]:
+    """For fixtures: a domain with one keyset, stopped in the end. `changes` are rules of the
+    charter that differ.
+    """
+    domain = FullDomain(folder, changes)
     try:
-        rig.start()
-        rig.keyset_digest = rig.keyset(quarter_of(rig.now()))
-        yield rig
+        domain.start()
+        domain.keyset_digest = domain.keyset(quarter_of(domain.now()))
+        yield domain
     finally:
-        rig.stop()
+        domain.close()
 
 
 class Tampered:
@@ -97,37 +61,16 @@ class Tampered:
         return answer
 
 
-class PersonDomain:
-    """This domain with the faces that `Person` uses."""
-
-    def __init__(self, rig: Rig, keyset: bytes) -> None:
-        self._rig = rig
-        rules = rig.rules(rig.custodians[0])
-        self.record, self.charter_digest = rules.latest.charter, rules.latest.digest
-        verified = rules.keyset(keyset)
-        self.keyset_digest, self.keyset_quarter = keyset, verified.keyset.quarter
-        self.holders = list(verified.keys)
-        self.holder_seals = {i: SimpleNamespace(public=key) for i, key in enumerate(verified.keys)}
-        self.process = SimpleNamespace(url=rig.url)
-        self.directory = rig.folder
-        self.people = rig.people_made
-
-    def now(self) -> int:
-        """The clock that windows go by."""
-        return self._rig.now()
-
-
-class Rig:
-    """`start` makes it all; `stop` ends what was started. Processes are by name: "service", or a
-    witness's name.
+class FullDomain(ServedDomain):
+    """`start` makes it all; `close` ends what was started. `processes` are the witnesses', by
+    name.
     """
 
     def __init__(self, folder: Path, changes: dict[str, Any] | None = None) -> None:
-        self.folder, self.changes = folder, changes or {}
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.url = ""
+        super().__init__(folder)
+        self.changes = changes or {}
+        self.processes: dict[str, Process] = {}
         self.keyset_digest = b""
-        self.people_made: list[Person] = []
         self.custodians = [
             InstitutionHome.create(folder / m, "custodian", m, b)
             for b, ms in BODIES.items()
@@ -142,28 +85,25 @@ class Rig:
         self.judge = InstitutionHome.create(folder / "judge", "issuer", "judge", "judiciary")
         self.deputy = InstitutionHome.create(folder / "deputy", "issuer", "deputy", "prosecution")
         self.opener = InstitutionHome.create(folder / "opener", "opener", "opener")
+        self._used: tuple[VerifiedCharter, VerifiedKeyset] | None = None
 
-    def start(self) -> Rig:
-        """InstitutionClient, charter, witnesses, one keyset."""
-        data = self.folder / "service"
-        subprocess.run(
-            program("service", "init", "--data", data, "--domain", "chat.example.org"),
-            check=True,
-            stdout=-3,
-        )
-        self.serve()
+    def start(self) -> FullDomain:
+        """Charter and witnesses."""
         self.charter_bytes = self.sign(self.draft())
         for home in self.witnesses:
             self.run_witness(home)
         until(lambda: ceremony.publish_charter(InstitutionClient(self.url), self.charter_bytes))
         return self
 
-    def serve(self) -> None:
-        """Starts the service, at the port it had before if there was one."""
-        port = int(self.url.rpartition(":")[2]) if self.url else free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self._spawn("service", "serve", "--data", self.folder / "service", "--port", port)
-        until(lambda: charter_draft.identity(InstitutionClient(self.url)))
+    def in_force(self) -> tuple[VerifiedCharter, VerifiedKeyset]:
+        """See `ServedDomain`; `use` says what it is."""
+        assert self._used is not None
+        return self._used
+
+    def use(self, keyset: bytes) -> None:
+        """From now on people use the newest charter, and the keyset with this digest."""
+        rules = self.rules(self.custodians[0])
+        self._used = rules.latest, rules.keyset(keyset)
 
     def rules_file(self) -> charter_file.CharterFile:
         """The rules: a demonstration with ticks of a second."""
@@ -201,7 +141,9 @@ class Rig:
     def run_witness(self, home: InstitutionHome, service_url: str | None = None) -> None:
         """Starts a witness's daemon, which may be told another address of the service."""
         others = () if service_url is None else ("--service", service_url)
-        self._spawn(home.card.name, "witness", "run", "--home", home.path, *others)
+        command = program("witness", "run", "--home", home.path, *others)
+        output = self.folder / f"{home.card.name}.log"
+        self.processes[home.card.name] = Process(command, output)
         until(lambda: InstitutionClient(home.card.url or "").get("/health"))
 
     def service_for(self, home: InstitutionHome) -> InstitutionClient:
@@ -215,7 +157,7 @@ class Rig:
         return rules
 
     def keyset(self, quarter: int, custodians: list[InstitutionHome] | None = None) -> bytes:
-        """Delivers everybody's keys, assembles, signs and publishes the keyset; gives its
+        """Delivers everybody's keys, assembles, signs and publishes the keyset; returns its
         digest.
         """
         signing = self.custodians if custodians is None else custodians
@@ -227,32 +169,12 @@ class Rig:
             data = ceremony.sign_keyset(home, self.rules(home), data, quarter)
         return until(lambda: ceremony.publish_keyset(InstitutionClient(self.url), rules, data))[0]
 
-    def now(self) -> int:
-        """The clock that windows go by."""
-        return int(get_array(InstitutionClient(self.url), "/v1/clock")[0])
-
-    def step(self, now: int) -> None:
-        """Steps the demonstration's clock; the periods before are closed and their roots logged
-        when this returns.
-        """
-        token = (self.folder / "service" / "operator.token").read_text(encoding="utf-8").strip()
-        body = cbor.encode([now])
-        service = InstitutionClient(self.url, timeout=60.0)
-        status, answer = service._send(
-            "POST", "/v1/operator/clock", body, {"Authorization": f"Bearer {token}"}
-        )
-        assert status == 200, answer
-
-    def people(self, keyset: bytes) -> PersonDomain:
-        """What `tests.service_domain.Person` needs to know of this domain."""
-        return PersonDomain(self, keyset)
-
     def talk(self, keyset: bytes, texts: Sequence[str]) -> tuple[Person, Person, bytes]:
         """Alice writes `texts` to Bob in the present period, which is then closed; gives both and
         the conversation.
         """
-        domain = self.people(keyset)
-        alice, bob = Person(domain, "alice"), Person(domain, "bob")
+        self.use(keyset)
+        alice, bob = Person(self, "alice"), Person(self, "bob")
         bob.packages()
         conversation = alice.create()
         alice.add(conversation, bob)
@@ -265,12 +187,11 @@ class Rig:
         """A person writes in the present period, which is then closed."""
         window = person.open_window(conversation, serial)
         person.send(conversation, *(person.seal(window, text) for text in texts))
-        length = self.charter.charter.period_length
-        self.step(self.now() // length * length + length)
+        self.next_period()
 
     def warrant(self, account: bytes, **changes: Any) -> bytes:
         """A warrant for an account's first day, signed, approved, submitted and taken by the
-        ledger; gives its digest.
+        ledger, and returns its digest.
         """
         office = issuer.IssuerLedger(self.prosecutor, self.service_for(self.prosecutor))
         start = self.charter.charter.valid_from
@@ -325,32 +246,14 @@ class Rig:
         """The charter as the first custodian has verified it."""
         return self.rules(self.custodians[0]).latest
 
-    def kill(self, name: str) -> None:
-        """Kill -9."""
-        process = self.processes.pop(name)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    def kill_witness(self, name: str) -> None:
+        """Ends a witness as a power cut would."""
+        self.processes.pop(name).kill()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Ends every process."""
-        for person in self.people_made:
-            person.http.close()
-            person.core.close()
         for process in self.processes.values():
-            process.terminate()
+            process.child.terminate()
         for process in self.processes.values():
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-    def output(self, name: str) -> str:
-        """What a process printed."""
-        return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
-
-    def _spawn(self, name: str, *arguments: object) -> None:
-        with (self.folder / f"{name}.log").open("ab") as log:
-            environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-            self.processes[name] = subprocess.Popen(
-                program(*arguments), stdout=log, stderr=log, env=environment
-            )
+            process.stop()
+        super().close()

@@ -5,7 +5,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from counterseal.core import DEFAULT_SUITE, Commit, CoreError, Device, Sealed, Window
+from counterseal.core import DEFAULT_SUITE, Commit, Device, Sealed, Window
 from counterseal.protocol.cbor import encode, tag
 from counterseal.protocol.keys import SealingKey
 
@@ -91,16 +91,6 @@ def content(text: str = "hello", sent_at_ms: int = OPENS * 1000) -> bytes:
 
 def send(device: Device, window: Window, text: str = "hello") -> Sealed:
     return device.frame_seal(window.window_id, content(text))
-
-
-def code_of(call, *args) -> str:
-    """The code with which the core refuses."""
-    try:
-        call(*args)
-    except CoreError as error:
-        assert error.message and str(error) == f"{error.code}: {error.message}"
-        return error.code
-    raise AssertionError("not refused")
 
 
 def random_id() -> bytes:

@@ -1,3 +1,0 @@
-"""Faults need whole systems."""
-
-from tests.system.conftest import domain  # noqa: F401 - a fixture
