@@ -24,7 +24,8 @@ from counterseal.protocol import cbor
 from counterseal.protocol.account import DeviceRevoked, sign_link
 from counterseal.protocol.cbor import tag
 from counterseal.protocol.window import Label, Roster
-from counterseal.service.delivery import Connection, Event, Hub
+from counterseal.service.delivery import Connection, Hub
+from counterseal.service.store.rows import EventRow
 
 pytestmark = pytest.mark.system
 
@@ -451,7 +452,7 @@ async def test_slow_device_is_let_go_and_the_others_are_not() -> None:
     """One that does not read is disconnected at its bound; who reads gets everything, in order,
     however it was gathered.
     """
-    hub = Hub(lambda *_: [])
+    hub = Hub(_nothing)
     slow, quick = Connection(b"a", b"slow", 4_000, 100), Connection(b"a", b"quick", 4_000, 100)
     for connection in (slow, quick):
         hub.connect(connection)
@@ -460,7 +461,7 @@ async def test_slow_device_is_let_go_and_the_others_are_not() -> None:
     slow.subscriptions[7].live = True
     await asyncio.sleep(0)
     for n in range(1, 31):
-        hub.publish(7, bytes(16), [Event(n, 0, 1, bytes(500))])
+        hub.publish(7, bytes(16), [EventRow(n, 0, 1, bytes(500))])
         if n % 5 == 0:
             await asyncio.sleep(0.01)
     assert await asyncio.wait_for(reading, 5) == list(range(1, 31))
@@ -469,10 +470,14 @@ async def test_slow_device_is_let_go_and_the_others_are_not() -> None:
     assert hub.count == 1
 
 
+async def _nothing(*_: int) -> list[EventRow]:
+    return []
+
+
 async def _drain(connection: Connection, count: int) -> list[int]:
     numbers: list[int] = []
     while len(numbers) < count:
-        for message in await connection.pop(lambda *_: []) or []:
+        for message in await connection.pop(_nothing) or []:
             value: Any = cbor.decode(message, 1 << 20)
             numbers += [event[0] for event in value[2]]
     return numbers

@@ -30,9 +30,9 @@ def init(directory: Path, domain: str, as_json: bool) -> None:
     """Make the log's and the ledger's keys and the operator's token; print the verifier keys for
     the charter.
     """
-    from counterseal.service import identity
+    from counterseal.service import service_keys
 
-    made = identity.create(directory, domain)
+    made = service_keys.create(directory, domain)
     keys = {"log": list(made.log.keys.texts()), "ledger": list(made.ledger.keys.texts())}
     if as_json:
         origins = {"log_origin": made.log.keys.name, "ledger_origin": made.ledger.keys.name}

@@ -5,38 +5,53 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
 
-from counterseal.protocol.errors import Conflict, FatalError, NotFound, Refused
-from counterseal.protocol.trusted_rules import Rulebook, VerifiedRevocation, verify_revocation
+from counterseal.protocol.errors import Conflict, FatalError
 from counterseal.protocol.verified_charter import VerifiedCharter
-from counterseal.protocol.window import Label
-from counterseal.service import clock, identity
-from counterseal.service.auth import Authenticator
-from counterseal.service.blobs import Blobs
-from counterseal.service.charters import Charters, LoggedCharter, LoggedKeyset
+from counterseal.service import clock, service_keys
+from counterseal.service.api.accounts import AccountRoutes
+from counterseal.service.api.blobs import BlobRoutes
+from counterseal.service.api.conversations import ConversationRoutes
+from counterseal.service.api.domain import DomainRoutes, OperatorRoutes
+from counterseal.service.api.frames import FrameRoutes
+from counterseal.service.api.gate import Gate, ServedEndpoint
+from counterseal.service.api.key_packages import KeyPackageRoutes
+from counterseal.service.api.logs import LedgerRoutes, LogRoutes
+from counterseal.service.api.notices import NoticeRoutes
+from counterseal.service.api.periods import PeriodRoutes
+from counterseal.service.api.releases import ReleaseRoutes
+from counterseal.service.api.routes import in_order
+from counterseal.service.api.rules import RuleRoutes
+from counterseal.service.api.socket import SocketRoutes
+from counterseal.service.api.windows import WindowRoutes
+from counterseal.service.authentication import Authenticator
+from counterseal.service.blobs import BlobFiles
 from counterseal.service.clock import WindowClock
-from counterseal.service.delivery import PAGE_BYTES, PAGE_EVENTS, Event, Hub
-from counterseal.service.directory import Directory
-from counterseal.service.ledger import Ledger
+from counterseal.service.delivery import Hub
+from counterseal.service.devices import KnownDevices
+from counterseal.service.directory import DirectoryRoots
+from counterseal.service.handshakes import Handshakes
+from counterseal.service.health import Health
+from counterseal.service.ledger import LedgerTicks
+from counterseal.service.ledger_fold import LedgerFold
 from counterseal.service.limits import Rates
-from counterseal.service.listings import Listings
-from counterseal.service.log import Publisher
-from counterseal.service.periods import Periods
+from counterseal.service.listings import ListingRounds
+from counterseal.service.periods import PeriodRoots
+from counterseal.service.publication import PublicationHooks, RulePublication
+from counterseal.service.publisher import LogPublisher
 from counterseal.service.settings import Settings
-from counterseal.service.store import charters as charters_table
-from counterseal.service.store import conversations
-from counterseal.service.store import ledger as ledger_table
-from counterseal.service.store import log as log_table
-from counterseal.service.store.charters import RevocationRow
-from counterseal.service.store.database import Store
+from counterseal.service.store.interface import Store
+from counterseal.service.store.kinds import open_store
+from counterseal.service.store.rows import EventRow
+from counterseal.service.trust import DomainRules
+from counterseal.wire.events import EVENTS_BYTES, EVENTS_PAGE
 
-_log = logging.getLogger("counterseal.service")
+_LEDGER_BATCH_MS = 10
 
 
 class Service:
@@ -45,196 +60,151 @@ class Service:
     """
 
     def __init__(self, directory: Path, settings: Settings, stop: Callable[[], None]) -> None:
-        self.settings = settings
-        self.directory_path = directory
         self._lock = _only_one(directory)
-        self._stop = stop
-        self._fatal: BaseException | None = None
+        self._settings = settings
+        self._directory_path = directory
+        self._health = Health(stop)
         self._tasks: list[asyncio.Task[None]] = []
-        self._blob_locks: dict[bytes, asyncio.Lock] = {}
-        self.random: Callable[[int], bytes] = os.urandom
-        self.identity = identity.load(directory)
-        self.domain = self.identity.domain
-        self.operator_token = identity.operator_token(directory)
-        self.store = Store(directory / "service.db", self._on_fatal)
-        self.charters = Charters(self.domain, clock.real)
-        self.charters.load(self.store.reader)
-        self.clock = WindowClock(self._stored_clock())
-        self.rates = Rates(settings.limits.requests_per_second, settings.limits.burst)
-        self.auth = Authenticator(
-            self.domain, clock.real_ms(), self.charters.institution, clock.real_ms
-        )
-        self.labels: dict[int, Label] = {}
-        self.blobs = Blobs(directory / "blobs", settings.limits.blob_bytes)
-        self.hub = Hub(self._read_events)
-        batch, timeout = settings.log.batch_ms, settings.log.witness_timeout
-        self.log = Publisher(
-            "log",
-            self.identity.log,
-            self.store,
-            directory / "log",
-            log_table.entries,
-            batch,
-            timeout,
-        )
-        self.ledger_log = Publisher(
-            "ledger",
-            self.identity.ledger,
-            self.store,
-            directory / "ledger",
-            ledger_table.leaves,
-            10,
-            timeout,
-        )
-        self.directory = Directory(self.domain, self.store, self.log.wake)
-        self.ledger = Ledger(self)
-        self.periods = Periods(self)
-        self.listings = Listings(self)
+        self._keys = service_keys.load(directory)
+        self._operator_token = service_keys.operator_token(directory)
 
-    async def start(self) -> None:
+        # what is stored, and what follows from it
+        self._store: Store = open_store(settings.store.kind, directory, self._health.on_fatal)
+        self._trust = DomainRules(self._keys.public(), clock.real)
+        self._store.read_apart(self._trust.load)
+        self._clock = WindowClock(self._store.read_apart(lambda reader: reader.periods.clock()))
+        self._hub = Hub(self._read_events)
+        self._devices = KnownDevices(self._store)
+        self._rates = Rates(settings.limits.requests_per_second, settings.limits.burst)
+
+        self._make_logs()
+        self._make_workers()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a fatal error ended the service."""
+        return self._health.failed
+
+    def application(self) -> Starlette:
+        """The ASGI application, whose life is the service's."""
+
+        @contextlib.asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            self._start()
+            try:
+                yield
+            finally:
+                await self._close()
+
+        return Starlette(routes=in_order(self._served()), lifespan=lifespan)
+
+    def _make_logs(self) -> None:
+        log, directory = self._settings.log, self._directory_path
+        self._log = LogPublisher(
+            "log",
+            self._keys.log,
+            self._store,
+            directory / "log",
+            lambda reader, first, limit: reader.log.entries(first, limit),
+            log.batch_ms,
+            log.witness_timeout,
+        )
+        self._ledger_log = LogPublisher(
+            "ledger",
+            self._keys.ledger,
+            self._store,
+            directory / "ledger",
+            lambda reader, first, limit: reader.ledger.leaves(first, limit),
+            _LEDGER_BATCH_MS,
+            log.witness_timeout,
+        )
+
+    def _make_workers(self) -> None:
+        store, trust = self._store, self._trust
+        self._directory = DirectoryRoots(
+            store, trust, self._clock, self._settings.log, self._log.wake
+        )
+        origin, wake = self._keys.ledger.keys.name, self._ledger_log.wake
+        self._ticks = LedgerTicks(origin, store, trust, os.urandom, wake)
+        self._fold = LedgerFold(store, trust, self._ledger_log)
+        self._listings = ListingRounds(trust.domain, store, self._fold, self._ledger_log)
+        self._periods = PeriodRoots(trust.domain, store, self._clock, self._period_logged)
+
+    def _served(self) -> Sequence[ServedEndpoint]:
+        store, trust, limits = self._store, self._trust, self._settings.limits
+        authenticator = Authenticator(trust.institution, clock.real_ms)
+        gate = Gate(trust.domain, authenticator, self._devices, self._rates, self._operator_token)
+        hooks = PublicationHooks(self._log.wake, self._fold.rules_changed, self._ticks.key_logged)
+        publication = RulePublication(store, trust, self._clock, os.urandom, hooks)
+        handshakes = Handshakes(store, trust, self._devices, self._clock, self._hub, limits)
+        files = BlobFiles(self._directory_path / "blobs", limits.blob_bytes)
+        delivery = self._settings.delivery
+
+        resources = (
+            FrameRoutes(store, self._clock, self._hub),
+            ConversationRoutes(store, handshakes),
+            WindowRoutes(store, trust, self._clock),
+            KeyPackageRoutes(store, limits, self._rates),
+            AccountRoutes(trust.domain, store, self._devices, self._directory, self._hub),
+            BlobRoutes(store, files),
+            DomainRoutes(self._keys, self._clock, self._health),
+            RuleRoutes(trust, publication),
+            LogRoutes(store, self._log),
+            LedgerRoutes(store, trust, self._ledger_log),
+            NoticeRoutes(store, trust, self._hub),
+            PeriodRoutes(store, self._periods),
+            ReleaseRoutes(store, trust, self._fold, self._periods),
+            OperatorRoutes(store, self._clock, self._periods, self._log, self._hub),
+        )
+        served = [one for resource in resources for one in resource.routes(gate)]
+        return [*served, *SocketRoutes(gate, store, self._clock, self._hub, delivery).routes()]
+
+    def _start(self) -> None:
         """Starts the writer and the background work."""
-        self.store.start()
-        self.directory.load()
-        in_force = lambda: self.charters.in_force  # noqa: E731 - read anew at each use
-        work = {
-            "log": self.log.run(in_force, self._on_fatal),
-            "ledger log": self.ledger_log.run(in_force, self._on_fatal),
-            "directory": self.directory.run(self),
-            "ledger": self.ledger.run(),
-            "periods": self.periods.run(),
-            "listings": self.listings.run(),
+        self._store.start()
+        self._log.wake()
+        self._ledger_log.wake()
+        work: dict[str, Coroutine[None, None, None]] = {
+            "log": self._log.run(self._in_force, self._health.on_fatal),
+            "ledger log": self._ledger_log.run(self._in_force, self._health.on_fatal),
+            "directory": self._directory.run(),
+            "ticks": self._ticks.run(),
+            "fold": self._fold.run(),
+            "periods": self._periods.run(),
+            "listings": self._listings.run(),
         }
-        self.log.wake()
-        self.ledger_log.wake()
         for name, coroutine in work.items():
             task = asyncio.create_task(coroutine, name=name)
             task.add_done_callback(self._ended)
             self._tasks.append(task)
 
-    async def close(self) -> None:
-        """Lets the devices go, ends the background work, and closes the database with all that was
+    async def _close(self) -> None:
+        """Lets the devices go, ends the background work, and closes the store with all that was
         queued written.
         """
-        self.hub.close_all("shutdown")
+        self._hub.close_all("shutdown")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)
-        await self.store.close()
-        self.log.close()
-        self.ledger_log.close()
+        await self._store.close()
         os.close(self._lock)
 
-    def wrong(self) -> str | None:
-        """What is wrong with the service, in a sentence, or None."""
-        if self._fatal is not None:
-            return f"The service is stopping: {type(self._fatal).__name__}."
-        return None
+    def _in_force(self) -> VerifiedCharter:
+        return self._trust.in_force
 
-    @property
-    def failed(self) -> bool:
-        """Whether a fatal error ended the service."""
-        return self._fatal is not None
+    def _period_logged(self) -> None:
+        self._log.wake()
+        self._listings.wake()
 
-    def publisher(self, name: str) -> Publisher:
-        """The log's or the ledger's publisher. Raises `NotFound`."""
-        if name not in ("log", "ledger"):
-            raise NotFound("There is no such log here.", code="log")
-        return self.log if name == "log" else self.ledger_log
-
-    @contextlib.asynccontextmanager
-    async def blob_lock(self, digest: bytes) -> AsyncIterator[None]:
-        """One upload at a time touches a blob's file."""
-        lock = self._blob_locks.setdefault(digest, asyncio.Lock())
-        async with lock:
-            yield
-        if not lock.locked():
-            self._blob_locks.pop(digest, None)
-
-    def rulebook(self) -> Rulebook:
-        """The charters and revocations as the ledger's fold takes them."""
-        charters = tuple((one.active_from, one.verified) for one in self.charters.charters)
-        revocations = tuple(self._revocation(row) for row in self.charters.revocations)
-        return Rulebook(charters, tuple(one for one in revocations if one is not None))
-
-    def check_own_keys(self, charter: VerifiedCharter) -> None:
-        """Returns if the charter names this service's own log and ledger keys. Raises `Refused`
-        C14.
-        """
-        pairs = (
-            (charter.charter.log.vkeys, self.identity.log),
-            (charter.charter.ledger.vkeys, self.identity.ledger),
+    async def _read_events(self, no: int, after: int, last: int) -> Sequence[EventRow]:
+        return await self._store.read(
+            lambda reader: reader.conversations.events(no, after, last, EVENTS_PAGE, EVENTS_BYTES)
         )
-        for named, signer in pairs:
-            if (named.ed25519, named.mldsa44) != signer.keys.texts():
-                raise Refused(
-                    "C14",
-                    "The charter names other log or ledger keys than this service's; see GET /v1/identity.",
-                )
-
-    # What follows a durable change, on the event loop.
-    def charter_logged(self, logged: LoggedCharter) -> None:
-        """A charter is in the log."""
-        first = not self.charters.charters
-        self.charters.add_charter(logged)
-        if first and logged.verified.charter.demonstration:
-            self.clock = WindowClock(logged.verified.charter.valid_from)
-        self.log.wake()
-        self.ledger.rules_changed()
-
-    def keyset_logged(self, logged: LoggedKeyset) -> None:
-        """A keyset is in the log, and with it a ledger key."""
-        self.charters.add_keyset(logged)
-        self.log.wake()
-        self.ledger.key_logged()
-
-    def revocation_logged(self, row: RevocationRow) -> None:
-        """An issuer's key is revoked."""
-        self.charters.revocations = charters_table.revocations(self.store.reader)
-        self.log.wake()
-        self.ledger.rules_changed()
-
-    def _revocation(self, row: RevocationRow) -> VerifiedRevocation | None:
-        for logged in reversed(self.charters.charters):
-            with contextlib.suppress(Refused):
-                return verify_revocation(row.statement, logged.verified)
-        return None
-
-    def _stored_clock(self) -> int | None:
-        stored = charters_table.meta(self.store.reader, "clock")
-        return stored if isinstance(stored, int) else None
-
-    def _read_events(self, number: int, after: int, last: int) -> list[Event]:
-        return list(
-            conversations.events(self.store.reader, number, after, last, PAGE_EVENTS, PAGE_BYTES)
-        )
-
-    def _on_fatal(self, error: BaseException) -> None:
-        if self._fatal is None:
-            self._fatal = error
-            _log.critical("the service stops: %s: %s", type(error).__name__, error)
-            self._stop()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            self._on_fatal(task.exception() or FatalError("A background task ended."))
-
-
-def application(service: Service) -> Starlette:
-    """The ASGI application of a service."""
-    from counterseal.service.api.routes import routes
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await service.start()
-        try:
-            yield
-        finally:
-            await service.close()
-
-    app = Starlette(routes=routes(), lifespan=lifespan)
-    app.state.service = service
-    return app
+            self._health.on_fatal(task.exception() or FatalError("A background task ended."))
 
 
 def _only_one(directory: Path) -> int:

@@ -8,18 +8,22 @@ this order, before anybody is told that it is whole.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from counterseal import failpoint
+from counterseal.files import sync_folder
 from counterseal.protocol.errors import BadInput, Conflict, NotFound, TooLarge
 
 _READ = 1 << 20
 
 
-class Blobs:
-    """The store of one data directory. Calls block on the disk: they belong in a worker thread."""
+class BlobFiles:
+    """The blobs of one data directory. Its calls block on the disk: they belong in worker threads."""
 
     def __init__(self, directory: Path, limit: int) -> None:
         self._directory = directory
@@ -47,7 +51,7 @@ class Blobs:
             return file.tell()
 
     def append(self, digest: bytes, offset: int, data: bytes, size: int) -> int:
-        """Adds bytes at `offset`, which must be where the upload stands; gives the new offset,
+        """Adds bytes at `offset`, which must be how many are held; returns the new offset,
         durable.
 
         Raises `Conflict` "blob-offset"; when the last byte arrives and the digest does not fit, the
@@ -62,7 +66,7 @@ class Blobs:
             held = file.seek(0, os.SEEK_END)
             if held != offset:
                 raise Conflict(
-                    f"The upload stands at byte {held}; go on from there.", code="blob-offset"
+                    f"The upload is at byte {held}; go on from there.", code="blob-offset"
                 )
             if held + len(data) > size:
                 raise TooLarge(f"The upload was announced with {size} bytes.", code="blob-size")
@@ -93,11 +97,7 @@ class Blobs:
             )
         failpoint.reach("blob.finish", "before")
         part.rename(self._place(digest))
-        directory = os.open(part.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_folder(part.parent)
         failpoint.reach("blob.finish", "after")
 
     def _place(self, digest: bytes) -> Path:
@@ -106,3 +106,19 @@ class Blobs:
 
     def _part(self, digest: bytes) -> Path:
         return self._place(digest).with_suffix(".part")
+
+
+class UploadLocks:
+    """One upload at a time touches a blob's file."""
+
+    def __init__(self) -> None:
+        self._locks: dict[bytes, asyncio.Lock] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, digest: bytes) -> AsyncIterator[None]:
+        """Holds the blob's lock."""
+        lock = self._locks.setdefault(digest, asyncio.Lock())
+        async with lock:
+            yield
+        if not lock.locked():
+            self._locks.pop(digest, None)

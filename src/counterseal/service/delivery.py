@@ -10,74 +10,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-import msgspec
+from counterseal.service.event_bytes import events_message
+from counterseal.service.store.rows import EventRow
+from counterseal.wire.operator import DeviceCursor
+from counterseal.wire.socket import Pushed, encode_pushed
 
-from counterseal.protocol.cbor import encode
-
-FRAME, COMMIT, PROPOSAL = 0, 1, 2
-PAGE_EVENTS = 500
-PAGE_BYTES = 1 << 20
 GATHER = 0.004
 """Seconds that events gather while a conversation is busy."""
+_ENDLESS = 1 << 62
 
-
-class Event(msgspec.Struct, frozen=True):
-    """One thing that happened in a conversation: sequence from 1, kind, Unix seconds, the MLS
-    message's bytes.
-    """
-
-    n: int
-    kind: int
-    time: int
-    data: bytes
-
-
-ReadEvents = Callable[[int, int, int], Sequence[Event]]
-"""(conversation's number, after n, up to and with n): a page of events in order."""
-
-
-def head(major: int, argument: int) -> bytes:
-    """The head of a CBOR item, shortest form."""
-    if argument < 24:
-        return bytes((major << 5 | argument,))
-    for info, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
-        if argument < 1 << 8 * size:
-            return bytes((major << 5 | info,)) + argument.to_bytes(size, "big")
-    raise ValueError("over 64 bits")
-
-
-def encode_event(event: Event) -> bytes:
-    """`[n, kind, time, bytes]`."""
-    return b"".join(
-        (
-            b"\x84",
-            head(0, event.n),
-            head(0, event.kind),
-            head(0, event.time),
-            head(2, len(event.data)),
-            event.data,
-        )
-    )
-
-
-def encode_events(events: Sequence[Event]) -> bytes:
-    """The array of the events."""
-    return b"".join((head(4, len(events)), *map(encode_event, events)))
-
-
-def events_message(conversation: bytes, events: Sequence[Event]) -> bytes:
-    """`["events", conversation_id, [[n, kind, time, bytes], ...]]`."""
-    return b"".join((b"\x83\x66events\x50", conversation, encode_events(events)))
+ReadEvents = Callable[[int, int, int], Awaitable[Sequence[EventRow]]]
+"""(conversation's `no`, after n, up to and with n): a page of events in order."""
 
 
 class Subscription:
-    """One device's place in one conversation: the last `n` given out, and the last one its
+    """One device's place in one conversation: the last `n` handed out, and the last one that its
     membership allows (None: no end).
+
+    It catches up by reading until it is `live`; `published` is the newest `n` that went past it
+    meanwhile.
     """
 
-    __slots__ = ("connection", "conversation", "cursor", "last", "live", "number")
+    __slots__ = ("connection", "conversation", "cursor", "last", "live", "number", "published")
 
     def __init__(
         self,
@@ -93,6 +49,12 @@ class Subscription:
         self.cursor = cursor
         self.last = last
         self.live = False
+        self.published = 0
+
+    @property
+    def end(self) -> int:
+        """The last `n` that the membership allows."""
+        return _ENDLESS if self.last is None else self.last
 
 
 class Connection:
@@ -144,7 +106,7 @@ class Connection:
                 self._bytes = 0
                 return messages
             if self._catching_up:
-                message = self._next_page(self._catching_up[0], read)
+                message = await self._next_page(self._catching_up[0], read)
                 if message is not None:
                     return [message]
                 continue
@@ -152,17 +114,16 @@ class Connection:
             await self._woken.wait()
         return None
 
-    def _next_page(self, subscription: Subscription, read: ReadEvents) -> bytes | None:
-        # Reading and going live happen without an await between them, so nothing can fall into the
-        # gap.
-        last = subscription.last if subscription.last is not None else (1 << 62)
-        events = read(subscription.number, subscription.cursor, last)
-        if not events:
+    async def _next_page(self, subscription: Subscription, read: ReadEvents) -> bytes | None:
+        events = await read(subscription.number, subscription.cursor, subscription.end)
+        if events:
+            subscription.cursor = events[-1].n
+            return events_message(subscription.conversation, events)
+        # what was handed out between the read and now is read in the next round
+        if min(subscription.published, subscription.end) <= subscription.cursor:
             subscription.live = True
             self._catching_up.popleft()
-            return None
-        subscription.cursor = events[-1].n
-        return events_message(subscription.conversation, events)
+        return None
 
 
 class Hub:
@@ -170,7 +131,7 @@ class Hub:
 
     def __init__(self, read: ReadEvents) -> None:
         self.read = read
-        self._gathered: dict[int, tuple[bytes, list[Event]]] = {}
+        self._gathered: dict[int, tuple[bytes, list[EventRow]]] = {}
         self._flush_due = False
         self._flushed = 0.0
         self._followers: dict[int, set[Subscription]] = {}
@@ -212,7 +173,7 @@ class Hub:
         self._followers.setdefault(number, set()).add(subscription)
         connection.catch_up(subscription)
 
-    def publish(self, number: int, conversation: bytes, events: Sequence[Event]) -> None:
+    def publish(self, number: int, conversation: bytes, events: Sequence[EventRow]) -> None:
         """Hands committed events, in order, to all that follow the conversation: at once when it is
         quiet, else every few milliseconds.
 
@@ -234,22 +195,23 @@ class Hub:
         for number, (conversation, events) in gathered.items():
             self._hand_out(number, conversation, events)
 
-    def _hand_out(self, number: int, conversation: bytes, events: Sequence[Event]) -> None:
+    def _hand_out(self, number: int, conversation: bytes, events: Sequence[EventRow]) -> None:
         followers = self._followers.get(number)
         if not followers:
             return
         message = events_message(conversation, events)
         first, last = events[0].n, events[-1].n
         for subscription in followers:
-            if not subscription.live or subscription.cursor >= last:
-                continue  # its catching up reads them, or has read them
-            if subscription.last is not None and last > subscription.last:
-                self._publish_part(subscription, events)
-            elif subscription.cursor + 1 == first:
+            # catching up reads them, or has read them
+            if not subscription.live:
+                subscription.published = last
+            elif subscription.cursor >= last:
+                continue
+            elif subscription.cursor + 1 == first and last <= subscription.end:
                 subscription.cursor = last
                 subscription.connection.push(message)
             else:
-                self._publish_part(subscription, events)
+                _push_part(subscription, events)
 
     def end_membership(self, number: int, devices: Iterable[bytes], last: int) -> None:
         """After the commit `last`, these devices get nothing more of the conversation."""
@@ -260,14 +222,15 @@ class Hub:
                     # what gathers still is cut there when it is handed out
                     subscription.last = last
 
-    def notify_device(self, device: bytes, message: bytes) -> None:
+    def notify_device(self, device: bytes, pushed: Pushed) -> None:
         """A message to every connection of one device."""
+        message = encode_pushed(pushed)
         for connection in self._devices.get(device, ()):
             connection.push(message)
 
-    def notify_all(self, array: list[object]) -> None:
-        """The same array to everybody."""
-        message = encode(array)
+    def notify_all(self, pushed: Pushed) -> None:
+        """The same message to everybody."""
+        message = encode_pushed(pushed)
         for connections in self._devices.values():
             for connection in connections:
                 connection.push(message)
@@ -277,16 +240,16 @@ class Hub:
         for connection in tuple(self._devices.get(device, ())):
             connection.close("revoked")
 
-    def cursors(self) -> list[list[object]]:
-        """`[[device_key, conversation_id, last n given out], ...]` of all that is followed; 0 where
-        something still waits to be sent.
+    def cursors(self) -> list[DeviceCursor]:
+        """How far each connected device is in what it follows; 0 where something still waits to be
+        sent.
         """
         return [
-            [
+            DeviceCursor(
                 device,
                 subscription.conversation,
                 subscription.cursor if connection.idle and subscription.live else 0,
-            ]
+            )
             for device, connections in self._devices.items()
             for connection in connections
             for subscription in connection.subscriptions.values()
@@ -298,16 +261,17 @@ class Hub:
             for connection in tuple(connections):
                 connection.close(reason)
 
-    def _publish_part(self, subscription: Subscription, events: Sequence[Event]) -> None:
-        last = subscription.last if subscription.last is not None else (1 << 62)
-        part = [event for event in events if subscription.cursor < event.n <= last]
-        if part:
-            subscription.cursor = part[-1].n
-            subscription.connection.push(events_message(subscription.conversation, part))
-
     def _unfollow(self, subscription: Subscription) -> None:
         followers = self._followers.get(subscription.number)
         if followers is not None:
             followers.discard(subscription)
             if not followers:
                 del self._followers[subscription.number]
+
+
+def _push_part(subscription: Subscription, events: Sequence[EventRow]) -> None:
+    """The events after the cursor that the membership allows."""
+    part = [event for event in events if subscription.cursor < event.n <= subscription.end]
+    if part:
+        subscription.cursor = part[-1].n
+        subscription.connection.push(events_message(subscription.conversation, part))

@@ -1,8 +1,7 @@
-"""Who is who: a look-aside of devices for every request, and the derived map whose root is logged
-hourly and after changes.
+"""The directory's map (handle -> account id -> chain head), whose root is logged hourly and after
+changes.
 
-The map (handle -> account id -> chain head) says nothing that the log's statements do not; its
-roots let an app check what it was told.
+The map says nothing that the log's statements do not; its roots let an app check what it was told.
 """
 
 from __future__ import annotations
@@ -11,26 +10,19 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-import apsw
 import msgspec
 
-from counterseal.protocol.account import VerifiedChain
-from counterseal.protocol.cbor import encode
 from counterseal.protocol.directory_root import DirectoryRoot
-from counterseal.protocol.errors import NotAuthorised, Unavailable
+from counterseal.protocol.errors import Unavailable
 from counterseal.service import clock
-from counterseal.service.auth import DeviceCaller
-from counterseal.service.store import accounts, log
-from counterseal.service.store.accounts import ChainRow
-from counterseal.service.store.database import Store, connect
+from counterseal.service.clock import WindowClock
+from counterseal.service.decisions import log_entries
+from counterseal.service.settings import LogSettings
+from counterseal.service.store.interface import Reader, Store, Transaction
+from counterseal.service.store.rows import DirectoryRootRow
+from counterseal.service.trust import DomainRules
 from counterseal.tlog.directory import DirectoryMap, Entry, check_next_root
-
-if TYPE_CHECKING:
-    from counterseal.service.app import Service
-
-_KEPT = 100_000
 
 
 class LookUp(msgspec.Struct, frozen=True):
@@ -44,7 +36,7 @@ class LookUp(msgspec.Struct, frozen=True):
     log_index: int
 
 
-class _Published(msgspec.Struct, frozen=True):
+class _PublishedMap(msgspec.Struct, frozen=True):
     """The newest logged root with the whole map under it."""
 
     tree: DirectoryMap
@@ -54,50 +46,29 @@ class _Published(msgspec.Struct, frozen=True):
     log_index: int
 
 
-class Directory:
-    """The domain's accounts, for the event loop."""
+class DirectoryRoots:
+    """Logs the map's roots, and proves handles under the newest one."""
 
-    def __init__(self, domain: str, store: Store, wake_log: Callable[[], None]) -> None:
-        self._domain = domain
+    def __init__(
+        self,
+        store: Store,
+        rules: DomainRules,
+        window_clock: WindowClock,
+        settings: LogSettings,
+        wake_log: Callable[[], None],
+    ) -> None:
         self._store = store
+        self._rules = rules
+        self._clock = window_clock
+        self._settings = settings
         self._wake_log = wake_log
-        self._devices: dict[bytes, tuple[bytes, bool]] = {}
-        self._published: _Published | None = None
+        self._published: _PublishedMap | None = None
         self._dirty = asyncio.Event()
-        self._db = connect(store.path, write=False)
-
-    def require(self, caller: DeviceCaller) -> None:
-        """Returns if the directory has the device, for this account, not revoked. Raises
-        `NotAuthorised` "revoked" or "unknown-device".
-        """
-        known = self._device(caller.device)
-        if known is None or known[0] != caller.account:
-            raise NotAuthorised(
-                "The directory does not have this device for this account.", code="unknown-device"
-            )
-        if known[1]:
-            raise NotAuthorised("This device is revoked.", code="revoked")
-
-    def account_of(self, device: bytes) -> bytes | None:
-        """The account of a device that is not revoked, or None."""
-        known = self._device(device)
-        return known[0] if known is not None and not known[1] else None
-
-    def chain(self, account: bytes) -> VerifiedChain:
-        """The account's chain, replayed. Raises `NotFound` "account"."""
-        accounts.get(self._store.reader, account)
-        return VerifiedChain.replay(
-            map(chain_statement, accounts.chain(self._store.reader, account)), self._domain
-        )
 
     def changed(self) -> None:
         """Says that an account's chain has grown: a root is due soon."""
         self._dirty.set()
         self._wake_log()
-
-    def forget(self, device: bytes) -> None:
-        """Drops what is remembered of a device that was revoked."""
-        self._devices.pop(device, None)
 
     def look_up(self, handle: str) -> LookUp:
         """Where a handle points under the newest logged root. Raises `Unavailable` "no-root"."""
@@ -107,78 +78,56 @@ class Directory:
         proof = published.tree.prove(handle).encode()
         return LookUp(published.accounts.get(handle), proof, published.record, published.log_index)
 
-    def load(self) -> None:
-        """Has a fresh root made at the start: the map under the last one is not kept."""
-        if accounts.last_directory_root(self._store.reader) is not None or log.size(
-            self._store.reader
-        ):
-            self._dirty.set()
-
-    async def run(self, service: Service) -> None:
+    async def run(self) -> None:
         """Logs roots: hourly, and after changes, in batches at most one a second."""
-        settings = service.settings.log
+        # the map under the last root is not kept, so a start makes a fresh one
+        if await self._store.read(_any_logged):
+            self._dirty.set()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), settings.directory_root_every)
-            delay = settings.directory_root_delay
-            if service.clock.demonstration:
-                delay = settings.directory_root_delay_demonstration
-            await asyncio.sleep(self._pause(delay))
+                await asyncio.wait_for(self._dirty.wait(), self._settings.directory_root_every)
+            await asyncio.sleep(self._pause())
             self._dirty.clear()
-            if service.charters.charters:
+            if self._rules.rules.charters:
                 await self._log_root()
 
-    def _pause(self, delay: float) -> float:
-        """Seconds until a root may be made: the first at once; then changes gather, and each root
-        is a second later than the last.
+    def _pause(self) -> float:
+        """Seconds until a root may be made.
+
+        The first at once; then changes gather, and each root is a second later than the last.
         """
         if self._published is None:
             return 0.0
+        delay = self._settings.directory_root_delay
+        if self._clock.demonstration:
+            delay = self._settings.directory_root_delay_demonstration
         return max(delay, self._published.root.time + 1 - time.time())
 
     async def _log_root(self) -> None:
-        entries, size = await asyncio.to_thread(self._snapshot)
+        entries, size = await asyncio.to_thread(self._store.read_apart, _snapshot)
         tree = await asyncio.to_thread(DirectoryMap, entries)
-        last = accounts.last_directory_root(self._store.reader)
-        before = DirectoryRoot.decode(last[2]) if last else None
+        last = await self._store.read(lambda reader: reader.accounts.last_root())
+        before = DirectoryRoot.decode(last.record) if last else None
         now = max(clock.real(), before.time + 1 if before else 0)
-        root = DirectoryRoot(self._domain, size, now, tree.root)
+        root = DirectoryRoot(self._rules.domain, size, now, tree.root)
         record = root.encode()
 
-        def job(db: apsw.Connection) -> int:
-            index = log.append(db, record, "directory-root", clock.real())
+        def job(tables: Transaction) -> int:
+            index = log_entries.append(tables, record, "directory-root", clock.real())
             check_next_root(before, root, index)
-            accounts.add_directory_root(db, index, root.root, record)
+            tables.accounts.add_root(DirectoryRootRow(index, root.root, record))
             return index
 
         index = await self._store.write("directory-root", job)
         by_handle = {entry.handle: entry.account_id for entry in entries}
-        self._published = _Published(tree, by_handle, root, record, index)
+        self._published = _PublishedMap(tree, by_handle, root, record, index)
         self._wake_log()
 
-    def _snapshot(self) -> tuple[list[Entry], int]:
-        """All accounts, and the log's size at the same moment."""
-        with self._db:  # one transaction: both see the same moment
-            entries = [
-                Entry(handle, account, head)
-                for handle, account, head in accounts.everybody(self._db)
-            ]
-            size = log.size(self._db)
-        return entries, size
 
-    def _device(self, device: bytes) -> tuple[bytes, bool] | None:
-        known = self._devices.get(device)
-        if known is None:
-            known = accounts.device(self._store.reader, device)
-            if known is not None:
-                if len(self._devices) >= _KEPT:
-                    self._devices.clear()
-                self._devices[device] = known
-        return known
+def _any_logged(reader: Reader) -> bool:
+    return reader.accounts.last_root() is not None or reader.log.size() > 0
 
 
-def chain_statement(row: ChainRow) -> bytes:
-    """A chain statement as the chain and the log have it: with its possession where a key is
-    new.
-    """
-    return row.statement if row.possession is None else encode([row.statement, row.possession])
+def _snapshot(reader: Reader) -> tuple[list[Entry], int]:
+    """All accounts, and the log's size at the same moment."""
+    return [Entry(*row) for row in reader.accounts.heads()], reader.log.size()

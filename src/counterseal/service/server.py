@@ -15,7 +15,8 @@ from typing import TextIO
 
 import uvicorn
 
-from counterseal.service.app import Service, application
+from counterseal.files import PUBLIC, write_state
+from counterseal.service.app import Service
 from counterseal.service.settings import load
 
 _PING = 20.0
@@ -55,13 +56,13 @@ class _Server(uvicorn.Server):
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        _write_address(self._directory / "address", address)
+        write_state(self._directory / "address", f"{address}\n".encode(), mode=PUBLIC)
         self._out.write(f"Serving on {address}\n")
         self._out.flush()
 
 
 def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int:
-    """Serves until a signal; gives the exit status: 0, or 70 after a fatal error. Raises
+    """Serves until a signal; returns the exit status: 0, or 70 after a fatal error. Raises
     `CountersealError` for a wrong setup.
     """
     logging.basicConfig(
@@ -80,7 +81,7 @@ def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int
     service = Service(directory, settings, stop)
     network = settings.network
     config = uvicorn.Config(
-        application(service),
+        service.application(),
         host=host or network.host,
         port=network.port if port is None else port,
         loop="uvloop",
@@ -102,9 +103,3 @@ def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int
     server = _Server(config, directory, out)
     server.run()
     return FATAL if service.failed or not server.started else 0
-
-
-def _write_address(place: Path, address: str) -> None:
-    new = place.with_suffix(".new")
-    new.write_text(address + "\n")
-    new.replace(place)

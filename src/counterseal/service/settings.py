@@ -16,14 +16,14 @@ import msgspec
 from counterseal.protocol.errors import BadInput
 
 
-class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the service listens. TLS is a proxy's work; loopback is the default."""
 
     host: str = "127.0.0.1"
     port: int = 8440
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one device, or one address before it has a device, may ask for. Bytes, and requests a
     second.
     """
@@ -36,7 +36,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: int = 1_000
 
 
-class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeliverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may wait for one connected device before it is disconnected: bytes and messages."""
 
     queue_bytes: int = 8 * 1024 * 1024
@@ -44,7 +44,7 @@ class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: int = 20_000
 
 
-class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often the log is sequenced, in milliseconds, how long a witness may take, in seconds, and
     how often roots are due, in seconds.
     """
@@ -56,13 +56,20 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     directory_root_delay_demonstration: float = 0.2
 
 
+class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which database the service keeps everything in: the name of a folder in service/store/."""
+
+    kind: str = "sqlite"
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings, a table each."""
 
-    network: Network = Network()
-    limits: Limits = Limits()
-    delivery: Delivery = Delivery()
-    log: Log = Log()
+    network: NetworkSettings = NetworkSettings()
+    limits: LimitSettings = LimitSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    log: LogSettings = LogSettings()
+    store: StoreSettings = StoreSettings()
 
 
 def load(path: Path) -> Settings:

@@ -1,3 +1,1 @@
-"""The HTTP interface, one file a resource: bytes in, a typed call, bytes out
-(docs/reference/api.md).
-"""
+"""The HTTP interface: bytes become a typed call, its result becomes bytes; wire/ has the types."""

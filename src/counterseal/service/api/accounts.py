@@ -1,189 +1,151 @@
-"""Accounts, their chains of statements, handles and profiles. The service adds no device: only the
-account key's signature does.
-"""
+"""Accounts: their chains of statements, handles and profiles."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated
+from starlette.responses import Response
 
-import apsw
-from msgspec import Meta
-
-from counterseal.protocol.account import (
-    STATEMENT_MAX,
-    AccountKey,
-    Device,
-    DeviceRevoked,
-    Link,
-    ReceivedLink,
-    VerifiedChain,
-)
-from counterseal.protocol.cbor import encode
-from counterseal.protocol.errors import BadInput, NotAuthorised
-from counterseal.protocol.record import Part, Signature
+from counterseal.protocol.account import DeviceRevoked
 from counterseal.service import clock
-from counterseal.service.api.http import Answer, DeviceCall, InstitutionCall, respond
-from counterseal.service.store import accounts, log
-from counterseal.service.store.accounts import ChainRow
-
-LIMIT = 16 * 1024
-_HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
-_KINDS: dict[type[Link], str] = {
-    Device: "device",
-    DeviceRevoked: "device-revoked",
-    AccountKey: "account-key",
-}
-
-
-class FirstDevice(Part, frozen=True):
-    """`[device COSE, possession]`."""
-
-    cose: Annotated[bytes, Meta(max_length=STATEMENT_MAX)]
-    possession: Signature
-
-
-class NewAccount(Part, frozen=True):
-    """`[handle, account COSE, [device COSE, possession]]`."""
-
-    handle: Annotated[str, Meta(max_length=400)]
-    account: Annotated[bytes, Meta(max_length=STATEMENT_MAX)]
-    device: FirstDevice
-
-
-class Statement(Part, frozen=True):
-    """`[kind, COSE, possession or null]`."""
-
-    kind: Annotated[str, Meta(max_length=32)]
-    cose: Annotated[bytes, Meta(max_length=STATEMENT_MAX)]
-    possession: Signature | None
+from counterseal.service.api.gate import DeviceCall, Gate, InstitutionCall, ServedEndpoint
+from counterseal.service.decisions import accounts
+from counterseal.service.decisions.accounts import NextStatement
+from counterseal.service.delivery import Hub
+from counterseal.service.devices import KnownDevices
+from counterseal.service.directory import DirectoryRoots
+from counterseal.service.store.interface import Reader, Store
+from counterseal.wire.accounts import (
+    ACCOUNT,
+    ACCOUNT_CHAIN,
+    ACCOUNT_POST,
+    CHAIN_POST,
+    HANDLE,
+    NOTICE_KEY,
+    PROFILE_PUT,
+    AccountFirst,
+    AccountPosted,
+    ChainStatementPosted,
+    HandleAbsent,
+    HandleFound,
+    PostAccount,
+    PostChainStatement,
+    PutProfile,
+    ShownAccount,
+    ShownChainStatement,
+)
+from counterseal.wire.body import Done, encode_body
+from counterseal.wire.endpoint import CBOR
 
 
-class Profile(Part, frozen=True):
-    """`[display name]`."""
+class AccountRoutes:
+    """Making, changing and reading accounts."""
 
-    display: Annotated[str, Meta(max_length=200)]
+    def __init__(
+        self,
+        domain: str,
+        store: Store,
+        devices: KnownDevices,
+        directory: DirectoryRoots,
+        hub: Hub,
+    ) -> None:
+        self._domain = domain
+        self._store = store
+        self._devices = devices
+        self._directory = directory
+        self._hub = hub
 
+    def routes(self, gate: Gate) -> list[ServedEndpoint]:
+        """What is served here."""
+        return [
+            gate.device(ACCOUNT_POST, self.create),
+            gate.device(CHAIN_POST, self.extend),
+            gate.device(PROFILE_PUT, self.put_profile),
+            gate.device(ACCOUNT, self.get),
+            gate.institution(ACCOUNT_CHAIN, self.get_for_institution),
+            gate.institution(NOTICE_KEY, self.notice_key),
+            gate.device(HANDLE, self.look_up),
+        ]
 
-def local_handle(handle: str, domain: str) -> str:
-    """The handle without `@` and domain: lower-case letters, digits, dots, dashes, underscores, 1
-    to 64. Raises `BadInput` "handle-form".
-    """
-    local = handle.removeprefix("@").removesuffix(":" + domain)
-    if not _HANDLE.fullmatch(local):
-        raise BadInput(
-            "A handle has 1 to 64 of a-z, 0-9, dot, dash and underscore, and begins and ends with a letter or digit.",
-            code="handle-form",
+    async def create(self, call: DeviceCall[PostAccount]) -> AccountPosted:
+        """An account with its first device."""
+        new = call.request
+        first = accounts.check_first(
+            new.handle,
+            new.account,
+            new.device.statement,
+            new.device.possession,
+            call.caller,
+            self._domain,
         )
-    return local
-
-
-def link_statement(cose: bytes, possession: bytes | None) -> bytes:
-    """The statement's bytes as the chain and the log have them."""
-    return cose if possession is None else encode([cose, possession])
-
-
-async def create(call: DeviceCall) -> Answer:
-    """`POST /v1/accounts`."""
-    service, new = call.service, call.decode(NewAccount)
-    handle = local_handle(new.handle, service.domain)
-    chain = VerifiedChain.start(new.account, service.domain)
-    chain.check_notice_key()
-    device_statement = link_statement(new.device.cose, new.device.possession)
-    chain = chain.extend(device_statement)
-    if chain.devices != (call.caller.device,) or chain.account_id != call.caller.account:
-        raise NotAuthorised("An account is made by its own first device.", code="first-device")
-
-    def job(db: apsw.Connection) -> int:
-        known = accounts.find(db, chain.account_id)
-        # the same account again gets the same answer
-        if known is not None and known.handle == handle:
-            return accounts.chain(db, chain.account_id)[1].log_index
-        accounts.create(db, chain.account_id, handle)
-        first = log.append(db, new.account, "account", clock.real())
-        accounts.extend(
-            db, chain.account_id, 0, chain.account_id, ChainRow("account", new.account, None, first)
+        index = await self._store.write(
+            "account",
+            lambda tables: accounts.create(tables, first, clock.real()),
+            lambda _: self._directory.changed(),
         )
-        index = log.append(db, device_statement, "device", clock.real())
-        row = ChainRow("device", new.device.cose, new.device.possession, index)
-        accounts.extend(db, chain.account_id, 1, chain.head, row)
-        accounts.add_device(db, chain.account_id, call.caller.device)
-        return index
+        return AccountPosted(first.chain.account_id, index)
 
-    index = await service.store.write("account", job, lambda _: service.directory.changed())
-    return [chain.account_id, index]
+    async def extend(self, call: DeviceCall[PostChainStatement]) -> ChainStatementPosted:
+        """The next statement of a chain."""
+        posted, account = call.request, call.parts["account"]
+        record = accounts.read_next(posted.kind, posted.statement, posted.possession)
+        chain = await self._store.read(
+            lambda reader: accounts.get_chain(reader.accounts, account, self._domain)
+        )
+        chain = chain.extend(accounts.link_statement(posted.statement, posted.possession))
+        accounts.check_own(account, call.caller)
+        following = NextStatement(posted.kind, posted.statement, posted.possession, record, chain)
 
+        def after(_: int) -> None:
+            self._directory.changed()
+            if isinstance(record, DeviceRevoked):
+                self._devices.revoked(account, record.device_key)
+                self._hub.revoke(record.device_key)
 
-async def extend(call: DeviceCall) -> Answer:
-    """`POST /v1/accounts/{id}/statements`."""
-    service, account, posted = call.service, call.hex("id"), call.decode(Statement)
-    statement = link_statement(posted.cose, posted.possession)
-    record = ReceivedLink.decode(statement).record
-    if _KINDS[type(record)] != posted.kind:
-        raise BadInput(f"The statement is of the kind {_KINDS[type(record)]!r}.", code="kind")
-    chain = service.directory.chain(account).extend(statement)
-    if call.caller.account != account:
-        raise NotAuthorised("A device adds to its own account's chain alone.", code="other-account")
+        index = await self._store.write(
+            "statement",
+            lambda tables: accounts.extend(tables, account, following, clock.real()),
+            after,
+        )
+        return ChainStatementPosted(index)
 
-    def job(db: apsw.Connection) -> int:
-        index = log.append(db, statement, posted.kind, clock.real())
-        row = ChainRow(posted.kind, posted.cose, posted.possession, index)
-        accounts.extend(db, account, chain.number, chain.head, row)
-        if isinstance(record, Device):
-            accounts.add_device(db, account, record.device_key)
-        elif isinstance(record, DeviceRevoked):
-            accounts.revoke_device(db, record.device_key)
-        return index
+    async def get(self, call: DeviceCall[None]) -> ShownAccount:
+        """An account, for devices."""
+        return await self._shown(call.parts["account"])
 
-    def after(_: int) -> None:
-        service.directory.changed()
-        if isinstance(record, DeviceRevoked):
-            service.directory.forget(record.device_key)
-            service.hub.revoke(record.device_key)
+    async def get_for_institution(self, call: InstitutionCall[None]) -> ShownAccount:
+        """The same for institutions, whose evidence needs the senders' keys."""
+        return await self._shown(call.parts["account"])
 
-    return [await service.store.write("statement", job, after)]
+    async def put_profile(self, call: DeviceCall[PutProfile]) -> Done:
+        """The name that an account shows."""
+        account, display = call.parts["account"], call.request.display
+        accounts.check_profile(account, display, call.caller)
+        await self._store.write(
+            "profile", lambda tables: tables.accounts.set_display(account, display)
+        )
+        return Done()
 
+    async def look_up(self, call: DeviceCall[None]) -> HandleFound | Response:
+        """The account of a handle, with a proof of presence or of absence."""
+        handle = accounts.local_handle(call.parts["handle"], self._domain)
+        found = self._directory.look_up(handle)
+        if found.account is None:
+            absent = HandleAbsent(None, found.proof, found.record, found.log_index)
+            return Response(encode_body(absent), 404, media_type=CBOR)
+        return HandleFound(found.account, found.proof, found.record, found.log_index)
 
-async def get(call: DeviceCall | InstitutionCall) -> Answer:
-    """`GET /v1/accounts/{id}` for devices, `GET /v1/accounts/{id}/chain` for institutions, whose
-    evidence needs the senders' keys.
-    """
-    db, account = call.service.store.reader, call.hex("id")
-    row = accounts.get(db, account)
-    chain = [
-        [link.kind, link.statement, link.possession, link.log_index]
-        for link in accounts.chain(db, account)
-    ]
-    return [row.handle, row.display, chain]
+    async def notice_key(self, call: InstitutionCall[None]) -> AccountFirst:
+        """The account's first statement, which names its notice key."""
+        shown = await self._shown(call.parts["account"])
+        return AccountFirst(shown.chain[0].statement)
 
+    async def _shown(self, account: bytes) -> ShownAccount:
+        def job(reader: Reader) -> ShownAccount:
+            row = accounts.get(reader.accounts, account)
+            chain = reader.accounts.chain(account)
+            links = (
+                ShownChainStatement(one.kind, one.statement, one.possession, one.log_index)
+                for one in chain
+            )
+            return ShownAccount(row.handle, row.display, tuple(links))
 
-async def put_profile(call: DeviceCall) -> Answer:
-    """`PUT /v1/accounts/{id}/profile`."""
-    account, profile = call.hex("id"), call.decode(Profile)
-    if call.caller.account != account:
-        raise NotAuthorised("A profile is its account's own.", code="other-account")
-    if len(profile.display.encode()) > 200:
-        raise BadInput("A display name has at most 200 bytes.", code="display-name")
-    await call.service.store.write(
-        "profile", lambda db: accounts.set_display(db, account, profile.display)
-    )
-    return []
-
-
-async def look_up(call: DeviceCall) -> Answer:
-    """`GET /v1/handles/{handle}`: with a proof under the newest logged root, of presence or of
-    absence.
-    """
-    handle = local_handle(call.params["handle"], call.service.domain)
-    found = call.service.directory.look_up(handle)
-    return respond(
-        [found.account, found.proof, found.record, found.log_index], 200 if found.account else 404
-    )
-
-
-async def notice_key(call: InstitutionCall) -> Answer:
-    """`GET /v1/accounts/{id}/notice-key`."""
-    chain = accounts.chain(
-        call.service.store.reader, accounts.get(call.service.store.reader, call.hex("id")).id
-    )
-    return [chain[0].statement]
+        return await self._store.read(job)

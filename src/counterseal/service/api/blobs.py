@@ -1,62 +1,56 @@
-"""Encrypted attachments: announced by digest and size, uploaded from wherever the upload stands,
-read by whoever knows the digest.
-"""
+"""Encrypted attachments: announced, uploaded in parts, read by whoever knows the digest."""
 
 from __future__ import annotations
 
 import asyncio
 
-import apsw
 from starlette.responses import FileResponse
 
-from counterseal.protocol.errors import Conflict, NotAuthorised
-from counterseal.protocol.record import Bytes32, Part, Uint
 from counterseal.service import clock
-from counterseal.service.api.http import MIB, Answer, DeviceCall
-from counterseal.service.store import blobs
-
-LIMIT = 4 * MIB
-"""Bytes of one PATCH."""
-
-
-class Announced(Part, frozen=True):
-    """`[digest, size]`."""
-
-    digest: Bytes32
-    size: Uint
+from counterseal.service.api.gate import DeviceCall, Gate, ServedEndpoint
+from counterseal.service.blobs import BlobFiles, UploadLocks
+from counterseal.service.decisions import blobs
+from counterseal.service.store.interface import Store
+from counterseal.wire.blobs import BLOB, BLOB_PATCH, BLOB_POST, BlobOffset, PostBlob
+from counterseal.wire.endpoint import OCTETS
 
 
-async def begin(call: DeviceCall) -> Answer:
-    """`POST /v1/blobs`."""
-    service, posted = call.service, call.decode(Announced)
-    offset = await asyncio.to_thread(service.blobs.begin, posted.digest, posted.size)
+class BlobRoutes:
+    """Uploading and reading blobs."""
 
-    def job(db: apsw.Connection) -> int:
-        return blobs.announce(db, posted.digest, posted.size, call.caller.device, clock.real())
+    def __init__(self, store: Store, files: BlobFiles) -> None:
+        self._store = store
+        self._files = files
+        self._locks = UploadLocks()
 
-    size = await service.store.write("blob", job)
-    if size != posted.size:
-        raise Conflict(f"This digest was announced with {size} bytes.", code="blob-size")
-    return [offset]
-
-
-async def append(call: DeviceCall) -> Answer:
-    """`PATCH /v1/blobs/{digest}?offset=N`."""
-    service, digest, offset = call.service, call.hex("digest"), call.integer("offset")
-    announced = blobs.get(service.store.reader, digest)
-    if announced.uploader != call.caller.device:
-        raise NotAuthorised(
-            "Another device is uploading this blob; announce it anew once that is over.",
-            code="other-device",
-        )
-    async with service.blob_lock(digest):
+    def routes(self, gate: Gate) -> list[ServedEndpoint]:
+        """What is served here."""
         return [
-            await asyncio.to_thread(service.blobs.append, digest, offset, call.body, announced.size)
+            gate.device(BLOB_POST, self.begin),
+            gate.device(BLOB_PATCH, self.append),
+            gate.device(BLOB, self.get),
         ]
 
+    async def begin(self, call: DeviceCall[PostBlob]) -> BlobOffset:
+        """An announcement; the answer says where the upload goes on."""
+        digest, size, device = call.request.digest, call.request.size, call.caller.device
+        offset = await asyncio.to_thread(self._files.begin, digest, size)
+        announced = await self._store.write(
+            "blob", lambda tables: blobs.announce(tables, digest, size, device, clock.real())
+        )
+        blobs.check_size(announced, size)
+        return BlobOffset(offset)
 
-async def get(call: DeviceCall) -> Answer:
-    """`GET /v1/blobs/{digest}`; `Range` is honoured."""
-    path = await asyncio.to_thread(call.service.blobs.path, call.hex("digest"))
-    headers = {"Cache-Control": "private, immutable", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(path, media_type="application/octet-stream", headers=headers)
+    async def append(self, call: DeviceCall[bytes]) -> BlobOffset:
+        """The next part of an upload."""
+        digest, offset, device = call.parts["digest"], call.number("offset"), call.caller.device
+        size = await self._store.read(lambda reader: blobs.get_size(reader.blobs, digest, device))
+        async with self._locks.of(digest):
+            held = await asyncio.to_thread(self._files.append, digest, offset, call.request, size)
+        return BlobOffset(held)
+
+    async def get(self, call: DeviceCall[None]) -> FileResponse:
+        """A blob's bytes; `Range` is honoured."""
+        path = await asyncio.to_thread(self._files.path, call.parts["digest"])
+        headers = {"Cache-Control": "private, immutable", "X-Content-Type-Options": "nosniff"}
+        return FileResponse(path, media_type=OCTETS, headers=headers)

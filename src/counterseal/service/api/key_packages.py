@@ -1,72 +1,64 @@
-"""Key packages: what lets a device be added to a group while it is away. Each is given out once;
-the last resort when the others are used up.
-"""
+"""Key packages: what lets a device be added to a group while it is away."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import apsw
-from msgspec import Meta
-
-from counterseal.protocol.errors import NotAuthorised
-from counterseal.protocol.record import Bytes32, Part
-from counterseal.service import mls
-from counterseal.service.api.http import Answer, DeviceCall
-from counterseal.service.store import accounts
-from counterseal.service.store.accounts import KeyPackage
-
-LIMIT = 100 * 8_200
-
-
-class Upload(Part, frozen=True):
-    """`[[package, ...]]`."""
-
-    packages: Annotated[
-        tuple[Annotated[bytes, Meta(max_length=8_192)], ...], Meta(min_length=1, max_length=100)
-    ]
+from counterseal.service.api.gate import DeviceCall, Gate, ServedEndpoint
+from counterseal.service.decisions import key_packages
+from counterseal.service.limits import Rates
+from counterseal.service.settings import LimitSettings
+from counterseal.service.store.interface import Store
+from counterseal.wire.key_packages import (
+    KEY_PACKAGES,
+    KEY_PACKAGES_CLAIM,
+    KEY_PACKAGES_POST,
+    ClaimedKeyPackage,
+    ClaimKeyPackages,
+    KeyPackagesClaimed,
+    KeyPackagesHeld,
+    KeyPackagesPosted,
+    PostKeyPackages,
+)
 
 
-class Claim(Part, frozen=True):
-    """`[[device_key, ...]]`."""
+class KeyPackageRoutes:
+    """Handing in, counting and claiming key packages."""
 
-    devices: Annotated[tuple[Bytes32, ...], Meta(min_length=1, max_length=500)]
+    def __init__(self, store: Store, limits: LimitSettings, rates: Rates) -> None:
+        self._store = store
+        self._limits = limits
+        self._rates = rates
 
+    def routes(self, gate: Gate) -> list[ServedEndpoint]:
+        """What is served here."""
+        return [
+            gate.device(KEY_PACKAGES_POST, self.post),
+            gate.device(KEY_PACKAGES, self.held),
+            gate.device(KEY_PACKAGES_CLAIM, self.claim),
+        ]
 
-async def post(call: DeviceCall) -> Answer:
-    """`POST /v1/key-packages`: a device's own, each verified by the compiled floor."""
-    packages = [_checked(call, package) for package in call.decode(Upload).packages]
-    limit = call.service.settings.limits.key_packages
+    async def post(self, call: DeviceCall[PostKeyPackages]) -> KeyPackagesPosted:
+        """A device's own packages, each verified by the compiled core."""
+        caller, limit = call.caller, self._limits.key_packages
+        packages = [key_packages.check(package, caller) for package in call.request.packages]
+        held = await self._store.write(
+            "key-packages",
+            lambda tables: key_packages.add(tables, caller.device, packages, limit),
+        )
+        return KeyPackagesPosted(held)
 
-    def job(db: apsw.Connection) -> int:
-        return accounts.add_key_packages(db, call.caller.device, packages, limit)
+    async def held(self, call: DeviceCall[None]) -> KeyPackagesHeld:
+        """How many there are."""
+        device = call.caller.device
+        return KeyPackagesHeld(
+            *await self._store.read(lambda reader: reader.key_packages.held(device))
+        )
 
-    return [await call.service.store.write("key-packages", job)]
-
-
-def _checked(call: DeviceCall, package: bytes) -> KeyPackage:
-    account, device, _, ref, last_resort = mls.check_key_package(package)
-    if (account, device) != (call.caller.account, call.caller.device):
-        raise NotAuthorised("A device uploads its own key packages alone.", code="other-device")
-    return KeyPackage(ref, package, last_resort)
-
-
-async def held(call: DeviceCall) -> Answer:
-    """`GET /v1/key-packages`."""
-    one_time, last_resort = accounts.key_packages_held(
-        call.service.store.reader, call.caller.device
-    )
-    return [one_time, last_resort]
-
-
-async def claim(call: DeviceCall) -> Answer:
-    """`POST /v1/key-packages/claim`: one of each device; a device without any is left out."""
-    devices = call.decode(Claim).devices
-    # emptying a stranger's store has to cost something
-    call.service.rates.take(call.caller.device, len(devices))
-
-    def job(db: apsw.Connection) -> list[list[bytes]]:
-        claimed = ((device, accounts.claim_key_package(db, device)) for device in devices)
-        return [[device, package] for device, package in claimed if package is not None]
-
-    return await call.service.store.write("claim", job)
+    async def claim(self, call: DeviceCall[ClaimKeyPackages]) -> KeyPackagesClaimed:
+        """One of each device; a device without any is left out."""
+        devices = call.request.devices
+        # emptying a stranger's store has to cost something
+        self._rates.take(call.caller.device, len(devices))
+        claimed = await self._store.write(
+            "claim", lambda tables: key_packages.claim(tables, devices)
+        )
+        return KeyPackagesClaimed(tuple(ClaimedKeyPackage(*one) for one in claimed))

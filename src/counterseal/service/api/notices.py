@@ -1,65 +1,51 @@
-"""Notices: sealed, all alike, published by witnesses; every app tries each on its own key."""
+"""Notices: published by witnesses; every app tries each with its own key."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated
-
-import apsw
-from msgspec import Meta
-
-from counterseal.protocol.errors import NotAuthorised
-from counterseal.protocol.notice import SealedNotice
-from counterseal.protocol.record import Part, Uint
-from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock
-from counterseal.service.api.http import Answer, Call, InstitutionCall
-from counterseal.service.store import access as table
-
-_PAGE = 500
-
-
-class Posted(Part, frozen=True):
-    """`[sealed-notice, position]`, or a third element that plays no part: the request's own
-    signature says who publishes.
-    """
-
-    sealed: Annotated[bytes, Meta(max_length=SealedNotice.limit)]
-    position: Uint
-    signature: bytes | None = None
-
-
-async def after(call: Call) -> Answer:
-    """`GET /v1/notices?after=INDEX`: indices count from 1."""
-    return [
-        list(row)
-        for row in table.notices(call.service.store.reader, call.integer("after", 0), _PAGE)
-    ]
+from counterseal.service.api.gate import Call, Gate, InstitutionCall, ServedEndpoint
+from counterseal.service.decisions import notices
+from counterseal.service.delivery import Hub
+from counterseal.service.store.interface import Store
+from counterseal.service.trust import DomainRules
+from counterseal.wire.notices import (
+    NOTICE_POST,
+    NOTICES,
+    NOTICES_PAGE,
+    NoticePosted,
+    PostNotice,
+    ShownNotice,
+    ShownNotices,
+)
+from counterseal.wire.socket import NoticePushed
 
 
-async def post(call: InstitutionCall) -> Answer:
-    """`POST /v1/notices`: by a witness of the charter in force or of one before it, whose last
-    notices are still due.
-    """
-    service, posted = call.service, call.decode(Posted)
-    SealedNotice.decode(posted.sealed)
-    if not any(
-        _is_witness(one.verified, call.caller.kid, posted.position)
-        for one in service.charters.charters
-    ):
-        raise NotAuthorised(
-            "Notices are published by the witness at the position named.", code="not-a-witness"
+class NoticeRoutes:
+    """Publishing and reading notices."""
+
+    def __init__(self, store: Store, trust: DomainRules, hub: Hub) -> None:
+        self._store = store
+        self._trust = trust
+        self._hub = hub
+
+    def routes(self, gate: Gate) -> list[ServedEndpoint]:
+        """What is served here."""
+        return [gate.anybody(NOTICES, self.after), gate.institution(NOTICE_POST, self.post)]
+
+    async def after(self, call: Call[None]) -> ShownNotices:
+        """A page of notices."""
+        index = call.number("after")
+        rows = await self._store.read(lambda reader: reader.releases.notices(index, NOTICES_PAGE))
+        return ShownNotices(tuple(ShownNotice(row.index, row.sealed) for row in rows))
+
+    async def post(self, call: InstitutionCall[PostNotice]) -> NoticePosted:
+        """A notice by a witness."""
+        sealed, position = call.request.sealed, call.request.position
+        charters = [one.charter for one in self._trust.rules.charters]
+        notices.check_posted(sealed, position, call.caller, charters)
+        index = await self._store.write(
+            "notice",
+            lambda tables: notices.add(tables, sealed, position, clock.real()),
+            lambda index: self._hub.notify_all(NoticePushed(index)),
         )
-    digest = hashlib.sha256(posted.sealed).digest()
-
-    def job(db: apsw.Connection) -> int:
-        return table.add_notice(db, digest, posted.sealed, posted.position, clock.real())
-
-    index = await service.store.write(
-        "notice", job, lambda index: service.hub.notify_all(["notice", index])
-    )
-    return [index]
-
-
-def _is_witness(charter: VerifiedCharter, kid: bytes, position: int) -> bool:
-    return position in charter.tree.witness_positions() and charter.holder_keys[position].kid == kid
+        return NoticePosted(index)

@@ -2,44 +2,64 @@
 
 from __future__ import annotations
 
-from counterseal.protocol.cbor import encode, tag
-from counterseal.protocol.errors import NotAuthorised, NotFound
-from counterseal.service.api.http import Answer, Call, DeviceCall
-from counterseal.service.store import conversations, windows
-from counterseal.service.store import periods as table
+from counterseal.protocol.errors import NotFound
+from counterseal.protocol.stamp import Stamp
+from counterseal.service.api.gate import Call, DeviceCall, Gate, ServedEndpoint
+from counterseal.service.decisions import conversations
+from counterseal.service.periods import PeriodRoots
+from counterseal.service.store.interface import Reader, Store
+from counterseal.service.store.rows import StampRow, WindowRow
+from counterseal.wire.periods import (
+    FRAME_INCLUSION,
+    PERIODS,
+    PERIODS_PAGE,
+    FrameInclusion,
+    ShownPeriodRoot,
+    ShownPeriodRoots,
+    TreePlace,
+)
 
-_PAGE = 500
 
+class PeriodRoutes:
+    """Reading period roots, and proving frames."""
 
-async def after(call: Call) -> Answer:
-    """`GET /v1/periods?after=INDEX`."""
-    rows = table.after(call.service.store.reader, call.integer("after", -1), _PAGE)
-    return [[row.log_index, row.record] for row in rows]
+    def __init__(self, store: Store, periods: PeriodRoots) -> None:
+        self._store = store
+        self._periods = periods
 
+    def routes(self, gate: Gate) -> list[ServedEndpoint]:
+        """What is served here."""
+        return [gate.anybody(PERIODS, self.after), gate.device(FRAME_INCLUSION, self.inclusion)]
 
-async def inclusion(call: DeviceCall) -> Answer:
-    """`GET /v1/conversations/{id}/inclusion/{window_id}/{seq}`: for the conversation's devices,
-    past ones included.
-    """
-    service, db = call.service, call.service.store.reader
-    seen = conversations.get(db, call.hex("id", 16))
-    if not conversations.memberships(db, seen.no, call.caller.device):
-        raise NotAuthorised("This device is not in the conversation.", code="not-a-member")
-    window, seq = windows.find(db, call.hex("window")), call.path_integer("seq")
-    stamp = (
-        windows.find_stamp(db, window.no, seq)
-        if window is not None and window.conversation == seen.no
-        else None
-    )
-    if window is None or stamp is None:
-        raise NotFound("There is no such frame in this conversation.", code="frame")
-    place = service.periods.window_place(window)
-    return [
-        encode([tag("stamp"), stamp[1], stamp[0], stamp[2]]),
-        service.periods.frame_path(window, seq),
-        [seq, place.frames],
-        place.path,
-        [place.index, place.size],
-        place.row.record,
-        place.row.log_index,
-    ]
+    async def after(self, call: Call[None]) -> ShownPeriodRoots:
+        """A page of roots."""
+        index = call.number("after")
+        rows = await self._store.read(lambda reader: reader.periods.after(index, PERIODS_PAGE))
+        return ShownPeriodRoots(tuple(ShownPeriodRoot(row.log_index, row.record) for row in rows))
+
+    async def inclusion(self, call: DeviceCall[None]) -> FrameInclusion:
+        """The proof of a frame, for the conversation's devices, past ones included."""
+        conversation, device = call.parts["conversation"], call.caller.device
+        window_id, seq = call.parts["window"], call.parts["seq"]
+
+        def job(reader: Reader) -> tuple[WindowRow, StampRow]:
+            seen = conversations.get(reader.conversations, conversation)
+            conversations.get_ranges(reader.conversations, seen.no, device)
+            window = reader.windows.find(window_id)
+            if window is not None and window.conversation == seen.no:
+                stamp = reader.windows.find_stamp(window.no, seq)
+                if stamp is not None:
+                    return window, stamp
+            raise NotFound("There is no such frame in this conversation.", code="frame")
+
+        window, stamp = await self._store.read(job)
+        place = await self._periods.prove_window(window)
+        return FrameInclusion(
+            stamp=Stamp(stamp.digest, stamp.n, stamp.time).encode(),
+            frame_path=await self._periods.prove_frame(window, seq),
+            frame=TreePlace(seq, place.frames),
+            window_path=place.path,
+            window=TreePlace(place.index, place.windows),
+            root=place.root.record,
+            log_index=place.root.log_index,
+        )

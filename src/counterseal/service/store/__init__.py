@@ -1,3 +1,1 @@
-"""All that the service keeps: one SQLite database, one writer thread, typed functions a
-resource.
-"""
+"""What the service keeps: an interface of small methods, and a folder for each database behind it."""

@@ -1,0 +1,295 @@
+"""The way of every request: a bounded body, who calls, the typed call, and the answer's bytes.
+
+A refusal becomes JSON with the error's status. What a route takes and answers is in its `Endpoint`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from counterseal.protocol.errors import (
+    CountersealError,
+    EpochConflict,
+    FatalError,
+    NotAuthenticated,
+    TooLarge,
+)
+from counterseal.service.authentication import (
+    Authenticator,
+    DeviceCaller,
+    InstitutionCaller,
+    check_operator,
+)
+from counterseal.service.devices import KnownDevices
+from counterseal.service.limits import Rates
+from counterseal.wire.authentication import SignedRequest
+from counterseal.wire.body import encode_body
+from counterseal.wire.conversations import EpochTaken
+from counterseal.wire.endpoint import CBOR, Authentication, Endpoint, read_part
+from counterseal.wire.failure import JSON, Failure
+
+_log = logging.getLogger("counterseal.service")
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class Call(msgspec.Struct, Generic[Q], frozen=True):
+    """One request: the parts of its path, the numbers of its query, and its body."""
+
+    parts: dict[str, Any]
+    query: dict[str, int | None]
+    request: Q
+
+    def number(self, name: str) -> int:
+        """A number of the query that has a default or is required."""
+        value = self.query[name]
+        assert value is not None
+        return value
+
+
+class DeviceCall(Call[Q], frozen=True):
+    """A request signed by a device."""
+
+    caller: DeviceCaller
+
+
+class MaybeDeviceCall(Call[Q], frozen=True):
+    """A request that may have to be signed: `require_device` raises unless a device did."""
+
+    require_device: Callable[[], Awaitable[None]]
+
+
+class InstitutionCall(Call[Q], frozen=True):
+    """A request signed by an institution that a charter names."""
+
+    caller: InstitutionCaller
+
+
+class ServedEndpoint(msgspec.Struct, frozen=True):
+    """An endpoint with what serves it."""
+
+    endpoint: Endpoint[Any, Any]
+    route: BaseRoute
+
+
+class Gate:
+    """Makes routes of endpoints and the handlers behind them."""
+
+    def __init__(
+        self,
+        domain: str,
+        authenticator: Authenticator,
+        devices: KnownDevices,
+        rates: Rates,
+        operator_token: str,
+    ) -> None:
+        self._domain = domain
+        self._authenticator = authenticator
+        self._devices = devices
+        self._rates = rates
+        self._operator_token = operator_token
+
+    def anybody(
+        self, endpoint: Endpoint[Q, A], handler: Callable[[Call[Q]], Awaitable[A | Response]]
+    ) -> ServedEndpoint:
+        """A route without authentication; anything but a GET counts against its address's rate."""
+        _expect(endpoint, Authentication.ANYBODY, Authentication.STATEMENT)
+
+        async def answer(request: HttpRequest) -> A | Response:
+            body = await self._counted_body(request, endpoint)
+            return await handler(Call(*_read(request, endpoint, body)))
+
+        return _served(endpoint, answer)
+
+    def maybe_device(
+        self,
+        endpoint: Endpoint[Q, A],
+        handler: Callable[[MaybeDeviceCall[Q]], Awaitable[A | Response]],
+    ) -> ServedEndpoint:
+        """A route for anybody, some of whose answers are for devices."""
+        _expect(endpoint, Authentication.MAYBE_DEVICE)
+
+        async def answer(request: HttpRequest) -> A | Response:
+            async def require_device() -> None:
+                await self._devices.require(self._device(request, b""))
+
+            return await handler(MaybeDeviceCall(*_read(request, endpoint, b""), require_device))
+
+        return _served(endpoint, answer)
+
+    def device(
+        self, endpoint: Endpoint[Q, A], handler: Callable[[DeviceCall[Q]], Awaitable[A | Response]]
+    ) -> ServedEndpoint:
+        """A route for devices, known to the directory unless the endpoint says otherwise."""
+        _expect(endpoint, Authentication.DEVICE, Authentication.NEW_DEVICE)
+        known = endpoint.authentication is Authentication.DEVICE
+
+        async def answer(request: HttpRequest) -> A | Response:
+            body = await _body(request, endpoint)
+            caller = self._device(request, body)
+            self._rates.take(caller.device)
+            if known:
+                await self._devices.require(caller)
+            return await handler(DeviceCall(*_read(request, endpoint, body), caller))
+
+        return _served(endpoint, answer)
+
+    def institution(
+        self,
+        endpoint: Endpoint[Q, A],
+        handler: Callable[[InstitutionCall[Q]], Awaitable[A | Response]],
+    ) -> ServedEndpoint:
+        """A route for institutions, who sign with both keys."""
+        _expect(endpoint, Authentication.INSTITUTION)
+
+        async def answer(request: HttpRequest) -> A | Response:
+            self._rates.take(_address(request))
+            body = await _body(request, endpoint)
+            signed = self._signed(request, request.method, body)
+            caller = self._authenticator.institution(_authorization(request), signed)
+            return await handler(InstitutionCall(*_read(request, endpoint, body), caller))
+
+        return _served(endpoint, answer)
+
+    def operator(
+        self, endpoint: Endpoint[Q, A], handler: Callable[[Call[Q]], Awaitable[A | Response]]
+    ) -> ServedEndpoint:
+        """A route for the operator, who knows the token."""
+        _expect(endpoint, Authentication.OPERATOR)
+
+        async def answer(request: HttpRequest) -> A | Response:
+            body = await self._counted_body(request, endpoint)
+            check_operator(request.headers.get("authorization", ""), self._operator_token)
+            return await handler(Call(*_read(request, endpoint, body)))
+
+        return _served(endpoint, answer)
+
+    async def connecting_device(self, connection: HTTPConnection) -> DeviceCaller:
+        """The known device that opens a WebSocket. Raises `NotAuthenticated`, `NotAuthorised`."""
+        signed = self._signed(connection, "GET", b"")
+        caller = self._authenticator.device(_authorization(connection), signed)
+        self._rates.take(caller.device)
+        await self._devices.require(caller)
+        return caller
+
+    def _device(self, request: HttpRequest, body: bytes) -> DeviceCaller:
+        signed = self._signed(request, request.method, body)
+        return self._authenticator.device(_authorization(request), signed)
+
+    def _signed(self, connection: HTTPConnection, method: str, body: bytes) -> SignedRequest:
+        return SignedRequest(self._domain, method, _target(connection), body)
+
+    async def _counted_body(self, request: HttpRequest, endpoint: Endpoint[Any, Any]) -> bytes:
+        if endpoint.method != "GET":
+            self._rates.take(_address(request))
+        return await _body(request, endpoint)
+
+
+def refusal(error: CountersealError | FatalError) -> Response:
+    """The answer that tells of an error. A lost epoch is an array."""
+    if isinstance(error, EpochConflict) and error.epoch is not None:
+        taken = EpochTaken("epoch", error.epoch)
+        return Response(encode_body(taken), 409, media_type=CBOR)
+    status = 413 if error.code in ("V6", "E4") else error.http_status
+    return _failure(status, error.code, error.message)
+
+
+def _served(
+    endpoint: Endpoint[Any, A], answer: Callable[[HttpRequest], Awaitable[A | Response]]
+) -> ServedEndpoint:
+    async def serve(request: HttpRequest) -> Response:
+        try:
+            answered = await answer(request)
+            if isinstance(answered, Response):
+                return answered
+            return Response(endpoint.encode_answer(answered), media_type=CBOR)
+        except (CountersealError, FatalError) as error:
+            if isinstance(error, FatalError):
+                _log.error("fatal error %s in %s", error.code, endpoint.path)
+            return refusal(error)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:
+            # its text could hold what a person wrote: type and place are enough for a developer
+            place = _place(error)
+            name = type(error).__name__
+            _log.error(
+                "internal error %s in %s %s at %s", name, endpoint.method, endpoint.path, place
+            )
+            return _failure(
+                500,
+                "internal",
+                "Something is wrong in the service; its operator's log has the place.",
+            )
+
+    # a path of tlog-tiles has slashes
+    path = endpoint.path.replace("{path}", "{path:path}")
+    return ServedEndpoint(endpoint, Route(path, serve, methods=[endpoint.method]))
+
+
+def _failure(status: int, code: str, message: str) -> Response:
+    return Response(Failure(code, message).encode(), status, media_type=JSON)
+
+
+def _expect(endpoint: Endpoint[Any, Any], *allowed: Authentication) -> None:
+    assert endpoint.authentication in allowed, endpoint.path
+
+
+def _read(
+    request: HttpRequest, endpoint: Endpoint[Q, Any], body: bytes
+) -> tuple[dict[str, Any], dict[str, int | None], Q]:
+    parts = {name: read_part(name, text) for name, text in request.path_params.items()}
+    query = endpoint.read_query(request.query_params) if endpoint.query else {}
+    return parts, query, endpoint.decode_request(body)
+
+
+async def _body(request: HttpRequest, endpoint: Endpoint[Any, Any]) -> bytes:
+    if endpoint.method == "GET":
+        return b""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > endpoint.request_max:
+            raise TooLarge(f"The body is over {endpoint.request_max} bytes.")
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _authorization(connection: HTTPConnection) -> str:
+    for name, value in connection.scope["headers"]:
+        if name == b"authorization":
+            return str(value, "latin-1")
+    raise NotAuthenticated(
+        "This needs an Authorization header; see docs/reference/api.md.", code="no-authorization"
+    )
+
+
+def _target(connection: HTTPConnection) -> str:
+    """The path with the query as it was sent, which is what the signature covers."""
+    scope = connection.scope
+    path = str(scope.get("raw_path") or scope["path"].encode(), "latin-1")
+    query = str(scope["query_string"], "latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def _address(request: HttpRequest) -> str:
+    return request.client.host if request.client else ""
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    file = trace.tb_frame.f_code.co_filename.rsplit("/", 2)[-1]
+    return f"{file}:{trace.tb_lineno}"

@@ -1,0 +1,145 @@
+"""Publishing charters, keysets and revocations: the service checks, logs and obeys them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from counterseal.protocol.keyset import Keyset
+from counterseal.protocol.verified_charter import VerifiedCharter
+from counterseal.service import clock
+from counterseal.service.clock import WindowClock
+from counterseal.service.decisions import ledger_keys, rules
+from counterseal.service.store.interface import Reader, Store, Transaction
+from counterseal.service.store.rows import (
+    CharterRow,
+    KeysetRow,
+    LedgerKeyRow,
+    RevocationRow,
+)
+from counterseal.service.trust import DomainRules
+
+
+class PublicationHooks(msgspec.Struct, frozen=True):
+    """Whom to tell on the event loop, once a change of the rules is durable."""
+
+    wake_log: Callable[[], None]
+    rules_changed: Callable[[], None]
+    ledger_key_logged: Callable[[], None]
+
+
+class RulePublication:
+    """Takes charters, keysets, holders' keys and revocations. `random(n)` returns n secret bytes."""
+
+    def __init__(
+        self,
+        store: Store,
+        trust: DomainRules,
+        window_clock: WindowClock,
+        random: Callable[[int], bytes],
+        hooks: PublicationHooks,
+    ) -> None:
+        self._store = store
+        self._trust = trust
+        self._clock = window_clock
+        self._random = random
+        self._hooks = hooks
+
+    async def charter(self, statement: bytes) -> tuple[bytes, int]:
+        """(digest, log index) of a charter: the first one, then its unique successors."""
+        known = self._trust.published_charter(statement)
+        if known is not None:
+            return known.charter.digest, known.index
+        verified = self._trust.check_charter(statement)
+        active_from = self._trust.rules.active_from(verified, clock.real())
+        first = not self._trust.rules.charters
+
+        def job(tables: Transaction) -> CharterRow:
+            return rules.log_charter(tables, verified, active_from, first, clock.real())
+
+        def after(row: CharterRow) -> None:
+            self._trust.add_charter(verified, row)
+            if first and verified.charter.demonstration:
+                self._clock.step(verified.charter.valid_from)
+            self._hooks.wake_log()
+            self._hooks.rules_changed()
+
+        row = await self._store.write("charter", job, after)
+        return verified.digest, row.log_index
+
+    async def draft(self, quarter: int) -> Keyset:
+        """The keyset of a quarter under the newest charter, as it is so far.
+
+        Draws the ledger key when it is first asked for, and anew when the one drawn fits no more.
+        """
+        charter = self._trust.newest
+        drawn = await self._ledger_key(charter, quarter)
+        delivered = await self._store.read(
+            lambda reader: reader.trust.holder_keys(charter.digest, quarter)
+        )
+        previous = self._trust.rules.last_keyset
+        return rules.draft_keyset(charter, quarter, previous, delivered, drawn)
+
+    async def holder_key(self, statement: bytes) -> int:
+        """The position of a holder who delivers its key of a quarter."""
+        charter = self._trust.newest
+        key = rules.check_delivered(statement, charter)
+
+        def job(tables: Transaction) -> None:
+            tables.trust.add_holder_key(charter.digest, key.quarter, key.position, statement)
+
+        await self._store.write("holder-key", job)
+        return key.position
+
+    async def keyset(self, statement: bytes) -> tuple[bytes, int]:
+        """(digest, log index) of a keyset; the lowest log index wins."""
+        known = self._trust.published_keyset(statement)
+        if known is not None:
+            return known.keyset.digest, known.index
+        verified = self._trust.check_keyset(statement)
+
+        def job(tables: Transaction) -> KeysetRow:
+            return rules.log_keyset(tables, verified, clock.real())
+
+        def after(row: KeysetRow) -> None:
+            self._trust.add_keyset(verified, row)
+            self._hooks.wake_log()
+            self._hooks.ledger_key_logged()
+
+        row = await self._store.write("keyset", job, after)
+        return verified.digest, row.log_index
+
+    async def revocation(self, statement: bytes) -> int:
+        """The log index of a revocation of an issuer's key."""
+        for known in self._trust.revocations:
+            if known.statement == statement:
+                return known.log_index
+        verified = self._trust.check_revocation(statement)
+
+        def job(tables: Transaction) -> RevocationRow:
+            return rules.log_revocation(tables, verified, statement, clock.real())
+
+        def after(row: RevocationRow) -> None:
+            self._trust.add_revocation(verified, row)
+            self._hooks.wake_log()
+            self._hooks.rules_changed()
+
+        return (await self._store.write("revocation", job, after)).log_index
+
+    async def _ledger_key(self, charter: VerifiedCharter, quarter: int) -> LedgerKeyRow:
+        """The ledger key of a keyset to come, drawn unless there is one that still fits."""
+        rows, tick = await self._store.read(_keys_and_tick)
+        used = ledger_keys.in_use(rows, [one.keyset for one in self._trust.rules.keysets])
+        drawn = ledger_keys.newest_draft(rows, charter.digest, quarter)
+        if drawn is not None and (
+            drawn.logged or ledger_keys.still_fits(drawn, used, tick, charter)
+        ):
+            return drawn
+        fresh = ledger_keys.draw(self._random(32), used, tick, charter, quarter)
+        await self._store.write("ledger-key", lambda tables: tables.trust.add_ledger_key(fresh))
+        return fresh
+
+
+def _keys_and_tick(reader: Reader) -> tuple[list[LedgerKeyRow], int]:
+    return reader.trust.ledger_keys(), reader.ledger.load().tick
