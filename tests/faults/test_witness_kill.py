@@ -17,13 +17,14 @@ from counterseal.access.common.home import InstitutionHome
 from counterseal.access.holders import witness
 from counterseal.protocol.charter import Log, VkeyPair
 from counterseal.protocol.errors import CountersealError
+from counterseal.tlog.add_checkpoint import AddCheckpoint
 from counterseal.tlog.checkpoint import Checkpoint, witness_keys
 from counterseal.tlog.errors import WitnessConflict, WitnessUnavailable
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.prove import make_consistency
 from counterseal.tlog.signers import LogSigner
 from counterseal.tlog.tree import leaf_hash
-from counterseal.tlog.witness import AddCheckpoint, WitnessClient
+from counterseal.tlog.witness_client import WitnessClient
 
 pytestmark = pytest.mark.system
 
@@ -35,7 +36,7 @@ from counterseal.access.common import store
 from counterseal.access.holders import witness
 from counterseal.access.common.home import InstitutionHome
 from pathlib import Path
-import counterseal.tlog.witness as heads
+import counterseal.tlog.witness_state as heads
 home, number, after = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "after"
 count = 0
 def deadly(write):

@@ -12,8 +12,9 @@ from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.sources import get_array
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.notice import SealedNotice, open_notice, verify_notice
+from counterseal.tlog.add_checkpoint import AddCheckpoint, origin_digest
 from counterseal.tlog.note import parse_note
-from counterseal.tlog.witness import AddCheckpoint, WitnessClient, origin_digest
+from counterseal.tlog.witness_client import WitnessClient
 
 pytestmark = pytest.mark.system
 

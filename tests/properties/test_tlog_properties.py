@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.ledger_leaf import DUMMY_ITEM, TICK_ITEM
+from counterseal.tlog.add_checkpoint import AddCheckpoint, parse_request
 from counterseal.tlog.checkpoint import Checkpoint, CosignedCheckpoint, parse_checkpoint
-from counterseal.tlog.directory import DirectoryMap, Entry, decode_lookup
+from counterseal.tlog.directory import DirectoryEntry, DirectoryMap, decode_lookup
 from counterseal.tlog.errors import LedgerError, TlogError
 from counterseal.tlog.ledger import Schedule, Segment, parse_chunk
 from counterseal.tlog.ledger_reader import LedgerEntry, LedgerReader, ReaderState
@@ -20,11 +21,10 @@ from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import ReceivedNote, parse_note
 from counterseal.tlog.proof import implied_root, verify_inclusion
 from counterseal.tlog.prove import make_consistency, make_inclusion
-from counterseal.tlog.sequencer import write_tiles
 from counterseal.tlog.tile_store import TileReader
+from counterseal.tlog.tile_writer import write_tiles
 from counterseal.tlog.tiles import Tile, decode_bundle, encode_bundle, parse_path, tiles_of
 from counterseal.tlog.tree import EMPTY_ROOT, Frontier, leaf_hash, node_hash, tree_root
-from counterseal.tlog.witness import AddCheckpoint, parse_request
 
 ORIGIN = "chat.example.org/ledger"
 HANDLES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -225,7 +225,8 @@ def test_every_statement_comes_out_once_and_every_tick_looks_alike(statements, l
 @given(st.sets(HANDLES, max_size=40), HANDLES)
 def test_a_map_answers_for_every_handle(handles, other):
     entries = {
-        h: Entry(h, bytes([n]) * 32, bytes([n + 100]) * 32) for n, h in enumerate(sorted(handles))
+        h: DirectoryEntry(h, bytes([n]) * 32, bytes([n + 100]) * 32)
+        for n, h in enumerate(sorted(handles))
     }
     whole = DirectoryMap(entries.values())
     for handle in {*handles, other}:

@@ -1,7 +1,7 @@
 """A witness in a thread of the test: it cosigns what follows from what it has cosigned, and nothing
 else.
 
-It decides by tlog's own `Witness`; only the HTTP around it is the tests'.
+It decides by tlog's own `Cosigner`; only the HTTP around it is the tests'.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from tests.support.http import Answer, Request, Server
 
 from counterseal.protocol import cbor
 from counterseal.tlog.checkpoint import log_keys
+from counterseal.tlog.cosigner import Cosigner as TlogCosigner
 from counterseal.tlog.signers import WitnessSigner
-from counterseal.tlog.witness import FileWitnessStore, Witness
+from counterseal.tlog.witness_state import FileWitnessStore
 
 
 class Cosigner:
@@ -32,7 +33,7 @@ class Cosigner:
         self.logs: dict[str, Any] = {}
         self.notices: list[tuple[int, bytes]] = []
         self.down = False
-        self._witness = Witness(
+        self._witness = TlogCosigner(
             self.signer, self.logs, FileWitnessStore(folder), lambda: int(time.time())
         )
         self._server = Server(self._handle)

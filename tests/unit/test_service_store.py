@@ -39,8 +39,8 @@ from counterseal.service.store.rows import (
     WelcomeRow,
     WindowRow,
 )
-from counterseal.tlog.ledger_writer import Tick, Waiting, WriterState
-from counterseal.tlog.sequencer import Row
+from counterseal.tlog.checkpoint_row import CheckpointRow
+from counterseal.tlog.ledger_writer import Waiting, WriterState, WrittenTick
 
 
 def b32(name: str) -> bytes:
@@ -458,7 +458,7 @@ async def test_trust(opened: Opened) -> None:
 
 async def test_log(opened: Opened) -> None:
     rows = [EntryRow(n, b32(f"e{n % 3}"), b"statement%d" % n, "charter", n) for n in range(5)]
-    row, following = Row("d/log", 2, b32("r"), 5), Row("d/log", 5, b32("s"), 6)
+    row, following = CheckpointRow("d/log", 2, b32("r"), 5), CheckpointRow("d/log", 5, b32("s"), 6)
 
     def job(tables: Transaction) -> None:
         log = tables.log
@@ -492,9 +492,9 @@ async def test_ledger(opened: Opened) -> None:
 
         leaves = (b32("l0"), b32("l1"))
         state = WriterState(tick=1, time=77)
-        ledger.commit(Tick(0, 77, 0, leaves, b"chunk0", ((waiting[0].number, 1),), state))
+        ledger.commit(WrittenTick(0, 77, 0, leaves, b"chunk0", ((waiting[0].number, 1),), state))
         state = WriterState(tick=2, time=88)
-        ledger.commit(Tick(1, 88, 2, leaves, b"chunk1", ((waiting[1].number, 2),), state))
+        ledger.commit(WrittenTick(1, 88, 2, leaves, b"chunk1", ((waiting[1].number, 2),), state))
 
         assert ledger.load() == state
         assert (ledger.size(), ledger.backlog()) == (4, 1)

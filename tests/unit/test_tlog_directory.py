@@ -7,8 +7,8 @@ from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.tlog.directory import (
     EMPTY_MAP,
+    DirectoryEntry,
     DirectoryMap,
-    Entry,
     LookupProof,
     MapLeaf,
     check_fresh_root,
@@ -20,7 +20,9 @@ from counterseal.tlog.directory import (
 )
 
 DOMAIN = "chat.example.org"
-ENTRIES = [Entry(f"@user{i}:{DOMAIN}", H([tag("a"), i]), H([tag("h"), i])) for i in range(40)]
+ENTRIES = [
+    DirectoryEntry(f"@user{i}:{DOMAIN}", H([tag("a"), i]), H([tag("h"), i])) for i in range(40)
+]
 MAP = DirectoryMap(ENTRIES)
 
 

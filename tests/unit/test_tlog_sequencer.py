@@ -7,20 +7,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from tests.support.refusals import fatal, refused
 
-from counterseal.tlog.checkpoint import verify_cosigned
+from counterseal.tlog.checkpoint import cosign_note, parse_checkpoint, verify_cosigned
+from counterseal.tlog.checkpoint_row import CheckpointRow
+from counterseal.tlog.cosigner import Cosigner
 from counterseal.tlog.errors import (
     NotPublished,
     TlogError,
     WitnessConflict,
     WitnessUnavailable,
 )
+from counterseal.tlog.file_log_store import FileLogStore
 from counterseal.tlog.memory_tree import MemoryTree
-from counterseal.tlog.sequencer import FileLogStore, Row, Sequencer
+from counterseal.tlog.note import parse_signatures
+from counterseal.tlog.sequencer import Sequencer
 from counterseal.tlog.signers import LogSigner, WitnessSigner
 from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore, TileReader
 from counterseal.tlog.tiles import parse_path
 from counterseal.tlog.tree import leaf_hash, tree_root
-from counterseal.tlog.witness import FileWitnessStore, LocalWitness, Witness
+from counterseal.tlog.witness_state import FileWitnessStore
 
 ORIGIN = "chat.example.org/log"
 
@@ -32,6 +36,26 @@ def pair(seed):
 
 
 LOG = LogSigner(ORIGIN, *pair(1))
+
+
+class LocalWitness:
+    """A witness in the same process that answers as one over HTTP does."""
+
+    def __init__(self, witness, keys):
+        self._witness, self.keys = witness, keys
+
+    def add_checkpoint(self, request):
+        answer = self._witness.add_checkpoint(request.format())
+        if answer.status == 409:
+            raise WitnessConflict(int(answer.body))
+        if answer.status != 200:
+            raise TlogError(answer.rule, answer.body.decode())
+        lines = parse_signatures(answer.body.decode())
+        return cosign_note(request.note, parse_checkpoint(request.note.text), self.keys, lines)
+
+    def latest(self, origin):
+        state = self._witness.head(origin)
+        return state.note if state else None
 
 
 class Flaky:
@@ -91,7 +115,7 @@ class World:
         for i in range(3):
             signer = WitnessSigner(f"w{i}.example", *pair(10 + i))
             store = FileWitnessStore(directory / f"w{i}")
-            witness = Witness(signer, {ORIGIN: LOG.keys}, store, lambda: 2000)
+            witness = Cosigner(signer, {ORIGIN: LOG.keys}, store, lambda: 2000)
             self.witnesses.append(Flaky(LocalWitness(witness, signer.keys)))
 
     def open(self, **options):
@@ -204,7 +228,7 @@ def test_T24_what_does_not_agree(world, damage):
     if damage == "ahead":
         file.write_bytes(file.read_bytes().replace(b"\n3\n", b"\n4\n"))
     if damage == "row":
-        world.rows.swap(world.rows.load(ORIGIN), Row(ORIGIN, 3, bytes(32), 1500))
+        world.rows.swap(world.rows.load(ORIGIN), CheckpointRow(ORIGIN, 3, bytes(32), 1500))
     with fatal("T24"):
         world.open()
 

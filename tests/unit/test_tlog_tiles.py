@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from tests.support.refusals import refused
 
+from counterseal.tlog.checkpoint_row import CheckpointRow
 from counterseal.tlog.memory_tree import MemoryTree
-from counterseal.tlog.sequencer import Row, rebuild_tiles, write_tiles
 from counterseal.tlog.tile_store import DirectoryStore, TileReader, write_durably
+from counterseal.tlog.tile_writer import rebuild_tiles, write_tiles
 from counterseal.tlog.tiles import Tile, decode_bundle, encode_bundle, parse_path, tiles_of
 from counterseal.tlog.tree import leaf_hash, tree_root
 
@@ -118,7 +119,7 @@ def test_no_path_leads_out_of_the_directory(tmp_path):
 def test_rebuild_from_entries(tmp_path):
     entries = [b"%d" % i for i in range(5000)]
     root = MemoryTree(leaf_hash(e) for e in entries).root()
-    rebuild_tiles(DirectoryStore(tmp_path), entries, Row("o", 5000, root, 1))
+    rebuild_tiles(DirectoryStore(tmp_path), entries, CheckpointRow("o", 5000, root, 1))
     assert tree_root(5000, TileReader(DirectoryStore(tmp_path), 5000)) == root
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from counterseal.protocol.errors import Refused
+from counterseal.tlog.add_checkpoint import parse_request
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     CosignedCheckpoint,
@@ -19,6 +20,7 @@ from counterseal.tlog.checkpoint import (
     verify_cosigned,
     witness_keys,
 )
+from counterseal.tlog.cosigner import decide, known_log
 from counterseal.tlog.directory import decode_lookup
 from counterseal.tlog.frame_proof import decode_frame_proof
 from counterseal.tlog.ledger import Schedule, Segment, check_key
@@ -26,7 +28,7 @@ from counterseal.tlog.ledger_reader import LedgerReader
 from counterseal.tlog.note import parse_note
 from counterseal.tlog.periods import decode_period_root
 from counterseal.tlog.proof import verify_consistency, verify_inclusion
-from counterseal.tlog.witness import WitnessState, decide, known_log, parse_request
+from counterseal.tlog.witness_state import WitnessState
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 

@@ -8,22 +8,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from tests.support.refusals import refused
 
+from counterseal.tlog.add_checkpoint import AddCheckpoint, origin_digest, parse_request
 from counterseal.tlog.checkpoint import Checkpoint, verify_cosigned
+from counterseal.tlog.cosigner import Cosigner, Response
 from counterseal.tlog.errors import FatalLogError, TlogError, WitnessConflict, WitnessUnavailable
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import ReceivedNote
 from counterseal.tlog.prove import make_consistency
 from counterseal.tlog.signers import LogSigner, WitnessSigner
 from counterseal.tlog.tree import EMPTY_ROOT, leaf_hash
-from counterseal.tlog.witness import (
-    AddCheckpoint,
-    FileWitnessStore,
-    Response,
-    Witness,
-    WitnessClient,
-    origin_digest,
-    parse_request,
-)
+from counterseal.tlog.witness_client import WitnessClient
+from counterseal.tlog.witness_state import FileWitnessStore
 
 ORIGIN = "chat.example.org/log"
 TREE = MemoryTree(leaf_hash(b"%d" % i) for i in range(20))
@@ -63,7 +58,7 @@ def clock():
 
 @pytest.fixture
 def witness(tmp_path, clock):
-    return Witness(SIGNER, {ORIGIN: LOG.keys}, FileWitnessStore(tmp_path), clock)
+    return Cosigner(SIGNER, {ORIGIN: LOG.keys}, FileWitnessStore(tmp_path), clock)
 
 
 def test_a_log_grows_under_a_witness(witness, clock):
@@ -138,7 +133,7 @@ def test_T19_a_witness_may_hold_back(tmp_path, clock):
     def gate(checkpoint):
         raise TlogError("T19", "A notice that is due was refused.")
 
-    witness = Witness(SIGNER, {ORIGIN: LOG.keys}, FileWitnessStore(tmp_path), clock, gate)
+    witness = Cosigner(SIGNER, {ORIGIN: LOG.keys}, FileWitnessStore(tmp_path), clock, gate)
     answer = witness.add_checkpoint(request(0, 3))
     assert (answer.status, answer.rule) == (403, "T19")
     assert witness.head(ORIGIN) is None
@@ -192,7 +187,7 @@ def test_a_time_never_goes_back(witness, clock):
 
 def test_state_outlives_a_restart(witness, tmp_path, clock):
     witness.add_checkpoint(request(0, 8))
-    again = Witness(SIGNER, {ORIGIN: LOG.keys}, FileWitnessStore(tmp_path), clock)
+    again = Cosigner(SIGNER, {ORIGIN: LOG.keys}, FileWitnessStore(tmp_path), clock)
     assert again.head(ORIGIN) == witness.head(ORIGIN)
     assert again.add_checkpoint(request(0, 8)).status == 409
 
@@ -227,7 +222,7 @@ class Failing(FileWitnessStore):
 @pytest.mark.parametrize("persists", [False, True])
 def test_T26_no_signature_leaves_before_its_state_is_durable(tmp_path, clock, persists):
     store = Failing(tmp_path, persists)
-    witness = Witness(SIGNER, {ORIGIN: LOG.keys}, store, clock)
+    witness = Cosigner(SIGNER, {ORIGIN: LOG.keys}, store, clock)
     assert witness.add_checkpoint(request(0, 3)).status == 200
     store.broken = True
     for _ in range(2):
@@ -235,7 +230,7 @@ def test_T26_no_signature_leaves_before_its_state_is_durable(tmp_path, clock, pe
             witness.add_checkpoint(request(3, 8))
         # even if the disk comes back, this process no longer knows what is on it
         store.broken = False
-    state = Witness(SIGNER, {ORIGIN: LOG.keys}, store, clock).head(ORIGIN)
+    state = Cosigner(SIGNER, {ORIGIN: LOG.keys}, store, clock).head(ORIGIN)
     assert state is not None
     assert state.size == (8 if persists else 3)
 

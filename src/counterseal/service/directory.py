@@ -22,7 +22,7 @@ from counterseal.service.settings import LogSettings
 from counterseal.service.store.interface import Reader, Store, Transaction
 from counterseal.service.store.rows import DirectoryRootRow
 from counterseal.service.trust import DomainRules
-from counterseal.tlog.directory import DirectoryMap, Entry, check_next_root
+from counterseal.tlog.directory import DirectoryEntry, DirectoryMap, check_next_root
 
 
 class LookUp(msgspec.Struct, frozen=True):
@@ -128,6 +128,6 @@ def _any_logged(reader: Reader) -> bool:
     return reader.accounts.last_root() is not None or reader.log.size() > 0
 
 
-def _snapshot(reader: Reader) -> tuple[list[Entry], int]:
+def _snapshot(reader: Reader) -> tuple[list[DirectoryEntry], int]:
     """All accounts, and the log's size at the same moment."""
-    return [Entry(*row) for row in reader.accounts.heads()], reader.log.size()
+    return [DirectoryEntry(*row) for row in reader.accounts.heads()], reader.log.size()

@@ -17,7 +17,7 @@ from counterseal.service import clock
 from counterseal.service.store.interface import Store, Transaction
 from counterseal.service.trust import DomainRules
 from counterseal.tlog.ledger import Schedule, Segment
-from counterseal.tlog.ledger_writer import LedgerWriter, Tick
+from counterseal.tlog.ledger_writer import LedgerWriter, WrittenTick
 
 _INTERVAL = 60.0
 """Seconds between ticks while no charter is in force."""
@@ -61,7 +61,7 @@ class LedgerTicks:
         """One tick: leaves and chunk durable together, then sequenced and cosigned."""
         schedule = await self._schedule()
 
-        def job(tables: Transaction) -> Tick:
+        def job(tables: Transaction) -> WrittenTick:
             writer = LedgerWriter(self._origin, schedule, tables.ledger)
             return writer.tick(clock.real(), self._random)
 

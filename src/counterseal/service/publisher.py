@@ -26,13 +26,15 @@ from counterseal.tlog.checkpoint import (
     parse_checkpoint,
     witness_keys,
 )
+from counterseal.tlog.checkpoint_row import CheckpointRow
 from counterseal.tlog.errors import NotPublished, WitnessUnavailable
 from counterseal.tlog.note import parse_note
 from counterseal.tlog.prove import make_consistency, make_inclusion
-from counterseal.tlog.sequencer import Row, Sequencer, rebuild_tiles
+from counterseal.tlog.sequencer import Sequencer
 from counterseal.tlog.signers import LogSigner
 from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore, TileReader
-from counterseal.tlog.witness import WitnessClient
+from counterseal.tlog.tile_writer import rebuild_tiles
+from counterseal.tlog.witness_client import WitnessClient
 from counterseal.wire.log import ConsistencyPath, EntryProof
 
 T = TypeVar("T")
@@ -52,11 +54,11 @@ class WriterRows:
         self._loop = loop
         self._name = name
 
-    def load(self, origin: str) -> Row | None:
+    def load(self, origin: str) -> CheckpointRow | None:
         """See `LogStore`."""
         return self._run(f"{self._name}.row.read", lambda tables: tables.log.row(origin))
 
-    def swap(self, old: Row | None, new: Row) -> bool:
+    def swap(self, old: CheckpointRow | None, new: CheckpointRow) -> bool:
         """See `LogStore`. Raises OSError when the database's disk has failed."""
 
         def job(tables: Transaction) -> bool:
@@ -251,7 +253,7 @@ class LogPublisher:
             if witness.url
         ]
 
-    def _rebuild(self, row: Row | None) -> None:
+    def _rebuild(self, row: CheckpointRow | None) -> None:
         """Makes lost tiles again from the database, which has all that the row counts."""
         if row is None or row.size == 0 or self.blobs.read(CHECKPOINT) is not None:
             return

@@ -32,7 +32,7 @@ EMPTY_MAP = H([tag("map-empty")])
 MAX_HANDLE = 320
 
 
-class Entry(msgspec.Struct, frozen=True):
+class DirectoryEntry(msgspec.Struct, frozen=True):
     """What the map says of a handle: the account's id and the digest of the last statement of its
     chain, 32 bytes each.
     """
@@ -54,7 +54,7 @@ class MapLeaf(Part, frozen=True):
         return H([tag("map-leaf"), self.key, self.account_id, self.head])
 
 
-class Step(Part, frozen=True):
+class MapStep(Part, frozen=True):
     """A node on a key's path: the bit (0 to 255, from the left) at which keys part there, and the
     hash on the other side.
     """
@@ -69,7 +69,7 @@ class LookupProof(Record, frozen=True, tag="counterseal/v1/lookup-proof"):
     """
 
     limit: ClassVar[int] = 16_384
-    steps: Annotated[tuple[Step, ...], Meta(max_length=256)]
+    steps: Annotated[tuple[MapStep, ...], Meta(max_length=256)]
     leaf: MapLeaf | None
 
     def verify(self, root: bytes, handle: str) -> "VerifiedLookup":
@@ -99,16 +99,16 @@ class LookupProof(Record, frozen=True, tag="counterseal/v1/lookup-proof"):
             )
         if self.leaf.key != key:
             return VerifiedLookup(handle, None)
-        return VerifiedLookup(handle, Entry(handle, self.leaf.account_id, self.leaf.head))
+        return VerifiedLookup(handle, DirectoryEntry(handle, self.leaf.account_id, self.leaf.head))
 
 
 class VerifiedLookup(msgspec.Struct, frozen=True):
     """What is proved of a handle: its entry, or None if it is absent."""
 
     handle: str
-    entry: Entry | None
+    entry: DirectoryEntry | None
 
-    def expect(self, account_id: bytes, head: bytes | None = None) -> Entry:
+    def expect(self, account_id: bytes, head: bytes | None = None) -> DirectoryEntry:
         """The entry, if it is this account's and (unless None) at this chain head; raises D5.
 
         An app calls this for its own handle under every root since it last looked.
@@ -138,7 +138,7 @@ class DirectoryMap:
     prove.
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[DirectoryEntry]) -> None:
         """Raises D7 if a handle occurs twice."""
         leaves = sorted(
             (MapLeaf(handle_key(e.handle), e.account_id, e.head) for e in entries),
@@ -156,12 +156,12 @@ class DirectoryMap:
     def prove(self, handle: str) -> LookupProof:
         """The proof of the handle's entry, or of its absence."""
         key, node = handle_key(handle), self._root
-        steps: list[Step] = []
+        steps: list[MapStep] = []
         while isinstance(node, _Node):
             near, far = (
                 (node.right, node.left) if _bit(key, node.depth) else (node.left, node.right)
             )
-            steps.append(Step(node.depth, far.hash))
+            steps.append(MapStep(node.depth, far.hash))
             node = near
         return LookupProof(tuple(steps), node.leaf if node else None)
 

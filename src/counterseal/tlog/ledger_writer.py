@@ -3,7 +3,7 @@ committed in one transaction.
 
 What a tick holds has to be durable before any of it is shown: a chunk that was sealed twice with
 different contents would use one key and nonce twice. So `Backlog.commit` takes the whole of a
-`Tick`, or nothing.
+`WrittenTick`, or nothing.
 
 G12  a tick under way for a statement that is not in the queue any more
 """
@@ -66,7 +66,7 @@ class WriterState(Record, frozen=True, tag="counterseal/v1/ledger-writer"):
     under_way: UnderWay | None = None
 
 
-class Tick(msgspec.Struct, frozen=True):
+class WrittenTick(msgspec.Struct, frozen=True):
     """One tick: its number and time (Unix seconds), its leaves, its sealed chunk, and the writer's
     state after it.
 
@@ -96,7 +96,7 @@ class Backlog(Protocol):
         """
         ...
 
-    def commit(self, tick: Tick) -> None:
+    def commit(self, tick: WrittenTick) -> None:
         """Makes all of the tick durable in one transaction: state, chunk, leaves for the sequencer,
         what leaves the queue.
         """
@@ -109,7 +109,7 @@ class LedgerWriter:
     def __init__(self, origin: str, schedule: Schedule, backlog: Backlog) -> None:
         self._origin, self._schedule, self._backlog = origin, schedule, backlog
 
-    def tick(self, now: int, random: Random) -> Tick:
+    def tick(self, now: int, random: Random) -> WrittenTick:
         """The next tick, committed. `now` is Unix seconds, `random(n)` gives n secret random
         bytes.
         """
@@ -183,7 +183,7 @@ def write_tick(
     waiting: Sequence[Waiting],
     now: int,
     random: Random,
-) -> Tick:
+) -> WrittenTick:
     """The next tick after `state`, without I/O. Raises G10 for a statement that is too long, G12
     for one that has gone.
     """
@@ -211,7 +211,7 @@ def write_tick(
         chunk.end(WHOLE, dummy.encode(), dummy, None)
     sealed = seal_chunk(segment, origin, state.tick, build_chunk(chunk.items, segment.batch))
     under_way = UnderWay(long.number, long.opening.salt, long.sent) if long and long.sent else None
-    return Tick(
+    return WrittenTick(
         state.tick,
         time,
         first_leaf,

@@ -14,15 +14,11 @@ log's next index
 """
 
 import contextlib
-import fcntl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Protocol
 
-import msgspec
-
+from counterseal.tlog.add_checkpoint import AddCheckpoint
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     CosignedCheckpoint,
@@ -30,6 +26,7 @@ from counterseal.tlog.checkpoint import (
     verify_checkpoint,
     verify_cosigned,
 )
+from counterseal.tlog.checkpoint_row import CheckpointRow, LogStore
 from counterseal.tlog.errors import (
     FatalLogError,
     NotPublished,
@@ -45,151 +42,12 @@ from counterseal.tlog.tile_store import (
     CHECKPOINT,
     BlobStore,
     TileReader,
-    make_directory,
     tile_data,
-    write_durably,
 )
+from counterseal.tlog.tile_writer import write_tiles
 from counterseal.tlog.tiles import TILE_WIDTH, encode_bundle, tiles_of
-from counterseal.tlog.tree import EMPTY_ROOT, HashReader, leaf_hash, node_hash, tree_root
-from counterseal.tlog.witness import AddCheckpoint, WitnessLike, origin_digest
-
-
-class Row(msgspec.Struct, frozen=True):
-    """The checkpoint row: what this log has committed itself to. `time` is Unix seconds and never
-    falls.
-    """
-
-    origin: str
-    size: int
-    root: bytes
-    time: int
-
-    def checkpoint(self) -> Checkpoint:
-        """The row as a checkpoint."""
-        return Checkpoint(self.origin, self.size, self.root)
-
-
-class LogStore(Protocol):
-    """Where the checkpoint rows lie: the one place that decides which of two writers is the log."""
-
-    def load(self, origin: str) -> Row | None:
-        """The row of a log as it is on the disk now, or None if the log was never begun."""
-        ...
-
-    def swap(self, old: Row | None, new: Row) -> bool:
-        """Puts `new` in the place of `old` durably and says True; says False, and changes nothing,
-        if the row is not `old`.
-
-        Raises OSError if it is not certain which of the two is on the disk.
-        """
-        ...
-
-
-class FileLogStore:
-    """A `LogStore` of one small file a log, for tests and for a log without a database."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        make_directory(directory)
-
-    def load(self, origin: str) -> Row | None:
-        """See `LogStore`."""
-        try:
-            return msgspec.json.decode(self._place(origin).read_bytes(), type=Row)
-        except FileNotFoundError:
-            return None
-        except msgspec.DecodeError as error:
-            raise FatalLogError("T24", f"The row of {origin!r} is damaged: {error}") from error
-
-    def swap(self, old: Row | None, new: Row) -> bool:
-        """See `LogStore`."""
-        with (self._directory / "lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if self.load(new.origin) != old:
-                return False
-            write_durably(self._place(new.origin), msgspec.json.encode(new))
-            return True
-
-    def _place(self, origin: str) -> Path:
-        return self._directory / f"{origin_digest(origin)}.row"
-
-
-class GrownTree:
-    """A `HashReader` over a stored tree of `size` leaves and entries appended to it that are not
-    stored yet.
-    """
-
-    def __init__(self, stored: HashReader, size: int) -> None:
-        self._stored, self._old_size, self.size = stored, size, size
-        self._new: dict[tuple[int, int], bytes] = {}
-
-    def append(self, leaf: bytes) -> None:
-        """Adds one leaf hash, and every complete subtree that ends with it."""
-        level, index, node = 0, self.size, leaf
-        self._new[level, index] = node
-        while index & 1:
-            node = node_hash(self.node(level, index - 1), node)
-            level, index = level + 1, index >> 1
-            self._new[level, index] = node
-        self.size += 1
-
-    def node(self, level: int, index: int) -> bytes:
-        """See `HashReader`."""
-        if (index + 1) << level <= self._old_size:
-            return self._stored.node(level, index)
-        try:
-            return self._new[level, index]
-        except KeyError:
-            raise TlogError(
-                "T12",
-                f"No complete subtree of level {level} at {index} in a tree of {self.size} leaves.",
-            ) from None
-
-
-def write_tiles(blobs: BlobStore, old_size: int, entries: Sequence[bytes]) -> bytes:
-    """Writes the tiles and bundles of a tree of `old_size` leaves with `entries` appended, reads
-    them back, and gives the root.
-
-    Raises T12 or T13 if the stored tree cannot be read or an entry is too long, T24 if other bytes
-    come back than were written.
-    """
-    stored = TileReader(blobs, old_size)
-    tree = GrownTree(stored, old_size)
-    for entry in entries:
-        tree.append(leaf_hash(entry))
-    written: dict[str, bytes] = {}
-    for tile in tiles_of(tree.size, old_size):
-        start = tile.index * TILE_WIDTH
-        if tile.level < 0:
-            before = stored.entries(tile.index) if start < old_size else ()
-            after = entries[max(start - old_size, 0) : start + tile.width - old_size]
-            written[tile.path] = encode_bundle([*before, *after])
-        else:
-            written[tile.path] = tile_data(
-                [tree.node(8 * tile.level, i) for i in range(start, start + tile.width)]
-            )
-    for path, data in written.items():
-        blobs.write(path, data)
-    if any(blobs.read(path) != data for path, data in written.items()):
-        raise FatalLogError("T24", "The tiles that were read back are not those that were written.")
-    return tree_root(tree.size, tree)
-
-
-def rebuild_tiles(blobs: BlobStore, entries: Iterable[bytes], row: Row) -> None:
-    """Writes all tiles of a log anew from its entries, which the service keeps; raises the fatal
-    T24 if they are not the row's.
-    """
-    size, batch, root = 0, list[bytes](), EMPTY_ROOT
-    for entry in entries:
-        batch.append(entry)
-        if len(batch) == 16 * TILE_WIDTH:
-            root = write_tiles(blobs, size, batch)
-            size, batch = size + len(batch), []
-    root = write_tiles(blobs, size, batch)
-    if (size + len(batch), root) != (row.size, row.root):
-        raise FatalLogError(
-            "T24", f"These entries are not those of {row.origin!r} at size {row.size}."
-        )
+from counterseal.tlog.tree import EMPTY_ROOT, leaf_hash, tree_root
+from counterseal.tlog.witness_client import WitnessLike
 
 
 class Sequencer:
@@ -214,7 +72,7 @@ class Sequencer:
         self._sizes: dict[str, int] = {}
         self._lock = threading.RLock()
         self._stopped = ""
-        self._row = Row(self.origin, 0, EMPTY_ROOT, 0)
+        self._row = CheckpointRow(self.origin, 0, EMPTY_ROOT, 0)
         self._tidied = 0
 
     @classmethod
@@ -256,7 +114,7 @@ class Sequencer:
         return self._signer.keys.name
 
     @property
-    def row(self) -> Row:
+    def row(self) -> CheckpointRow:
         """What the log has committed itself to. Its `size` is the index of the next entry."""
         return self._row
 
@@ -271,7 +129,7 @@ class Sequencer:
             self.commit(entries, first)
             return self.publish()
 
-    def commit(self, entries: Sequence[bytes], first: int | None = None) -> Row:
+    def commit(self, entries: Sequence[bytes], first: int | None = None) -> CheckpointRow:
         """Makes the entries, at most 65,535 bytes each, the log's next ones; they are in it for
         good when this returns.
 
@@ -295,7 +153,7 @@ class Sequencer:
             verify_consistency(
                 old.size, old.root, size, root, make_consistency(old.size, size, fresh).path
             )
-            new = Row(self.origin, size, root, max(self._clock(), old.time))
+            new = CheckpointRow(self.origin, size, root, max(self._clock(), old.time))
             if not self._rows.swap(old, new):
                 raise FatalLogError(
                     "T27",
@@ -431,7 +289,7 @@ class Sequencer:
                 "T24",
                 f"There is no row of {self.origin!r}: a lost database must not begin a second history.",
             )
-        self._row = row or Row(self.origin, 0, EMPTY_ROOT, self._clock())
+        self._row = row or CheckpointRow(self.origin, 0, EMPTY_ROOT, self._clock())
 
     def _check_tiles(self) -> None:
         try:

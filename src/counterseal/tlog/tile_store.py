@@ -1,12 +1,11 @@
 """A log's tiles in a store of files, and the tree that is read from them."""
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from counterseal.files import PUBLIC, make_folder, write_whole
 from counterseal.tlog.errors import TlogError
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle, parse_path
@@ -106,7 +105,7 @@ class DirectoryStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        make_directory(root)
+        make_folder(root, 0o755)
 
     def read(self, path: str) -> bytes | None:
         """See `BlobStore`."""
@@ -135,40 +134,11 @@ class DirectoryStore:
 
 
 def write_durably(place: Path, data: bytes) -> None:
-    """Replaces the file at once, so that after a crash it holds its old bytes or these; returns
-    when they are on disk.
+    """Replaces a file that others may read at once, so that after a crash it has its old bytes or
+    these; returns when they are on disk. Raises OSError if that is not certain.
     """
-    make_directory(place.parent)
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=place.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # a file server reads what the log publishes
-        Path(name).replace(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_directory(place.parent)
-
-
-def make_directory(directory: Path) -> None:
-    """Makes a directory and its parents, each one's name durable in the one above."""
-    if directory.is_dir():
-        return
-    make_directory(directory.parent)
-    directory.mkdir(exist_ok=True)
-    sync_directory(directory.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes the names in a directory durable."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    make_folder(place.parent, 0o755)
+    write_whole(place, data, mode=PUBLIC, replace=True)
 
 
 def tile_data(hashes: Sequence[bytes]) -> bytes:

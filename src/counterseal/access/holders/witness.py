@@ -35,8 +35,9 @@ from counterseal.protocol.errors import (
 from counterseal.protocol.keyset import HolderKey, Keyset, check_holder_key
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.tlog.checkpoint import Checkpoint, KeyPair
+from counterseal.tlog.cosigner import Cosigner, Response
 from counterseal.tlog.errors import LedgerError, TlogError
-from counterseal.tlog.witness import FileWitnessStore, Response, Witness
+from counterseal.tlog.witness_state import FileWitnessStore
 
 DEFAULT_LISTEN = "127.0.0.1:8460"
 
@@ -82,7 +83,7 @@ class WitnessDaemon:
         self._service_url = service_url
         self._logs: dict[str, KeyPair] = {}
         self.heads = FileWitnessStore(home.path / "heads")
-        self._cosigner = Witness(
+        self._cosigner = Cosigner(
             home.keys.cosigner_of(home.card.name), self._logs, self.heads, clock, self._gate
         )
         self.rules = Rules(home, clock)

@@ -20,7 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import BadInput, CountersealError, FatalError, NotFound
-from counterseal.tlog.witness import MAX_REQUEST, Response
+from counterseal.tlog.add_checkpoint import MAX_REQUEST
+from counterseal.tlog.cosigner import Response
 
 CBOR = "application/cbor"
 

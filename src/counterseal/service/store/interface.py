@@ -43,8 +43,8 @@ from counterseal.service.store.rows import (
     WelcomeRow,
     WindowRow,
 )
-from counterseal.tlog.ledger_writer import Tick, Waiting, WriterState
-from counterseal.tlog.sequencer import Row
+from counterseal.tlog.checkpoint_row import CheckpointRow
+from counterseal.tlog.ledger_writer import Waiting, WriterState, WrittenTick
 
 T = TypeVar("T")
 
@@ -311,7 +311,7 @@ class ReadLog(Protocol):
     def entries(self, first: int, limit: int) -> list[bytes]:
         """The entry hashes from index `first` on."""
 
-    def row(self, origin: str) -> Row | None:
+    def row(self, origin: str) -> CheckpointRow | None:
         """The checkpoint row of a log."""
 
 
@@ -321,7 +321,7 @@ class WriteLog(ReadLog, Protocol):
     def add(self, row: EntryRow) -> None:
         """Stores the next entry."""
 
-    def set_row(self, row: Row) -> None:
+    def set_row(self, row: CheckpointRow) -> None:
         """Stores a log's checkpoint row in the place of the one before."""
 
 
@@ -359,7 +359,7 @@ class WriteLedger(ReadLedger, Protocol):
     def waiting(self) -> Sequence[Waiting]:
         """The first statements of the queue, oldest first."""
 
-    def commit(self, tick: Tick) -> None:
+    def commit(self, tick: WrittenTick) -> None:
         """Stores a tick: state, chunk, leaves, and what leaves the queue."""
 
 

@@ -11,7 +11,7 @@ import apsw
 
 from counterseal.service.store.rows import PlacedRow
 from counterseal.service.store.sqlite import meta
-from counterseal.tlog.ledger_writer import Tick, Waiting, WriterState
+from counterseal.tlog.ledger_writer import Waiting, WriterState, WrittenTick
 
 _STATE = "ledger-state"
 _WAITING = 500
@@ -64,7 +64,7 @@ class SqliteLedger:
         sql = "SELECT no, statement FROM ledger_queue WHERE leaf IS NULL ORDER BY no LIMIT ?"
         return [Waiting(*row) for row in self._db.execute(sql, (_WAITING,))]
 
-    def commit(self, tick: Tick) -> None:
+    def commit(self, tick: WrittenTick) -> None:
         sql = "INSERT INTO ledger_leaves (idx, leaf) VALUES (?, ?)"
         self._db.executemany(sql, list(enumerate(tick.leaves, tick.first_leaf)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 from counterseal.service.store.rows import EntryRow
-from counterseal.tlog.sequencer import Row
+from counterseal.tlog.checkpoint_row import CheckpointRow
 
 
 class SqliteLog:
@@ -28,16 +28,16 @@ class SqliteLog:
         sql = "SELECT entry FROM log_entries WHERE idx >= ? ORDER BY idx LIMIT ?"
         return [entry for (entry,) in self._db.execute(sql, (first, limit))]
 
-    def row(self, origin: str) -> Row | None:
+    def row(self, origin: str) -> CheckpointRow | None:
         sql = "SELECT origin, size, root, time FROM log_rows WHERE origin = ?"
         row = self._db.execute(sql, (origin,)).fetchone()
-        return Row(*row) if row else None
+        return CheckpointRow(*row) if row else None
 
     def add(self, row: EntryRow) -> None:
         sql = """INSERT INTO log_entries (idx, entry, statement, kind, time)
           VALUES (?, ?, ?, ?, ?)"""
         self._db.execute(sql, (row.index, row.entry, row.statement, row.kind, row.time))
 
-    def set_row(self, row: Row) -> None:
+    def set_row(self, row: CheckpointRow) -> None:
         sql = "INSERT OR REPLACE INTO log_rows (origin, size, root, time) VALUES (?, ?, ?, ?)"
         self._db.execute(sql, (row.origin, row.size, row.root, row.time))
