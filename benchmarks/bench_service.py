@@ -54,9 +54,13 @@ class Sockets:
             person.http.host, person.http.port, limit=1 << 24
         )
         head = {
-            "Host": person.http.host, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(), "Authorization": person.authorization("GET", "/v1/ws", b""),
-        }  # fmt: skip
+            "Host": person.http.host,
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+            "Authorization": person.authorization("GET", "/v1/ws", b""),
+        }
         writer.write(
             b"GET /v1/ws HTTP/1.1\r\n"
             + "".join(f"{k}: {v}\r\n" for k, v in head.items()).encode()
@@ -121,7 +125,10 @@ class Poster:
         """One batch, answered."""
         body = cbor.encode([messages])
         header = self._person.authorization("POST", self._path, body)
-        head = f"POST {self._path} HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"POST {self._path} HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: {header}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         self._writer.write(head.encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
@@ -235,15 +242,23 @@ class Xmpp:
             b"<success",
         )
         await self._ask(self._stream(), b"</stream:features>")
-        bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>"
+        bind = (
+            "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+            "<resource>r</resource></bind></iq>"
+        )
         await self._ask(bind, b"</iq>")
-        enter = f"<presence to='room@rooms.localhost/{self.name}'><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>"
+        enter = (
+            f"<presence to='room@rooms.localhost/{self.name}'>"
+            "<x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>"
+        )
         await self._ask(enter, b"code='110'")
 
     def send(self, text: str) -> None:
         """One message to the room."""
         self.writer.write(
-            f"<message to='room@rooms.localhost' type='groupchat'><body>{text}</body></message>".encode()
+            (
+                f"<message to='room@rooms.localhost' type='groupchat'><body>{text}</body></message>"
+            ).encode()
         )
 
     async def read(self, moved: asyncio.Event) -> None:
@@ -375,7 +390,8 @@ def main() -> None:
     peer = measure_prosody(options.runs, options.messages // 4)
     rate = statistics.median(rate for rate, _ in batched)
     print(
-        f"{SENDERS} senders, {RECEIVERS} receivers, {BODY}-byte bodies, {options.runs} runs, median\n"
+        f"{SENDERS} senders, {RECEIVERS} receivers, {BODY}-byte bodies, "
+        f"{options.runs} runs, median\n"
     )
     print("| | messages/s to all receivers | median POST, ms | ratio |")
     print("| --- | ---: | ---: | ---: |")
@@ -389,12 +405,14 @@ def main() -> None:
         print(f"| {name} | {middle:,.0f} | {took:.1f} | {ratio} |")
     if reference is None:
         print(
-            "\nProsody is not installed here, so there is nothing to compare with (apt-get install prosody)."
+            "\nProsody is not installed here, so there is nothing to compare with "
+            "(apt-get install prosody)."
         )
     else:
         print(f"| Prosody, muc_mam, internal storage | {reference:,.0f} | - | 1.0 |")
     print(
-        f"\nraw: ours {[round(r) for r, _ in batched]}, single {[round(r) for r, _ in single]}, prosody {[round(r) for r in peer or []]}"
+        f"\nraw: ours {[round(r) for r, _ in batched]}, "
+        f"single {[round(r) for r, _ in single]}, prosody {[round(r) for r in peer or []]}"
     )
     sys.exit(0 if reference is None or rate >= 5 * reference else 1)
 

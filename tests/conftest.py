@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests.support.domain import Domain, running
 
+pytest_plugins = ["tests.support.strict"]
+
 LOCAL_NAMES = {"", "localhost", "ip6-localhost"}
 
 # Repeatable and bounded by default; HYPOTHESIS_PROFILE=search looks for new counterexamples for as
@@ -90,6 +92,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
-    """A demonstration's domain for the tests of one file, its clock at the beginning of a period."""
+    """A demonstration's domain for the tests of one file; its clock is where a period begins."""
     with running(tmp_path_factory.mktemp("domain")) as made:
         yield made

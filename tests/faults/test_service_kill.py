@@ -76,9 +76,19 @@ class Traffic:
         """One round of each kind of write."""
         self.round += 1
         steps: list[Callable[[], None]] = [
-            self.account, self.group, self.frame, self.blob, self.statement, self.packages, self.profile, self.holder_key,
-            self.device, self.leave, self.notice, self.clock,
-        ]  # fmt: skip
+            self.account,
+            self.group,
+            self.frame,
+            self.blob,
+            self.statement,
+            self.packages,
+            self.profile,
+            self.holder_key,
+            self.device,
+            self.leave,
+            self.notice,
+            self.clock,
+        ]
         for step in steps:
             step()
 
@@ -123,9 +133,21 @@ class Traffic:
         """A warrant and its approval: what the ledger may not lose."""
         now, start = int(time.time()), self.domain.now() - self.domain.now() % 3600
         warrant = Warrant(
-            DOMAIN, self.domain.charter.digest, (self.alice.account,), start, start + 3600, "sent", None, "fraud", "normal",
-            1, self.domain.opener_key.public, now + 3600, os.urandom(4).hex(), now,
-        )  # fmt: skip
+            DOMAIN,
+            self.domain.charter.digest,
+            (self.alice.account,),
+            start,
+            start + 3600,
+            "sent",
+            None,
+            "fraud",
+            "normal",
+            1,
+            self.domain.opener_key.public,
+            now + 3600,
+            os.urandom(4).hex(),
+            now,
+        )
         self.domain.http.array(
             "POST", "/v1/ledger", [sign([self.domain.requester], warrant.encode())]
         )
@@ -283,11 +305,35 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traffic]:
 
 
 WRITES = [
-    "account", "conversation", "commit", "frames", "window", "blob", "blob.append", "blob.finish", "ledger-statement",
-    "key-packages", "claim", "profile", "holder-key", "ledger-key", "statement", "proposal", "notice",
-    "clock", "period", "directory-root", "tick", "listing",
-    "log.row", "log.tile", "log.checkpoint", "ledger.row", "ledger.tile", "ledger.checkpoint",
-]  # fmt: skip
+    "account",
+    "conversation",
+    "commit",
+    "frames",
+    "window",
+    "blob",
+    "blob.append",
+    "blob.finish",
+    "ledger-statement",
+    "key-packages",
+    "claim",
+    "profile",
+    "holder-key",
+    "ledger-key",
+    "statement",
+    "proposal",
+    "notice",
+    "clock",
+    "period",
+    "directory-root",
+    "tick",
+    "listing",
+    "log.row",
+    "log.tile",
+    "log.checkpoint",
+    "ledger.row",
+    "ledger.tile",
+    "ledger.checkpoint",
+]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -269,8 +269,13 @@ def test_a_holder_does_not_sign_two_releases_of_one_listing(rig, listed):
 def test_a_custodian_cannot_release_in_anothers_name(rig, listed):
     desk, case, _ = listed
     record = Release(
-        case.warrant.warrant.domain, case.warrant.charter.digest, case.warrant.digest, case.warrant.access.listings[0][0],
-        case.position + 1, opener_key_hash(case.warrant.warrant.opener_key), (),
-    )  # fmt: skip
+        case.warrant.warrant.domain,
+        case.warrant.charter.digest,
+        case.warrant.digest,
+        case.warrant.access.listings[0][0],
+        case.position + 1,
+        opener_key_hash(case.warrant.warrant.opener_key),
+        (),
+    )
     [outcome] = submit(rig, sign([desk.home.signer], record.encode()))
     assert outcome.rule in {"R9", "X4"}

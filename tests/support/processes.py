@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 PROGRAM = [sys.executable, "-c", "from counterseal.cli.main import main; main()"]
 """The program `counterseal`, by this interpreter."""
@@ -25,8 +26,8 @@ def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[st
     """Runs a command of `counterseal` to its end; whether it succeeded is the caller's to look
     at.
     """
-    settings = {"capture_output": True, "text": True, "timeout": 120, **options}
-    return subprocess.run(program(*arguments), check=False, **settings)  # type: ignore[call-overload]
+    settings: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 120, **options}
+    return subprocess.run(program(*arguments), check=False, **settings)
 
 
 def free_port() -> int:

@@ -15,9 +15,18 @@ from counterseal.protocol.errors import CountersealError, Refused, Unavailable
 pytestmark = pytest.mark.system
 _number = itertools.count()
 TABLES = (
-    "client_setting", "client_charter", "client_keyset", "client_account", "client_account_device", "client_conversation",
-    "client_commit", "client_message", "client_outbox", "client_window", "client_period",
-)  # fmt: skip
+    "client_setting",
+    "client_charter",
+    "client_keyset",
+    "client_account",
+    "client_account_device",
+    "client_conversation",
+    "client_commit",
+    "client_message",
+    "client_outbox",
+    "client_window",
+    "client_period",
+)
 
 
 @pytest.fixture

@@ -49,7 +49,8 @@ async def test_two_members_by_the_real_clock(ordinary, tmp_path):
         # K is erased 26 hours after the window closed, and not before
         with bob.session.transaction() as store:
             [(closes, window)] = store.device.execute(
-                "SELECT closes, window FROM client_window UNION SELECT 0, x'' ORDER BY 1 DESC LIMIT 1"
+                "SELECT closes, window FROM client_window "
+                "UNION SELECT 0, x'' ORDER BY 1 DESC LIMIT 1"
             )
             assert (closes, window) == (0, b"")
             assert store.device.window_drop_keys(last_close(alice) - 1) == 0

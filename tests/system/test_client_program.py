@@ -213,10 +213,21 @@ async def test_notices(domain, tmp_path):
 
         def notice(name, **changes):
             fields = {
-                "domain": world.DOMAIN, "charter_digest": judge.digest, "warrant_digest": b"w" * 32, "account_id": alice.account,
-                "start": world.T0, "until": world.T0 + world.DAY, "direction": "sent", "ground": "fraud", "reference": "case 7",
-                "requester": "Prosecutor", "approver": "Judge", "position": world.ALL_HOLDERS.index(name), "issued": 5, "due": 10,
-            }  # fmt: skip
+                "domain": world.DOMAIN,
+                "charter_digest": judge.digest,
+                "warrant_digest": b"w" * 32,
+                "account_id": alice.account,
+                "start": world.T0,
+                "until": world.T0 + world.DAY,
+                "direction": "sent",
+                "ground": "fraud",
+                "reference": "case 7",
+                "requester": "Prosecutor",
+                "approver": "Judge",
+                "position": world.ALL_HOLDERS.index(name),
+                "issued": 5,
+                "due": 10,
+            }
             return Notice(**{**fields, **changes})
 
         def seal(name, to=key, **changes):

@@ -158,7 +158,8 @@ def test_one_letter_changed_is_found(shown: dict[str, Any], tmp_path: Path) -> N
 def test_a_conversation_on_one_day_is_opened_in_the_order_it_was_said(tmp_path: Path) -> None:
     chat = tmp_path / "chat.txt"
     chat.write_text(
-        "31/03/2024, 23:10 - Ana: before\n01/04/2024, 09:00 - Ana: one\n01/04/2024, 09:00 - Bo: two\n"
+        "31/03/2024, 23:10 - Ana: before\n"
+        "01/04/2024, 09:00 - Ana: one\n01/04/2024, 09:00 - Bo: two\n"
         "01/04/2024, 09:00 - Ana: three\nand a half\n02/04/2024, 09:00 - Bo: after\n",
         encoding="utf-8",
     )

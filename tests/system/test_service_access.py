@@ -73,9 +73,21 @@ def warrant_of(
 ) -> Warrant:
     now = int(time.time())
     return Warrant(
-        DOMAIN, domain.charter.digest, (person.account,), start, start + until, "sent", None, "fraud", "normal",
-        units, domain.opener_key.public, now + 3600, f"ref {units}", now,
-    )  # fmt: skip
+        DOMAIN,
+        domain.charter.digest,
+        (person.account,),
+        start,
+        start + until,
+        "sent",
+        None,
+        "fraud",
+        "normal",
+        units,
+        domain.opener_key.public,
+        now + 3600,
+        f"ref {units}",
+        now,
+    )
 
 
 def tell(domain: Domain) -> Story:

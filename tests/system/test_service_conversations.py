@@ -417,10 +417,18 @@ def test_same_conversation_again_and_another_with_its_id(served: Domain) -> None
     for who in (one, other):
         who.use_keyset()
     made = [
-        [who.core.group_create(conversation, _core.DEFAULT_SUITE, served.charter.digest, served.keyset.keyset.quarter, served.keyset.digest),
-         who.core.group_tree(conversation)]
+        [
+            who.core.group_create(
+                conversation,
+                _core.DEFAULT_SUITE,
+                served.charter.digest,
+                served.keyset.keyset.quarter,
+                served.keyset.digest,
+            ),
+            who.core.group_tree(conversation),
+        ]
         for who in (one, other)
-    ]  # fmt: skip
+    ]
     assert one.call("POST", "/v1/conversations", made[0]) == one.call(
         "POST", "/v1/conversations", made[0]
     )

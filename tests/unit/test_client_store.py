@@ -266,9 +266,16 @@ def test_history_search_and_counts(store: DeviceStore):
     file = Attachment(b"d" * 32, 5, b"k" * 32, "plan.txt", "text/plain")
     first = store.messages.add(shown, (file, file))
     pending = NewMessage(
-        TALK, MessageState.PENDING, "text", n=2, account=BOB, text="a quick hare",
-        window=b"w" * 32, seq=1, raw=b"raw",
-    )  # fmt: skip
+        TALK,
+        MessageState.PENDING,
+        "text",
+        n=2,
+        account=BOB,
+        text="a quick hare",
+        window=b"w" * 32,
+        seq=1,
+        raw=b"raw",
+    )
     second = store.messages.add(pending)
     store.messages.add_note(OTHER, None, 9, "Quick note.")
     assert store.messages.attachments(first) == (file, file)

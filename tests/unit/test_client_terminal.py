@@ -14,9 +14,18 @@ from counterseal.protocol.frame import Attachment
 
 def line(**changes):
     made = {
-        "number": 1, "n": 1, "state": "shown", "kind": "text", "sender": "bob", "mine": False, "sent_at_ms": 1_800_000_000_000,
-        "text": "hello", "rule": None, "gap": 0, "attachments": (),
-    }  # fmt: skip
+        "number": 1,
+        "n": 1,
+        "state": "shown",
+        "kind": "text",
+        "sender": "bob",
+        "mine": False,
+        "sent_at_ms": 1_800_000_000_000,
+        "text": "hello",
+        "rule": None,
+        "gap": 0,
+        "attachments": (),
+    }
     fields = {**made, **changes}
     return HistoryEntry(**{**fields, "state": MessageState(fields["state"])})
 

@@ -55,7 +55,10 @@ def test_the_file_is_encrypted_and_opens_with_its_key_alone(tmp_path):
 
 def test_one_process_at_a_time(tmp_path):
     device = make_device(tmp_path, "alice")
-    script = "import sys; from counterseal.core import *\ntry: Device.open(sys.argv[1], bytes(32))\nexcept CoreError as e: print(e.code)"
+    script = (
+        "import sys; from counterseal.core import *\n"
+        "try: Device.open(sys.argv[1], bytes(32))\nexcept CoreError as e: print(e.code)"
+    )
     out = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "alice.db")],
         capture_output=True,

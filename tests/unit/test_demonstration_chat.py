@@ -26,7 +26,8 @@ def told(lines: list[Line]) -> list[tuple[int, str, str]]:
 def test_json_lines_keep_every_character_and_the_file_s_order_among_equals(tmp_path: Path) -> None:
     lines = chat(
         tmp_path,
-        '{"sent_at": "2010-08-15T18:59:00Z", "sender": "b", "text": "second\\n\\u0000\\u202e x "}\n\n'
+        '{"sent_at": "2010-08-15T18:59:00Z", "sender": "b", '
+        '"text": "second\\n\\u0000\\u202e x "}\n\n'
         '{"sent_at": "2010-08-15T18:58:00Z", "sender": "a", "text": ""}\n'
         '{"sent_at": "2010-08-15T20:59:00.250+02:00", "sender": "a", "text": "third"}\n'
         '{"sent_at": "2010-08-15T18:59:00Z", "sender": "c", "text": "same moment"}',
@@ -46,7 +47,10 @@ WHATSAPP = [
         [(1609459140000, "Ana", "x"), (1609459500000, "Bo B.", "y")],
     ),
     (
-        "[31.12.20, 23:59:58] Ana: one\r\ntwo\r\n\r\nfour\r\n\u200e[31.12.20, 23:59:59] Bo: \u200eimage omitted\r\n",
+        (
+            "[31.12.20, 23:59:58] Ana: one\r\ntwo\r\n\r\nfour\r\n"
+            "\u200e[31.12.20, 23:59:59] Bo: \u200eimage omitted\r\n"
+        ),
         [(1609459198000, "Ana", "one\ntwo\n\nfour"), (1609459199000, "Bo", "\u200eimage omitted")],
     ),
     (
@@ -147,9 +151,16 @@ def test_days_are_utc_and_both_inclusive() -> None:
 
 @pytest.mark.parametrize(
     ("members", "target", "first", "last"),
-    [(1, None, None, None), (5, None, None, None), (None, "nobody", None, None), (2, "Amy", None, None), (None, None, "14.11.2023", None),
-     (None, None, "2023-11-15", "2023-11-14"), (None, None, "2023-11-15", "2023-11-16")],
-)  # fmt: skip
+    [
+        (1, None, None, None),
+        (5, None, None, None),
+        (None, "nobody", None, None),
+        (2, "Amy", None, None),
+        (None, None, "14.11.2023", None),
+        (None, None, "2023-11-15", "2023-11-14"),
+        (None, None, "2023-11-15", "2023-11-16"),
+    ],
+)
 def test_what_cannot_be_planned_is_refused(
     members: int | None, target: str | None, first: str | None, last: str | None
 ) -> None:

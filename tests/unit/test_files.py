@@ -181,7 +181,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from counterseal import files
-step, after, replace, place = sys.argv[1], sys.argv[2] == "after", sys.argv[3] == "replace", Path(sys.argv[4])
+step, place = sys.argv[1], Path(sys.argv[4])
+after, replace = sys.argv[2] == "after", sys.argv[3] == "replace"
 real = getattr(os, step)
 def deadly(*args, **options):
     if not after:

@@ -1,4 +1,4 @@
-"""The one table of errors: its words, what an answer means, and sentences for the system's errors."""
+"""The one table of errors: its words, what an answer means, sentences for the system's errors."""
 
 import errno
 import importlib

@@ -31,9 +31,22 @@ def test_paths(tile, path):
 
 @pytest.mark.parametrize(
     "path",
-    ["", "checkpoint", "tile/0/1", "tile/00/001", "tile/0/x000/001", "tile/0/001.p/256", "tile/0/001.p/0", "tile/64/001",
-     "tile/0/../001", "../tile/0/001", "tile/0/001/", "tile/0/001.p/01", "tile/0/٠٠١"],
-)  # fmt: skip
+    [
+        "",
+        "checkpoint",
+        "tile/0/1",
+        "tile/00/001",
+        "tile/0/x000/001",
+        "tile/0/001.p/256",
+        "tile/0/001.p/0",
+        "tile/64/001",
+        "tile/0/../001",
+        "../tile/0/001",
+        "tile/0/001/",
+        "tile/0/001.p/01",
+        "tile/0/٠٠١",
+    ],
+)
 def test_T14_no_tile(path):
     with refused("T14"):
         parse_path(path)

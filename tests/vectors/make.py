@@ -87,16 +87,84 @@ def form_cases(record: Record, wrap=lambda payload: payload) -> list[dict[str, o
 
 def write_cbor() -> None:
     hexes = {
-        "valid": ["00", "17", "1818", "18ff", "190100", "1a00010000", "1b0000000100000000", "1bffffffffffffffff", "20",
-                  "3818", "3bffffffffffffffff", "40", "43010203", "60", "63e4b8ad", "80", "83010203", "a0", "f4", "f5",
-                  "f6", "81" * 15 + "80"],
-        "E1": ["", "18", "1900", "42", "4201", "62", "6261", "81", "8201", "9affffffff", "5bffffffffffffffff", "0000",
-               "f6f6"],
-        "E2": ["1800", "1817", "1900ff", "1a0000ffff", "1b00000000ffffffff", "3817", "580100", "780161", "980101",
-               "b800", "1f", "5f4100ff", "7f6161ff", "9f01ff", "bfff"],
-        "E3": ["1c", "1e", "5d", "a10102", "c001", "d86201", "e0", "f7", "f800", "f90000", "fa00000000",
-               "fb0000000000000000", "ff", "61ff", "62c3", "63eda080", "64f4908080", "62c080", "81" * 16 + "80"],
-    }  # fmt: skip
+        "valid": [
+            "00",
+            "17",
+            "1818",
+            "18ff",
+            "190100",
+            "1a00010000",
+            "1b0000000100000000",
+            "1bffffffffffffffff",
+            "20",
+            "3818",
+            "3bffffffffffffffff",
+            "40",
+            "43010203",
+            "60",
+            "63e4b8ad",
+            "80",
+            "83010203",
+            "a0",
+            "f4",
+            "f5",
+            "f6",
+            "81" * 15 + "80",
+        ],
+        "E1": [
+            "",
+            "18",
+            "1900",
+            "42",
+            "4201",
+            "62",
+            "6261",
+            "81",
+            "8201",
+            "9affffffff",
+            "5bffffffffffffffff",
+            "0000",
+            "f6f6",
+        ],
+        "E2": [
+            "1800",
+            "1817",
+            "1900ff",
+            "1a0000ffff",
+            "1b00000000ffffffff",
+            "3817",
+            "580100",
+            "780161",
+            "980101",
+            "b800",
+            "1f",
+            "5f4100ff",
+            "7f6161ff",
+            "9f01ff",
+            "bfff",
+        ],
+        "E3": [
+            "1c",
+            "1e",
+            "5d",
+            "a10102",
+            "c001",
+            "d86201",
+            "e0",
+            "f7",
+            "f800",
+            "f90000",
+            "fa00000000",
+            "fb0000000000000000",
+            "ff",
+            "61ff",
+            "62c3",
+            "63eda080",
+            "64f4908080",
+            "62c080",
+            "81" * 16 + "80",
+        ],
+    }
     hexes["E3"].remove("62c3")  # ends early
     cases = [
         case(f"{expect} {n}", bytes.fromhex(text), expect)
@@ -360,9 +428,17 @@ def write_statements(judge: verified_charter.VerifiedCharter) -> None:
     signed: dict[str, list[tuple[str, Record, tuple[str, ...]]]] = {
         "warrant": [
             ("of what is sent", warrant, both[:1]),
-            ("urgent, of two conversations", replace(
-                warrant, urgency="urgent", ground="threat", direction="conversation", conversations=(bytes(16), w.CONVERSATION)
-            ), both[:1]),
+            (
+                "urgent, of two conversations",
+                replace(
+                    warrant,
+                    urgency="urgent",
+                    ground="threat",
+                    direction="conversation",
+                    conversations=(bytes(16), w.CONVERSATION),
+                ),
+                both[:1],
+            ),
         ],
         "approval": [
             ("approval", approval.Approval(*about, w.T0), both[1:]),
@@ -370,16 +446,39 @@ def write_statements(judge: verified_charter.VerifiedCharter) -> None:
             ("cancellation", approval.Cancellation(*about, "the case is closed", w.T0), both[:1]),
             ("replacement", approval.Replacement(*about, w.seed("successor"), w.T0), both),
             ("extension", approval.Extension(*about, 1, w.T0), both),
-            ("reinstatement", approval.Reinstatement(w.DOMAIN, digest, w.signer("Prosecutor").kid, w.T0), both[1:]),
-            ("revocation", approval.Revocation(w.DOMAIN, digest, w.signer("Judge").kid, w.T0, w.T0), ("Dede",)),
+            (
+                "reinstatement",
+                approval.Reinstatement(w.DOMAIN, digest, w.signer("Prosecutor").kid, w.T0),
+                both[1:],
+            ),
+            (
+                "revocation",
+                approval.Revocation(w.DOMAIN, digest, w.signer("Judge").kid, w.T0, w.T0),
+                ("Dede",),
+            ),
         ],
         "release": [
             ("by a custodian", w.make_release(warrant, listing.digest(), "Amaro"), ("Amaro",)),
             ("standing", w.make_release(warrant, None, "Amaro"), ("Amaro",)),
-            ("by a witness", w.make_release(warrant, listing.digest(), "University"), ("University",)),
-            ("shares, one a mismatch", release.Shares(w.DOMAIN, warrant.digest(), listing.digest(), 0, (
-                release.WindowShare(listing.windows[0], w.seed("share")), release.WindowShare(listing.windows[1], None)
-            )), ("Amaro",)),
+            (
+                "by a witness",
+                w.make_release(warrant, listing.digest(), "University"),
+                ("University",),
+            ),
+            (
+                "shares, one a mismatch",
+                release.Shares(
+                    w.DOMAIN,
+                    warrant.digest(),
+                    listing.digest(),
+                    0,
+                    (
+                        release.WindowShare(listing.windows[0], w.seed("share")),
+                        release.WindowShare(listing.windows[1], None),
+                    ),
+                ),
+                ("Amaro",),
+            ),
         ],
         "notice": [("a notice", told, ("University",))],
         "report": [
@@ -387,7 +486,7 @@ def write_statements(judge: verified_charter.VerifiedCharter) -> None:
             ("a fault", w.make_report(warrant, listing, faults=(fault,)), ("Opener",)),
             ("destruction", report.Destruction(*about, w.T0), ("Opener",)),
         ],
-    }  # fmt: skip
+    }
     for name, records in signed.items():
         first, names = records[0][1], records[0][2]
         cases = [good(what, record, w.statement(record, *who)) for what, record, who in records]
