@@ -25,7 +25,7 @@ from counterseal.protocol.account import DeviceRevoked, sign_link
 from counterseal.protocol.cbor import tag
 from counterseal.protocol.window import Label, Roster
 from counterseal.service.delivery import Connection, Hub
-from counterseal.service.store.rows import EventRow
+from counterseal.service.store.rows import StoredEvent
 
 pytestmark = pytest.mark.system
 
@@ -469,7 +469,7 @@ async def test_slow_device_is_let_go_and_the_others_are_not() -> None:
     slow.subscriptions[7].live = True
     await asyncio.sleep(0)
     for n in range(1, 31):
-        hub.publish(7, bytes(16), [EventRow(n, 0, 1, bytes(500))])
+        hub.publish(7, bytes(16), [StoredEvent(n, 0, 1, bytes(500))])
         if n % 5 == 0:
             await asyncio.sleep(0.01)
     assert await asyncio.wait_for(reading, 5) == list(range(1, 31))
@@ -478,7 +478,7 @@ async def test_slow_device_is_let_go_and_the_others_are_not() -> None:
     assert hub.count == 1
 
 
-async def _nothing(*_: int) -> list[EventRow]:
+async def _nothing(*_: int) -> list[StoredEvent]:
     return []
 
 

@@ -1,4 +1,4 @@
-"""What the service decides, without a database or a network: tables that answer from a dictionary."""
+"""What the service decides, without a database or a network: tables answer from a dictionary."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from counterseal.service.decisions import (
     window_clock,
     windows,
 )
-from counterseal.service.decisions.frames import Labels, ParsedFrame
+from counterseal.service.decisions.frames import LabelCache, ParsedFrame
 from counterseal.service.store.rows import (
-    AccountRow,
-    BlobRow,
-    ConversationRow,
-    DeviceRow,
-    EventRow,
-    GroupRow,
-    KeyPackageRow,
-    MembershipRow,
-    SealRow,
-    SenderRow,
-    StampRow,
-    WindowRow,
+    SenderStanding,
+    StoredAccount,
+    StoredBlob,
+    StoredConversation,
+    StoredDevice,
+    StoredEvent,
+    StoredGroup,
+    StoredKeyPackage,
+    StoredMembership,
+    StoredSeal,
+    StoredStamp,
+    StoredWindow,
 )
 
 CHARTER = world.verified()
@@ -60,7 +60,7 @@ LABEL = world.make_label(CHARTER.digest, KEYSET.digest)
 SEAL = world.seed("seal digest")
 DEVICE = LABEL.device_key
 CALLER = DeviceCaller(world.ALICE, DEVICE)
-SEEN = ConversationRow(
+SEEN = StoredConversation(
     no=1,
     id=world.CONVERSATION,
     last_n=10,
@@ -75,8 +75,8 @@ SEEN = ConversationRow(
 NOW = world.T0 + 60
 
 
-def window(next_seq: int = 0, **changes: Any) -> WindowRow:
-    row = WindowRow(
+def window(next_seq: int = 0, **changes: Any) -> StoredWindow:
+    row = StoredWindow(
         no=7,
         id=LABEL.window_id,
         conversation=1,
@@ -102,32 +102,34 @@ def refused(error: pytest.ExceptionInfo[Any]) -> str:
 class FrameTables:
     """One conversation, one window, and what is appended to them."""
 
-    def __init__(self, sender: SenderRow | None, row: WindowRow, logged: bool = False) -> None:
+    def __init__(
+        self, sender: SenderStanding | None, row: StoredWindow, logged: bool = False
+    ) -> None:
         self.conversations = self.windows = self
         self._sender, self._row, self._logged = sender, row, logged
-        self.events: list[EventRow] = []
-        self.stamps: dict[int, StampRow] = {}
+        self.events: list[StoredEvent] = []
+        self.stamps: dict[int, StoredStamp] = {}
         self.last_n: int | None = None
         self.next_seq: int | None = None
         self.seals_read = 0
 
-    def find_for_sender(self, *_: bytes) -> SenderRow | None:
+    def find_for_sender(self, *_: bytes) -> SenderStanding | None:
         return self._sender
 
-    def find_open(self, window_id: bytes) -> tuple[WindowRow, bool] | None:
+    def find_open(self, window_id: bytes) -> tuple[StoredWindow, bool] | None:
         return (self._row, self._logged) if window_id == self._row.id else None
 
-    def seal(self, _: int) -> SealRow:
+    def seal(self, _: int) -> StoredSeal:
         self.seals_read += 1
-        return SealRow(LABEL.encode(), b"", b"")
+        return StoredSeal(LABEL.encode(), b"", b"")
 
-    def find_stamp(self, _: int, seq: int) -> StampRow | None:
+    def find_stamp(self, _: int, seq: int) -> StoredStamp | None:
         return self.stamps.get(seq)
 
-    def append(self, _: int, row: EventRow) -> None:
+    def append(self, _: int, row: StoredEvent) -> None:
         self.events.append(row)
 
-    def add_stamp(self, _: int, seq: int, row: StampRow) -> None:
+    def add_stamp(self, _: int, seq: int, row: StoredStamp) -> None:
         self.stamps[seq] = row
 
     def set_next_seq(self, _: int, next_seq: int) -> None:
@@ -145,10 +147,10 @@ def frame(seq: int, epoch: int = 4, **changes: Any) -> ParsedFrame:
 
 
 def post(tables: Any, *posted: ParsedFrame, now: int = NOW) -> frames.Appended:
-    return frames.append(tables, Labels(), now, SEEN.id, DEVICE, list(posted))
+    return frames.append(tables, LabelCache(), now, SEEN.id, DEVICE, list(posted))
 
 
-SENDER = SenderRow(SEEN, member=True, active=True)
+SENDER = SenderStanding(SEEN, member=True, active=True)
 
 
 def test_frames_are_numbered_and_stamped_in_order() -> None:
@@ -157,13 +159,13 @@ def test_frames_are_numbered_and_stamped_in_order() -> None:
     assert done.stamps == [(11, NOW), (12, NOW)]
     assert [event.n for event in done.events] == [11, 12]
     assert (tables.last_n, tables.next_seq, done.refused) == (12, 2, None)
-    assert tables.stamps[1] == StampRow(12, message_digest(b"message 1"), NOW)
+    assert tables.stamps[1] == StoredStamp(12, message_digest(b"message 1"), NOW)
     assert tables.seals_read == 1
 
 
 def test_the_same_frame_again_gets_its_first_stamp_and_no_event() -> None:
     tables = FrameTables(SENDER, window(next_seq=1))
-    tables.stamps[0] = StampRow(3, message_digest(b"message 0"), 99)
+    tables.stamps[0] = StoredStamp(3, message_digest(b"message 0"), 99)
     done = post(tables, frame(0))
     assert (done.stamps, done.events, tables.last_n, tables.next_seq) == ([(3, 99)], [], None, None)
 
@@ -192,7 +194,7 @@ def test_a_batch_ends_at_its_first_refused_frame() -> None:
     ],
 )
 def test_frames_that_are_refused(
-    rule: str, row: WindowRow, logged: bool, posted: ParsedFrame, now: int
+    rule: str, row: StoredWindow, logged: bool, posted: ParsedFrame, now: int
 ) -> None:
     tables = FrameTables(SENDER, row, logged)
     done = post(tables, posted, now=now)
@@ -202,7 +204,7 @@ def test_frames_that_are_refused(
 
 def test_frames_of_another_device_are_refused() -> None:
     done = frames.append(
-        FrameTables(SENDER, window()), Labels(), NOW, SEEN.id, bytes(32), [frame(0)]
+        FrameTables(SENDER, window()), LabelCache(), NOW, SEEN.id, bytes(32), [frame(0)]
     )
     assert done.refused is not None
     assert done.refused.rule == "V5"
@@ -212,11 +214,11 @@ def test_frames_of_another_device_are_refused() -> None:
     ("sender", "code"),
     [
         (None, "conversation"),
-        (SenderRow(SEEN, member=False, active=True), "not-a-member"),
-        (SenderRow(SEEN, member=True, active=False), "not-a-member"),
+        (SenderStanding(SEEN, member=False, active=True), "not-a-member"),
+        (SenderStanding(SEEN, member=True, active=False), "not-a-member"),
     ],
 )
-def test_who_may_not_send(sender: SenderRow | None, code: str) -> None:
+def test_who_may_not_send(sender: SenderStanding | None, code: str) -> None:
     with pytest.raises((NotFound, NotAuthorised)) as error:
         post(FrameTables(sender, window()), frame(0))
     assert refused(error) == code
@@ -262,7 +264,7 @@ def test_a_commit_is_the_callers_of_the_next_epoch() -> None:
 
 
 def test_a_conversation_begins_with_its_creator_alone() -> None:
-    assert conversations.check_new(staged(epoch=0), CALLER) == GroupRow(
+    assert conversations.check_new(staged(epoch=0), CALLER) == StoredGroup(
         b"state", 0, 3, SEEN.roster_digest, SEEN.charter, SEEN.quarter, SEEN.keyset
     )
     for wrong in (
@@ -293,16 +295,16 @@ def test_added_devices_are_the_directorys_and_welcomed() -> None:
 class HandshakeTables:
     """One conversation as it is now, which may have moved on since it was seen."""
 
-    def __init__(self, now: ConversationRow, active: bool = True) -> None:
+    def __init__(self, now: StoredConversation, active: bool = True) -> None:
         self.accounts = self.conversations = self
         self._now, self._active = now, active
         self.done: list[tuple[Any, ...]] = []
 
-    def find(self, _: bytes) -> ConversationRow:
+    def find(self, _: bytes) -> StoredConversation:
         return self._now
 
-    def device(self, _: bytes) -> DeviceRow:
-        return DeviceRow(world.ALICE, revoked=not self._active)
+    def device(self, _: bytes) -> StoredDevice:
+        return StoredDevice(world.ALICE, revoked=not self._active)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -321,7 +323,7 @@ def test_a_commit_is_taken_after_the_frames_that_came_meanwhile() -> None:
     change = staged(added=[(world.BOB, bob)], removed=[(bytes(32), carol)])
     welcome = conversations.WelcomeFor((bob,), b"welcome", b"tree")
     taken = conversations.take_commit(tables, SEEN, change, CALLER, b"commit", welcome, NOW)
-    assert taken.event == EventRow(16, 1, NOW, b"commit")
+    assert taken.event == StoredEvent(16, 1, NOW, b"commit")
     assert (taken.removed, taken.delivered) == ([carol], [(bob, 1)])
     assert [one[0] for one in tables.done] == [
         "append",
@@ -348,12 +350,14 @@ def test_an_epoch_has_one_commit() -> None:
 
 def test_pages_of_events_keep_to_the_memberships() -> None:
     class Events:
-        def events(self, no: int, after: int, last: int, limit: int, size: int) -> list[EventRow]:
+        def events(
+            self, no: int, after: int, last: int, limit: int, size: int
+        ) -> list[StoredEvent]:
             assert no == 1
-            return [EventRow(n, 0, 0, bytes(10)) for n in range(after + 1, last + 1)][:limit]
+            return [StoredEvent(n, 0, 0, bytes(10)) for n in range(after + 1, last + 1)][:limit]
 
     def numbers(after: int, limit: int, *ranges: tuple[int, int | None]) -> list[int]:
-        spans = [MembershipRow(*one) for one in ranges]
+        spans = [StoredMembership(*one) for one in ranges]
         page = conversations.read_page(Events(), SEEN, spans, after, limit, 1_000)
         return [event.n for event in page]
 
@@ -369,7 +373,7 @@ def test_pages_of_events_keep_to_the_memberships() -> None:
 def posted_window(**changes: Any) -> windows.PostedWindow:
     counterseal: Any = SimpleNamespace(sealed=KEYSET.keys, seal_digest=SEAL)
     label = msgspec.structs.replace(LABEL, **changes)
-    return windows.PostedWindow(label, world.ROSTER, counterseal, SealRow(b"l", b"r", b"c"))
+    return windows.PostedWindow(label, world.ROSTER, counterseal, StoredSeal(b"l", b"r", b"c"))
 
 
 def test_a_window_fits_its_conversation_and_the_present() -> None:
@@ -411,7 +415,7 @@ def test_a_statement_that_came_second_is_refused() -> None:
     added: list[object] = []
     tables: Any = SimpleNamespace(
         log=SimpleNamespace(size=lambda: 5, add=added.append),
-        accounts=SimpleNamespace(find=lambda _: AccountRow(world.ALICE, "alice", "", 2)),
+        accounts=SimpleNamespace(find=lambda _: StoredAccount(world.ALICE, "alice", "", 2)),
     )
     chain: Any = SimpleNamespace(number=2, head=bytes(32))
     record: Any = None
@@ -431,15 +435,15 @@ def test_a_profile_is_its_accounts_own_and_short() -> None:
 
 def test_claims_leave_out_who_is_revoked_or_has_none() -> None:
     known = {
-        b"once": DeviceRow(b"", revoked=False),
-        b"last": DeviceRow(b"", revoked=False),
-        b"none": DeviceRow(b"", revoked=False),
-        b"revoked": DeviceRow(b"", revoked=True),
+        b"once": StoredDevice(b"", revoked=False),
+        b"last": StoredDevice(b"", revoked=False),
+        b"none": StoredDevice(b"", revoked=False),
+        b"revoked": StoredDevice(b"", revoked=True),
     }
     packages = {
-        b"once": KeyPackageRow(b"r1", b"p1", last_resort=False),
-        b"last": KeyPackageRow(b"r2", b"p2", last_resort=True),
-        b"revoked": KeyPackageRow(b"r3", b"p3", last_resort=False),
+        b"once": StoredKeyPackage(b"r1", b"p1", last_resort=False),
+        b"last": StoredKeyPackage(b"r2", b"p2", last_resort=True),
+        b"revoked": StoredKeyPackage(b"r3", b"p3", last_resort=False),
     }
     claimed: list[bytes] = []
     tables: Any = SimpleNamespace(
@@ -462,7 +466,7 @@ def test_key_packages_are_bounded() -> None:
 
 
 def test_a_blob_is_uploaded_by_who_announced_it() -> None:
-    tables: Any = SimpleNamespace(find={b"digest": BlobRow(5, DEVICE)}.get)
+    tables: Any = SimpleNamespace(find={b"digest": StoredBlob(5, DEVICE)}.get)
     assert blobs.get_size(tables, b"digest", DEVICE) == 5
     with pytest.raises(NotAuthorised):
         blobs.get_size(tables, b"digest", bytes(32))

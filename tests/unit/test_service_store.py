@@ -12,32 +12,32 @@ import pytest
 
 from counterseal.protocol.errors import BadInput, Conflict, FatalError, Unavailable
 from counterseal.service.settings import load
-from counterseal.service.store.interface import Duplicate, Reader, Store, Transaction
+from counterseal.service.store.interface import Duplicate, Snapshot, Store, Transaction
 from counterseal.service.store.kinds import kinds, open_store
 from counterseal.service.store.rows import (
-    BlobRow,
-    ChainRow,
-    CharterRow,
-    ConversationRow,
-    DeviceRow,
-    DirectoryRootRow,
-    EntryRow,
-    EventRow,
-    GroupRow,
-    KeyPackageRow,
-    KeysetRow,
-    LedgerKeyRow,
-    ListingRow,
-    MembershipRow,
-    NoticeRow,
-    PeriodRow,
-    PlacedRow,
-    RevocationRow,
-    SealRow,
-    SharesRow,
-    StampRow,
-    WelcomeRow,
-    WindowRow,
+    PlacedStatement,
+    StoredBlob,
+    StoredCharter,
+    StoredConversation,
+    StoredDevice,
+    StoredDirectoryRoot,
+    StoredEntry,
+    StoredEvent,
+    StoredGroup,
+    StoredKeyPackage,
+    StoredKeyset,
+    StoredLedgerKey,
+    StoredListing,
+    StoredMembership,
+    StoredNotice,
+    StoredPeriod,
+    StoredRevocation,
+    StoredSeal,
+    StoredShares,
+    StoredStamp,
+    StoredStatement,
+    StoredWelcome,
+    StoredWindow,
 )
 from counterseal.tlog.checkpoint_row import CheckpointRow
 from counterseal.tlog.ledger_writer import Waiting, WriterState, WrittenTick
@@ -47,12 +47,14 @@ def b32(name: str) -> bytes:
     return name.encode().ljust(32, b".")
 
 
-def group(epoch: int) -> GroupRow:
-    return GroupRow(b"state%d" % epoch, epoch, 7, b32("roster"), b32("charter"), 8106, b32("keys"))
+def group(epoch: int) -> StoredGroup:
+    return StoredGroup(
+        b"state%d" % epoch, epoch, 7, b32("roster"), b32("charter"), 8106, b32("keys")
+    )
 
 
-def window(name: str, conversation: int = 1, opens: int = 0, serial: int = 1) -> WindowRow:
-    return WindowRow(
+def window(name: str, conversation: int = 1, opens: int = 0, serial: int = 1) -> StoredWindow:
+    return StoredWindow(
         no=0,
         id=b32(name),
         conversation=conversation,
@@ -109,9 +111,9 @@ def test_the_setting_names_a_folder(tmp_path: Path) -> None:
 async def test_what_is_written_is_there_when_it_is_opened_again(opened: Opened) -> None:
     async with opened.store() as store:
         await store.write("account", lambda tables: tables.accounts.create(b32("a"), "alice"))
-        assert await store.read(lambda reader: reader.accounts.by_handle("alice")) == b32("a")
+        assert await store.read(lambda snapshot: snapshot.accounts.by_handle("alice")) == b32("a")
     async with opened.store() as store:
-        assert store.read_apart(lambda reader: reader.accounts.by_handle("alice")) == b32("a")
+        assert store.read_apart(lambda snapshot: snapshot.accounts.by_handle("alice")) == b32("a")
     assert not opened.fatal
 
 
@@ -128,7 +130,7 @@ async def test_a_job_that_raises_changes_nothing_and_hinders_no_other(opened: Op
             store.write("x", lambda tables: tables.accounts.create(b32("c"), names[1])),
             return_exceptions=True,
         )
-        heads = await store.read(lambda reader: {row[0] for row in reader.accounts.heads()})
+        heads = await store.read(lambda snapshot: {row[0] for row in snapshot.accounts.heads()})
     assert isinstance(done[1], Conflict)
     assert (done[0], done[2], heads) == (None, None, set(names))
 
@@ -143,7 +145,7 @@ async def test_jobs_are_one_after_the_other(opened: Opened) -> None:
 
     async with opened.store() as store:
         counted = await asyncio.gather(*(store.write("x", count) for _ in range(100)))
-        assert await store.read(lambda reader: reader.periods.clock()) == 100
+        assert await store.read(lambda snapshot: snapshot.periods.clock()) == 100
     assert counted == list(range(1, 101))
 
 
@@ -167,7 +169,7 @@ async def test_a_fault_in_after_keeps_nobody_waiting(opened: Opened) -> None:
     async with opened.store() as store:
         written = store.write("x", lambda tables: tables.periods.set_clock(5), fault)
         await asyncio.wait_for(written, 5)
-        assert await store.read(lambda reader: reader.periods.clock()) == 5
+        assert await store.read(lambda snapshot: snapshot.periods.clock()) == 5
 
 
 async def test_after_a_fatal_error_nothing_is_written(opened: Opened) -> None:
@@ -182,7 +184,7 @@ async def test_after_a_fatal_error_nothing_is_written(opened: Opened) -> None:
             await store.write("x", lambda tables: tables.accounts.create(b32("b"), "bob"))
         await asyncio.sleep(0)
         assert refusal.value.code == "disk"
-        assert await store.read(lambda reader: list(reader.accounts.heads())) == []
+        assert await store.read(lambda snapshot: list(snapshot.accounts.heads())) == []
     assert len(opened.fatal) == 1
 
 
@@ -191,21 +193,21 @@ async def test_a_read_is_of_one_moment(opened: Opened) -> None:
     async with opened.store() as store:
         loop = asyncio.get_running_loop()
 
-        def job(reader: Reader) -> tuple[int | None, int | None]:
-            before = reader.periods.clock()
+        def job(snapshot: Snapshot) -> tuple[int | None, int | None]:
+            before = snapshot.periods.clock()
             written = store.write("x", lambda tables: tables.periods.set_clock(9))
             asyncio.run_coroutine_threadsafe(written, loop).result(10)
-            return before, reader.periods.clock()
+            return before, snapshot.periods.clock()
 
         await store.write("x", lambda tables: tables.periods.set_clock(8))
         assert await asyncio.to_thread(store.read_apart, job) == (8, 8)
-        assert await store.read(lambda reader: reader.periods.clock()) == 9
+        assert await store.read(lambda snapshot: snapshot.periods.clock()) == 9
 
 
 async def test_accounts(opened: Opened) -> None:
-    first = ChainRow("account", b"statement", None, 0)
-    second = ChainRow("device", b"device", bytes(64), 1)
-    root = DirectoryRootRow(4, b32("root"), b"record")
+    first = StoredStatement("account", b"statement", None, 0)
+    second = StoredStatement("device", b"device", bytes(64), 1)
+    root = StoredDirectoryRoot(4, b32("root"), b"record")
 
     def job(tables: Transaction) -> None:
         accounts = tables.accounts
@@ -216,26 +218,26 @@ async def test_accounts(opened: Opened) -> None:
         accounts.add_device(b32("a"), b32("phone"))
         accounts.add_device(b32("a"), b32("tablet"))
         accounts.revoke_device(b32("tablet"))
-        accounts.add_root(DirectoryRootRow(2, b32("old"), b"old"))
+        accounts.add_root(StoredDirectoryRoot(2, b32("old"), b"old"))
         accounts.add_root(root)
 
     async with opened.store() as store:
-        assert await store.read(lambda reader: reader.accounts.last_root()) is None
+        assert await store.read(lambda snapshot: snapshot.accounts.last_root()) is None
         await store.write("x", job)
 
-        def check(reader: Reader) -> None:
-            found = reader.accounts.find(b32("a"))
+        def check(snapshot: Snapshot) -> None:
+            found = snapshot.accounts.find(b32("a"))
             assert found is not None
             assert (found.handle, found.display, found.statements) == ("alice", "Alice", 1)
-            assert reader.accounts.chain(b32("a")) == [first, second]
-            assert list(reader.accounts.heads()) == [("alice", b32("a"), b32("head1"))]
-            assert reader.accounts.device(b32("phone")) == DeviceRow(b32("a"), revoked=False)
-            assert reader.accounts.device(b32("tablet")) == DeviceRow(b32("a"), revoked=True)
-            assert reader.accounts.last_root() == root
+            assert snapshot.accounts.chain(b32("a")) == [first, second]
+            assert list(snapshot.accounts.heads()) == [("alice", b32("a"), b32("head1"))]
+            assert snapshot.accounts.device(b32("phone")) == StoredDevice(b32("a"), revoked=False)
+            assert snapshot.accounts.device(b32("tablet")) == StoredDevice(b32("a"), revoked=True)
+            assert snapshot.accounts.last_root() == root
             unknown = b32("nobody")
-            assert reader.accounts.find(unknown) is None
-            assert reader.accounts.device(unknown) is None
-            assert reader.accounts.chain(unknown) == []
+            assert snapshot.accounts.find(unknown) is None
+            assert snapshot.accounts.device(unknown) is None
+            assert snapshot.accounts.chain(unknown) == []
 
         await store.read(check)
 
@@ -243,8 +245,8 @@ async def test_accounts(opened: Opened) -> None:
 async def test_key_packages(opened: Opened) -> None:
     """One-time packages first, in order; a last resort takes the place of the one before."""
     device = b32("device")
-    once = [KeyPackageRow(b32(f"once{n}"), b"%d" % n, last_resort=False) for n in range(2)]
-    last = [KeyPackageRow(b32(f"last{n}"), b"last%d" % n, last_resort=True) for n in range(2)]
+    once = [StoredKeyPackage(b32(f"once{n}"), b"%d" % n, last_resort=False) for n in range(2)]
+    last = [StoredKeyPackage(b32(f"last{n}"), b"last%d" % n, last_resort=True) for n in range(2)]
 
     def job(tables: Transaction) -> None:
         packages = tables.key_packages
@@ -277,9 +279,9 @@ async def test_conversations(opened: Opened) -> None:
         conversations.add_member(no, here, 1)
         conversations.add_member(no, gone, 1)
         for n in range(1, 6):
-            conversations.append(no, EventRow(n, 0, 100 + n, b"x" * 10))
+            conversations.append(no, StoredEvent(n, 0, 100 + n, b"x" * 10))
         conversations.set_last_n(no, 5)
-        conversations.append(no, EventRow(6, 1, 106, b"commit"))
+        conversations.append(no, StoredEvent(6, 1, 106, b"commit"))
         conversations.advance(no, 6, group(1))
         conversations.end_member(no, gone, 6)
         tables.accounts.add_device(b32("account"), here)
@@ -288,9 +290,9 @@ async def test_conversations(opened: Opened) -> None:
     async with opened.store() as store:
         no = await store.write("x", make)
 
-        def check(reader: Reader) -> None:
-            conversations = reader.conversations
-            row = ConversationRow(
+        def check(snapshot: Snapshot) -> None:
+            conversations = snapshot.conversations
+            row = StoredConversation(
                 no, cid, 6, 1, 7, b32("roster"), b32("charter"), 8106, b32("keys"), 1
             )
             assert conversations.find(cid) == row
@@ -300,7 +302,7 @@ async def test_conversations(opened: Opened) -> None:
                 True,
                 False,
             )
-            assert conversations.memberships(no, gone) == [MembershipRow(1, 6)]
+            assert conversations.memberships(no, gone) == [StoredMembership(1, 6)]
             assert conversations.of_device(here) == [row]
             assert conversations.of_device(gone) == []
             found = conversations.find_for_sender(cid, here)
@@ -319,8 +321,8 @@ async def test_events_come_in_pages(opened: Opened) -> None:
         no = tables.conversations.create(bytes(16), group(0))
         other = tables.conversations.create(b"\1" * 16, group(0))
         for n in range(1, 11):
-            tables.conversations.append(no, EventRow(n, 0, n, bytes(100)))
-            tables.conversations.append(other, EventRow(n, 0, n, b"another's"))
+            tables.conversations.append(no, StoredEvent(n, 0, n, bytes(100)))
+            tables.conversations.append(other, StoredEvent(n, 0, n, b"another's"))
         return no
 
     async with opened.store() as store:
@@ -328,7 +330,7 @@ async def test_events_come_in_pages(opened: Opened) -> None:
 
         def numbers(after: int, last: int, limit: int, size: int) -> list[int]:
             found = store.read_apart(
-                lambda reader: reader.conversations.events(no, after, last, limit, size)
+                lambda snapshot: snapshot.conversations.events(no, after, last, limit, size)
             )
             assert all(len(event.data) == 100 for event in found)
             return [event.n for event in found]
@@ -343,7 +345,7 @@ async def test_events_come_in_pages(opened: Opened) -> None:
 
 async def test_welcomes(opened: Opened) -> None:
     one, other = b32("one"), b32("other")
-    welcome = WelcomeRow(bytes(16), b"welcome", b"tree", 3)
+    welcome = StoredWelcome(bytes(16), b"welcome", b"tree", 3)
 
     def job(tables: Transaction) -> None:
         conversations = tables.conversations
@@ -360,9 +362,9 @@ async def test_welcomes(opened: Opened) -> None:
 
 
 async def test_windows_and_periods(opened: Opened) -> None:
-    records = SealRow(b"label", b"roster", b"counterseal")
-    stamps = [StampRow(n + 5, b32(f"m{n}"), 1_000 + n) for n in range(2)]
-    root = PeriodRow(0, b"record", 9)
+    records = StoredSeal(b"label", b"roster", b"counterseal")
+    stamps = [StoredStamp(n + 5, b32(f"m{n}"), 1_000 + n) for n in range(2)]
+    root = StoredPeriod(0, b"record", 9)
 
     def job(tables: Transaction) -> None:
         windows, periods = tables.windows, tables.periods
@@ -400,7 +402,7 @@ async def test_windows_and_periods(opened: Opened) -> None:
         assert opened_window[1] is True
         assert windows.find_open(b32("none")) is None
 
-        later = PeriodRow(7_200, b"later", 12)
+        later = StoredPeriod(7_200, b"later", 12)
         periods.add(later)
         assert (periods.find(0), periods.find(3_600)) == (root, None)
         assert (periods.before(9), periods.before(12), periods.before(1 << 62)) == (
@@ -418,18 +420,18 @@ async def test_windows_and_periods(opened: Opened) -> None:
 
 
 async def test_trust(opened: Opened) -> None:
-    charter = CharterRow(1, b32("c1"), b"charter", 0, 50)
-    keyset = KeysetRow(b32("c1"), 8106, b32("k1"), b"keyset", 1)
-    key = LedgerKeyRow(b32("com"), b32("secret"), b32("c1"), 8106, b"part", logged=False)
+    charter = StoredCharter(1, b32("c1"), b"charter", 0, 50)
+    keyset = StoredKeyset(b32("c1"), 8106, b32("k1"), b"keyset", 1)
+    key = StoredLedgerKey(b32("com"), b32("secret"), b32("c1"), 8106, b"part", logged=False)
 
     def job(tables: Transaction) -> None:
         trust = tables.trust
         trust.add_charter(charter)
         with pytest.raises(Duplicate):
-            trust.add_charter(CharterRow(1, b32("c2"), b"other", 2, 60))
+            trust.add_charter(StoredCharter(1, b32("c2"), b"other", 2, 60))
         trust.add_keyset(keyset)
         with pytest.raises(Duplicate):
-            trust.add_keyset(KeysetRow(b32("c1"), 8106, b32("k2"), b"other", 2))
+            trust.add_keyset(StoredKeyset(b32("c1"), 8106, b32("k2"), b"other", 2))
         assert (trust.charters(), trust.keysets()) == ([charter], [keyset])
 
         trust.add_holder_key(b32("c1"), 8106, 3, b"first")
@@ -438,7 +440,7 @@ async def test_trust(opened: Opened) -> None:
         assert trust.holder_keys(b32("c1"), 8106) == {3: b"second"}
 
         trust.add_ledger_key(key)
-        trust.add_ledger_key(LedgerKeyRow(b32("com2"), b32("s"), b32("c1"), 8107, b"p", False))
+        trust.add_ledger_key(StoredLedgerKey(b32("com2"), b32("s"), b32("c1"), 8107, b"p", False))
         assert [row.logged for row in trust.ledger_keys()] == [False, False]
         trust.mark_ledger_key(b32("com"))
         assert [(row.commitment, row.logged) for row in trust.ledger_keys()] == [
@@ -446,18 +448,18 @@ async def test_trust(opened: Opened) -> None:
             (b32("com2"), False),
         ]
 
-        trust.add_revocation(RevocationRow(b32("i"), 100, b"first", 3))
-        trust.add_revocation(RevocationRow(b32("i"), 200, b"later changes nothing", 4))
-        assert trust.revocations() == [RevocationRow(b32("i"), 100, b"first", 3)]
-        trust.add_revocation(RevocationRow(b32("i"), 50, b"earlier", 5))
-        assert trust.revocations() == [RevocationRow(b32("i"), 50, b"earlier", 5)]
+        trust.add_revocation(StoredRevocation(b32("i"), 100, b"first", 3))
+        trust.add_revocation(StoredRevocation(b32("i"), 200, b"later changes nothing", 4))
+        assert trust.revocations() == [StoredRevocation(b32("i"), 100, b"first", 3)]
+        trust.add_revocation(StoredRevocation(b32("i"), 50, b"earlier", 5))
+        assert trust.revocations() == [StoredRevocation(b32("i"), 50, b"earlier", 5)]
 
     async with opened.store() as store:
         await store.write("x", job)
 
 
 async def test_log(opened: Opened) -> None:
-    rows = [EntryRow(n, b32(f"e{n % 3}"), b"statement%d" % n, "charter", n) for n in range(5)]
+    rows = [StoredEntry(n, b32(f"e{n % 3}"), b"statement%d" % n, "charter", n) for n in range(5)]
     row, following = CheckpointRow("d/log", 2, b32("r"), 5), CheckpointRow("d/log", 5, b32("s"), 6)
 
     def job(tables: Transaction) -> None:
@@ -500,7 +502,7 @@ async def test_ledger(opened: Opened) -> None:
         assert (ledger.size(), ledger.backlog()) == (4, 1)
         assert ledger.leaves(1, 2) == [b32("l1"), b32("l0")]
         assert (ledger.chunk(1), ledger.chunk(2)) == (b"chunk1", None)
-        placed = [PlacedRow(1, 77, b"statement0"), PlacedRow(2, 88, b"statement1")]
+        placed = [PlacedStatement(1, 77, b"statement0"), PlacedStatement(2, 88, b"statement1")]
         assert ledger.placed(0, 4) == placed
         assert ledger.placed(2, 4) == placed[1:]
         assert (ledger.last_time(1), ledger.last_time(2), ledger.last_time(4)) == (0, 77, 88)
@@ -510,7 +512,7 @@ async def test_ledger(opened: Opened) -> None:
 
 
 async def test_releases_and_blobs(opened: Opened) -> None:
-    listing = ListingRow(b32("w"), 0, b32("l"), b"listing", 3)
+    listing = StoredListing(b32("w"), 0, b32("l"), b"listing", 3)
 
     def job(tables: Transaction) -> None:
         releases = tables.releases
@@ -520,9 +522,9 @@ async def test_releases_and_blobs(opened: Opened) -> None:
         releases.mark_period(b32("w"), 3600)
         assert releases.listed_periods(b32("w")) == {3600}
 
-        releases.add_shares(b32("w"), SharesRow(b32("l"), 2, b"first"))
-        releases.add_shares(b32("w"), SharesRow(b32("l"), 2, b"again"))
-        releases.add_shares(b32("w"), SharesRow(b32("l"), 3, b"another's"))
+        releases.add_shares(b32("w"), StoredShares(b32("l"), 2, b"first"))
+        releases.add_shares(b32("w"), StoredShares(b32("l"), 2, b"again"))
+        releases.add_shares(b32("w"), StoredShares(b32("l"), 3, b"another's"))
         shares = {row.position: row.sealed for row in releases.shares(b32("w"))}
         assert shares == {2: b"again", 3: b"another's"}
 
@@ -530,11 +532,11 @@ async def test_releases_and_blobs(opened: Opened) -> None:
         assert releases.add_notice(b32("n"), b"sealed", 1, 5) == 1
         assert releases.add_notice(b32("m"), b"other", 1, 5) == 2
         assert releases.find_notice(b32("n")) == 1
-        assert releases.notices(1, 10) == [NoticeRow(2, b"other")]
+        assert releases.notices(1, 10) == [StoredNotice(2, b"other")]
 
         tables.blobs.announce(b32("b"), 10, b32("one"), 5)
         tables.blobs.announce(b32("b"), 99, b32("two"), 6)
-        assert tables.blobs.find(b32("b")) == BlobRow(10, b32("two"))
+        assert tables.blobs.find(b32("b")) == StoredBlob(10, b32("two"))
         assert tables.blobs.find(b32("none")) is None
 
     async with opened.store() as store:

@@ -47,7 +47,7 @@ from counterseal.service.publisher import LogPublisher
 from counterseal.service.settings import Settings
 from counterseal.service.store.interface import Store
 from counterseal.service.store.kinds import open_store
-from counterseal.service.store.rows import EventRow
+from counterseal.service.store.rows import StoredEvent
 from counterseal.service.trust import DomainRules
 from counterseal.wire.events import EVENTS_BYTES, EVENTS_PAGE
 
@@ -72,7 +72,7 @@ class Service:
         self._store: Store = open_store(settings.store.kind, directory, self._health.on_fatal)
         self._trust = DomainRules(self._keys.public(), clock.real)
         self._store.read_apart(self._trust.load)
-        self._clock = WindowClock(self._store.read_apart(lambda reader: reader.periods.clock()))
+        self._clock = WindowClock(self._store.read_apart(lambda snapshot: snapshot.periods.clock()))
         self._hub = Hub(self._read_events)
         self._devices = KnownDevices(self._store)
         self._rates = Rates(settings.limits.requests_per_second, settings.limits.burst)
@@ -105,7 +105,7 @@ class Service:
             self._keys.log,
             self._store,
             directory / "log",
-            lambda reader, first, limit: reader.log.entries(first, limit),
+            lambda snapshot, first, limit: snapshot.log.entries(first, limit),
             log.batch_ms,
             log.witness_timeout,
         )
@@ -114,7 +114,7 @@ class Service:
             self._keys.ledger,
             self._store,
             directory / "ledger",
-            lambda reader, first, limit: reader.ledger.leaves(first, limit),
+            lambda snapshot, first, limit: snapshot.ledger.leaves(first, limit),
             _LEDGER_BATCH_MS,
             log.witness_timeout,
         )
@@ -197,9 +197,11 @@ class Service:
         self._log.wake()
         self._listings.wake()
 
-    async def _read_events(self, no: int, after: int, last: int) -> Sequence[EventRow]:
+    async def _read_events(self, no: int, after: int, last: int) -> Sequence[StoredEvent]:
         return await self._store.read(
-            lambda reader: reader.conversations.events(no, after, last, EVENTS_PAGE, EVENTS_BYTES)
+            lambda snapshot: snapshot.conversations.events(
+                no, after, last, EVENTS_PAGE, EVENTS_BYTES
+            )
         )
 
     def _ended(self, task: asyncio.Task[None]) -> None:

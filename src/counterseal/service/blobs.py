@@ -23,7 +23,7 @@ _READ = 1 << 20
 
 
 class BlobFiles:
-    """The blobs of one data directory. Its calls block on the disk: they belong in worker threads."""
+    """The blobs of one data directory. Calls block on the disk: they belong in worker threads."""
 
     def __init__(self, directory: Path, limit: int) -> None:
         self._directory = directory

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from counterseal.service.event_bytes import events_message
-from counterseal.service.store.rows import EventRow
+from counterseal.service.store.rows import StoredEvent
 from counterseal.wire.operator import DeviceCursor
 from counterseal.wire.socket import Pushed, encode_pushed
 
@@ -21,7 +21,7 @@ GATHER = 0.004
 """Seconds that events gather while a conversation is busy."""
 _ENDLESS = 1 << 62
 
-ReadEvents = Callable[[int, int, int], Awaitable[Sequence[EventRow]]]
+ReadEvents = Callable[[int, int, int], Awaitable[Sequence[StoredEvent]]]
 """(conversation's `no`, after n, up to and with n): a page of events in order."""
 
 
@@ -131,7 +131,7 @@ class Hub:
 
     def __init__(self, read: ReadEvents) -> None:
         self.read = read
-        self._gathered: dict[int, tuple[bytes, list[EventRow]]] = {}
+        self._gathered: dict[int, tuple[bytes, list[StoredEvent]]] = {}
         self._flush_due = False
         self._flushed = 0.0
         self._followers: dict[int, set[Subscription]] = {}
@@ -173,7 +173,7 @@ class Hub:
         self._followers.setdefault(number, set()).add(subscription)
         connection.catch_up(subscription)
 
-    def publish(self, number: int, conversation: bytes, events: Sequence[EventRow]) -> None:
+    def publish(self, number: int, conversation: bytes, events: Sequence[StoredEvent]) -> None:
         """Hands committed events, in order, to all that follow the conversation: at once when it is
         quiet, else every few milliseconds.
 
@@ -195,7 +195,7 @@ class Hub:
         for number, (conversation, events) in gathered.items():
             self._hand_out(number, conversation, events)
 
-    def _hand_out(self, number: int, conversation: bytes, events: Sequence[EventRow]) -> None:
+    def _hand_out(self, number: int, conversation: bytes, events: Sequence[StoredEvent]) -> None:
         followers = self._followers.get(number)
         if not followers:
             return
@@ -269,7 +269,7 @@ class Hub:
                 del self._followers[subscription.number]
 
 
-def _push_part(subscription: Subscription, events: Sequence[EventRow]) -> None:
+def _push_part(subscription: Subscription, events: Sequence[StoredEvent]) -> None:
     """The events after the cursor that the membership allows."""
     part = [event for event in events if subscription.cursor < event.n <= subscription.end]
     if part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from counterseal.protocol.errors import NotAuthorised
 from counterseal.service.authentication import DeviceCaller
 from counterseal.service.store.interface import Store
-from counterseal.service.store.rows import DeviceRow
+from counterseal.service.store.rows import StoredDevice
 
 _KEPT = 100_000
 
@@ -15,7 +15,7 @@ class KnownDevices:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: dict[bytes, DeviceRow] = {}
+        self._kept: dict[bytes, StoredDevice] = {}
 
     async def require(self, caller: DeviceCaller) -> None:
         """Returns if the directory has the device, for this account, not revoked.
@@ -37,10 +37,10 @@ class KnownDevices:
 
     def revoked(self, account: bytes, device: bytes) -> None:
         """Says that a device was revoked."""
-        self._kept[device] = DeviceRow(account, revoked=True)
+        self._kept[device] = StoredDevice(account, revoked=True)
 
-    async def _find(self, device: bytes) -> DeviceRow | None:
-        known = await self._store.read(lambda reader: reader.accounts.device(device))
+    async def _find(self, device: bytes) -> StoredDevice | None:
+        known = await self._store.read(lambda snapshot: snapshot.accounts.device(device))
         if known is not None:
             if len(self._kept) >= _KEPT:
                 self._kept.clear()

@@ -19,8 +19,8 @@ from counterseal.service import clock
 from counterseal.service.clock import WindowClock
 from counterseal.service.decisions import log_entries
 from counterseal.service.settings import LogSettings
-from counterseal.service.store.interface import Reader, Store, Transaction
-from counterseal.service.store.rows import DirectoryRootRow
+from counterseal.service.store.interface import Snapshot, Store, Transaction
+from counterseal.service.store.rows import StoredDirectoryRoot
 from counterseal.service.trust import DomainRules
 from counterseal.tlog.directory import DirectoryEntry, DirectoryMap, check_next_root
 
@@ -106,7 +106,7 @@ class DirectoryRoots:
     async def _log_root(self) -> None:
         entries, size = await asyncio.to_thread(self._store.read_apart, _snapshot)
         tree = await asyncio.to_thread(DirectoryMap, entries)
-        last = await self._store.read(lambda reader: reader.accounts.last_root())
+        last = await self._store.read(lambda snapshot: snapshot.accounts.last_root())
         before = DirectoryRoot.decode(last.record) if last else None
         now = max(clock.real(), before.time + 1 if before else 0)
         root = DirectoryRoot(self._rules.domain, size, now, tree.root)
@@ -115,7 +115,7 @@ class DirectoryRoots:
         def job(tables: Transaction) -> int:
             index = log_entries.append(tables, record, "directory-root", clock.real())
             check_next_root(before, root, index)
-            tables.accounts.add_root(DirectoryRootRow(index, root.root, record))
+            tables.accounts.add_root(StoredDirectoryRoot(index, root.root, record))
             return index
 
         index = await self._store.write("directory-root", job)
@@ -124,10 +124,10 @@ class DirectoryRoots:
         self._wake_log()
 
 
-def _any_logged(reader: Reader) -> bool:
-    return reader.accounts.last_root() is not None or reader.log.size() > 0
+def _any_logged(snapshot: Snapshot) -> bool:
+    return snapshot.accounts.last_root() is not None or snapshot.log.size() > 0
 
 
-def _snapshot(reader: Reader) -> tuple[list[DirectoryEntry], int]:
+def _snapshot(snapshot: Snapshot) -> tuple[list[DirectoryEntry], int]:
     """All accounts, and the log's size at the same moment."""
-    return [DirectoryEntry(*row) for row in reader.accounts.heads()], reader.log.size()
+    return [DirectoryEntry(*row) for row in snapshot.accounts.heads()], snapshot.log.size()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from counterseal.service.store.rows import EventRow
+from counterseal.service.store.rows import StoredEvent
 
 
 def head(major: int, argument: int) -> bytes:
@@ -20,7 +20,7 @@ def head(major: int, argument: int) -> bytes:
     raise ValueError("over 64 bits")
 
 
-def encode_event(event: EventRow) -> bytes:
+def encode_event(event: StoredEvent) -> bytes:
     """`[n, kind, time, bytes]`."""
     return b"".join(
         (
@@ -34,16 +34,16 @@ def encode_event(event: EventRow) -> bytes:
     )
 
 
-def encode_events(events: Sequence[EventRow]) -> bytes:
+def encode_events(events: Sequence[StoredEvent]) -> bytes:
     """The array of the events."""
     return b"".join((head(4, len(events)), *map(encode_event, events)))
 
 
-def events_message(conversation: bytes, events: Sequence[EventRow]) -> bytes:
+def events_message(conversation: bytes, events: Sequence[StoredEvent]) -> bytes:
     """`["events", conversation_id, [[n, kind, time, bytes], ...]]`."""
     return b"".join((b"\x83\x66events\x50", conversation, encode_events(events)))
 
 
-def events_page(events: Sequence[EventRow], last_n: int) -> bytes:
+def events_page(events: Sequence[StoredEvent], last_n: int) -> bytes:
     """`[[[n, kind, time, bytes], ...], last_n]`."""
     return b"\x82" + encode_events(events) + head(0, last_n)

@@ -17,8 +17,8 @@ from counterseal.service.decisions.conversations import CommitTaken, WelcomeFor
 from counterseal.service.delivery import Hub
 from counterseal.service.devices import KnownDevices
 from counterseal.service.settings import LimitSettings
-from counterseal.service.store.interface import Reader, Store, Transaction
-from counterseal.service.store.rows import ConversationRow, EventRow
+from counterseal.service.store.interface import Snapshot, Store, Transaction
+from counterseal.service.store.rows import StoredConversation, StoredEvent
 from counterseal.service.trust import DomainRules
 from counterseal.wire.socket import InboxPushed
 
@@ -89,11 +89,11 @@ class Handshakes:
             seen, staged = await self._staged(caller, conversation, epoch, message)
             conversations.check_proposal(staged, caller)
 
-            def job(tables: Transaction) -> EventRow:
+            def job(tables: Transaction) -> StoredEvent:
                 now = self._clock.now()
                 return conversations.take_proposal(tables, seen, staged, caller, message, now)
 
-            def after(event: EventRow) -> None:
+            def after(event: StoredEvent) -> None:
                 self._hub.publish(seen.no, seen.id, [event])
 
             return (await self._store.write("proposal", job, after)).n
@@ -102,11 +102,11 @@ class Handshakes:
 
     async def _staged(
         self, caller: DeviceCaller, conversation: bytes, epoch: int, message: bytes
-    ) -> tuple[ConversationRow, mls.Public]:
+    ) -> tuple[StoredConversation, mls.Public]:
         """The conversation, and what the handshake makes of its group."""
 
-        def job(reader: Reader) -> tuple[ConversationRow, bytes]:
-            return conversations.judged_against(reader, conversation, caller.device, epoch)
+        def job(snapshot: Snapshot) -> tuple[StoredConversation, bytes]:
+            return conversations.judged_against(snapshot, conversation, caller.device, epoch)
 
         seen, state = await self._store.read(job)
         return seen, mls.public_process(state, message)
@@ -114,8 +114,8 @@ class Handshakes:
     async def _check_added(self, staged: mls.Public, welcome: WelcomeFor | None) -> None:
         accounts = [await self._devices.account_of(device) for _, device in staged.added]
 
-        def job(reader: Reader) -> list[bytes | None]:
-            return [reader.key_packages.owner(ref) for ref in staged.added_refs]
+        def job(snapshot: Snapshot) -> list[bytes | None]:
+            return [snapshot.key_packages.owner(ref) for ref in staged.added_refs]
 
         owners = await self._store.read(job) if staged.added_refs else []
         conversations.check_added(staged, accounts, owners, welcome)
@@ -123,7 +123,7 @@ class Handshakes:
     async def _take_commit(
         self,
         caller: DeviceCaller,
-        seen: ConversationRow,
+        seen: StoredConversation,
         staged: mls.Public,
         message: bytes,
         welcome: WelcomeFor | None,

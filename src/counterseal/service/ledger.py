@@ -74,7 +74,7 @@ class LedgerTicks:
         if self._scheduled is not None and self._scheduled[0] is keysets:
             return self._scheduled[1]
 
-        rows = await self._store.read(lambda reader: reader.trust.ledger_keys())
+        rows = await self._store.read(lambda snapshot: snapshot.trust.ledger_keys())
         secrets = {row.commitment: row.secret for row in rows}
         segments = []
         for logged in keysets:

@@ -10,8 +10,8 @@ import logging
 
 from counterseal.protocol.access_state import AccessState, Outcome
 from counterseal.service.publisher import LogPublisher
-from counterseal.service.store.interface import Reader, Store
-from counterseal.service.store.rows import PlacedRow
+from counterseal.service.store.interface import Snapshot, Store
+from counterseal.service.store.rows import PlacedStatement
 from counterseal.service.trust import DomainRules
 
 _log = logging.getLogger("counterseal.service.ledger")
@@ -58,8 +58,8 @@ class LedgerFold:
                 return
             first = self._applied
 
-            def job(reader: Reader) -> tuple[list[PlacedRow], int]:
-                return reader.ledger.placed(first, size), reader.ledger.last_time(size)
+            def job(snapshot: Snapshot) -> tuple[list[PlacedStatement], int]:
+                return snapshot.ledger.placed(first, size), snapshot.ledger.last_time(size)
 
             statements, end = await self._store.read(job)
             if self.state is None:

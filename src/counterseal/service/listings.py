@@ -1,4 +1,4 @@
-"""Makes listings for every warrant that runs, after every change of the ledger or of the periods."""
+"""Makes listings for the warrants that run, after every change of the ledger or of the periods."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ListingRounds:
         published = self._ledger.published
         time = published.time if published is not None else 0
         made = await self._store.read(
-            lambda reader: listings.plan(reader, self._domain, verified, time)
+            lambda snapshot: listings.plan(snapshot, self._domain, verified, time)
         )
         if made is None:
             return

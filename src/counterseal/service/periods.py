@@ -16,8 +16,8 @@ from counterseal.protocol.stamp import GRACE
 from counterseal.service import clock
 from counterseal.service.clock import WindowClock
 from counterseal.service.decisions import periods
-from counterseal.service.store.interface import Reader, Store, Transaction
-from counterseal.service.store.rows import PeriodRow, WindowRow
+from counterseal.service.store.interface import Snapshot, Store, Transaction
+from counterseal.service.store.rows import StoredPeriod, StoredWindow
 from counterseal.tlog.period_tree import PeriodTree
 
 _EVERY = 5.0
@@ -34,7 +34,7 @@ class ProvedWindow(msgspec.Struct, frozen=True):
     index: int
     windows: int
     path: tuple[bytes, ...]
-    root: PeriodRow
+    root: StoredPeriod
 
 
 class PeriodRoots:
@@ -56,12 +56,12 @@ class PeriodRoots:
                 await self.log_closed(clock.real() - GRACE)
             await asyncio.sleep(_EVERY)
 
-    async def log_closed(self, closed_by: int) -> list[PeriodRow]:
+    async def log_closed(self, closed_by: int) -> list[StoredPeriod]:
         """Logs the roots of all periods with frames that closed by this time (seconds), in order;
         durable when it returns.
         """
 
-        def job(tables: Transaction) -> list[PeriodRow]:
+        def job(tables: Transaction) -> list[StoredPeriod]:
             return periods.log_closed(tables, self._domain, closed_by, clock.real())
 
         rows = await self._store.write("period", job)
@@ -69,7 +69,7 @@ class PeriodRoots:
             self._wake()
         return rows
 
-    async def prove_window(self, window: WindowRow) -> ProvedWindow:
+    async def prove_window(self, window: StoredWindow) -> ProvedWindow:
         """The window's proof. Raises `NotFound` "period", `PeriodError` for a window without
         frames.
         """
@@ -79,22 +79,22 @@ class PeriodRoots:
         path = tuple(proof.path)
         return ProvedWindow(frames.count, frames.root, proof.index, tree.record.windows, path, row)
 
-    async def prove_frame(self, window: WindowRow, seq: int) -> tuple[bytes, ...]:
+    async def prove_frame(self, window: StoredWindow, seq: int) -> tuple[bytes, ...]:
         """The frame's path in its window's tree. Raises `NotFound` "period", `PeriodError` P4."""
         _, tree = await self._logged(window.opens)
         return tuple(tree.prove_frame(window.id, seq).path)
 
-    async def _logged(self, opens: int) -> tuple[PeriodRow, PeriodTree]:
+    async def _logged(self, opens: int) -> tuple[StoredPeriod, PeriodTree]:
         """A period's logged root and its tree. Raises `NotFound` "period"."""
 
-        def job(reader: Reader) -> tuple[PeriodRow, PeriodTree]:
-            row = reader.periods.find(opens)
+        def job(snapshot: Snapshot) -> tuple[StoredPeriod, PeriodTree]:
+            row = snapshot.periods.find(opens)
             if row is None:
                 raise NotFound("This period's root is not logged yet.", code="period")
             tree = self._trees.get(opens)
             if tree is None:
-                previous = reader.periods.before(row.log_index)
-                tree = periods.build_tree(reader.windows, self._domain, opens, previous)
+                previous = snapshot.periods.before(row.log_index)
+                tree = periods.build_tree(snapshot.windows, self._domain, opens, previous)
             return row, tree
 
         row, tree = await self._store.read(job)

@@ -11,12 +11,12 @@ from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock
 from counterseal.service.clock import WindowClock
 from counterseal.service.decisions import ledger_keys, rules
-from counterseal.service.store.interface import Reader, Store, Transaction
+from counterseal.service.store.interface import Snapshot, Store, Transaction
 from counterseal.service.store.rows import (
-    CharterRow,
-    KeysetRow,
-    LedgerKeyRow,
-    RevocationRow,
+    StoredCharter,
+    StoredKeyset,
+    StoredLedgerKey,
+    StoredRevocation,
 )
 from counterseal.service.trust import DomainRules
 
@@ -30,7 +30,7 @@ class PublicationHooks(msgspec.Struct, frozen=True):
 
 
 class RulePublication:
-    """Takes charters, keysets, holders' keys and revocations. `random(n)` returns n secret bytes."""
+    """Takes charters, keysets, holders' keys, revocations. `random(n)` returns n secret bytes."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class RulePublication:
         active_from = self._trust.rules.active_from(verified, clock.real())
         first = not self._trust.rules.charters
 
-        def job(tables: Transaction) -> CharterRow:
+        def job(tables: Transaction) -> StoredCharter:
             return rules.log_charter(tables, verified, active_from, first, clock.real())
 
-        def after(row: CharterRow) -> None:
+        def after(row: StoredCharter) -> None:
             self._trust.add_charter(verified, row)
             if first and verified.charter.demonstration:
                 self._clock.step(verified.charter.valid_from)
@@ -76,7 +76,7 @@ class RulePublication:
         charter = self._trust.newest
         drawn = await self._ledger_key(charter, quarter)
         delivered = await self._store.read(
-            lambda reader: reader.trust.holder_keys(charter.digest, quarter)
+            lambda snapshot: snapshot.trust.holder_keys(charter.digest, quarter)
         )
         previous = self._trust.rules.last_keyset
         return rules.draft_keyset(charter, quarter, previous, delivered, drawn)
@@ -99,10 +99,10 @@ class RulePublication:
             return known.keyset.digest, known.index
         verified = self._trust.check_keyset(statement)
 
-        def job(tables: Transaction) -> KeysetRow:
+        def job(tables: Transaction) -> StoredKeyset:
             return rules.log_keyset(tables, verified, clock.real())
 
-        def after(row: KeysetRow) -> None:
+        def after(row: StoredKeyset) -> None:
             self._trust.add_keyset(verified, row)
             self._hooks.wake_log()
             self._hooks.ledger_key_logged()
@@ -117,17 +117,17 @@ class RulePublication:
                 return known.log_index
         verified = self._trust.check_revocation(statement)
 
-        def job(tables: Transaction) -> RevocationRow:
+        def job(tables: Transaction) -> StoredRevocation:
             return rules.log_revocation(tables, verified, statement, clock.real())
 
-        def after(row: RevocationRow) -> None:
+        def after(row: StoredRevocation) -> None:
             self._trust.add_revocation(verified, row)
             self._hooks.wake_log()
             self._hooks.rules_changed()
 
         return (await self._store.write("revocation", job, after)).log_index
 
-    async def _ledger_key(self, charter: VerifiedCharter, quarter: int) -> LedgerKeyRow:
+    async def _ledger_key(self, charter: VerifiedCharter, quarter: int) -> StoredLedgerKey:
         """The ledger key of a keyset to come, drawn unless there is one that still fits."""
         rows, tick = await self._store.read(_keys_and_tick)
         used = ledger_keys.in_use(rows, [one.keyset for one in self._trust.rules.keysets])
@@ -141,5 +141,5 @@ class RulePublication:
         return fresh
 
 
-def _keys_and_tick(reader: Reader) -> tuple[list[LedgerKeyRow], int]:
-    return reader.trust.ledger_keys(), reader.ledger.load().tick
+def _keys_and_tick(snapshot: Snapshot) -> tuple[list[StoredLedgerKey], int]:
+    return snapshot.trust.ledger_keys(), snapshot.ledger.load().tick

@@ -19,7 +19,7 @@ from counterseal import failpoint
 from counterseal.protocol.errors import CountersealError, FatalError, NotFound, Unavailable
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock
-from counterseal.service.store.interface import Reader, Store, Transaction, WriteJob
+from counterseal.service.store.interface import Snapshot, Store, Transaction, WriteJob
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     CosignedCheckpoint,
@@ -38,7 +38,7 @@ from counterseal.tlog.witness_client import WitnessClient
 from counterseal.wire.log import ConsistencyPath, EntryProof
 
 T = TypeVar("T")
-ReadEntries = Callable[[Reader, int, int], list[bytes]]
+ReadEntries = Callable[[Snapshot, int, int], list[bytes]]
 """(tables, first index, most): a log's entries."""
 _BATCH = 4_096
 _REFRESH = 60.0
@@ -263,4 +263,4 @@ class LogPublisher:
         rebuild_tiles(self.blobs, entries, row)
 
     def _entries(self, first: int, limit: int) -> list[bytes]:
-        return self._store.read_apart(lambda reader: self._read(reader, first, limit))
+        return self._store.read_apart(lambda snapshot: self._read(snapshot, first, limit))

@@ -22,8 +22,8 @@ from counterseal.protocol.trusted_rules import (
     verify_revocation,
 )
 from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
-from counterseal.service.store.interface import Reader
-from counterseal.service.store.rows import CharterRow, KeysetRow, RevocationRow
+from counterseal.service.store.interface import Snapshot
+from counterseal.service.store.rows import StoredCharter, StoredKeyset, StoredRevocation
 from counterseal.wire.domain import ServiceIdentity
 
 
@@ -33,33 +33,33 @@ class DomainRules:
     def __init__(self, service: ServiceIdentity, now: Callable[[], int]) -> None:
         self.domain = service.domain
         self.rules = TrustedRules()
-        self.revocations: list[RevocationRow] = []
+        self.revocations: list[StoredRevocation] = []
         self._service = service
         self._now = now
 
-    def load(self, reader: Reader) -> None:
+    def load(self, snapshot: Snapshot) -> None:
         """Reads what was logged.
 
         Everything is verified again, since a database can be written to by others.
         """
-        for charter in reader.trust.charters():
+        for charter in snapshot.trust.charters():
             self.add_charter(self.rules.check_charter(charter.statement), charter)
-        for keyset in reader.trust.keysets():
+        for keyset in snapshot.trust.keysets():
             self.add_keyset(self.rules.check_keyset(keyset.statement), keyset)
-        for revocation in reader.trust.revocations():
+        for revocation in snapshot.trust.revocations():
             verified = self.rules.check_revocation(revocation.statement)
             self.add_revocation(verified, revocation)
 
-    def add_charter(self, verified: VerifiedCharter, row: CharterRow) -> None:
+    def add_charter(self, verified: VerifiedCharter, row: StoredCharter) -> None:
         """Takes in a charter that is logged."""
         logged = LoggedEntry.of(row.statement, row.log_index)
         self.rules.add_charter(verified, logged, row.active_from)
 
-    def add_keyset(self, verified: VerifiedKeyset, row: KeysetRow) -> None:
+    def add_keyset(self, verified: VerifiedKeyset, row: StoredKeyset) -> None:
         """Takes in a keyset that is logged."""
         self.rules.add_keyset(verified, LoggedEntry.of(row.statement, row.log_index))
 
-    def add_revocation(self, verified: VerifiedRevocation, row: RevocationRow) -> None:
+    def add_revocation(self, verified: VerifiedRevocation, row: StoredRevocation) -> None:
         """Takes in a revocation that is logged; of two for one issuer the earlier time stays."""
         self.rules.add_revocation(verified)
         known = next((one for one in self.revocations if one.issuer == row.issuer), None)

@@ -12,7 +12,7 @@ from counterseal.service.decisions.accounts import NextStatement
 from counterseal.service.delivery import Hub
 from counterseal.service.devices import KnownDevices
 from counterseal.service.directory import DirectoryRoots
-from counterseal.service.store.interface import Reader, Store
+from counterseal.service.store.interface import Snapshot, Store
 from counterseal.wire.accounts import (
     ACCOUNT,
     ACCOUNT_CHAIN,
@@ -88,7 +88,7 @@ class AccountRoutes:
         posted, account = call.request, call.parts["account"]
         record = accounts.read_next(posted.kind, posted.statement, posted.possession)
         chain = await self._store.read(
-            lambda reader: accounts.get_chain(reader.accounts, account, self._domain)
+            lambda snapshot: accounts.get_chain(snapshot.accounts, account, self._domain)
         )
         chain = chain.extend(accounts.link_statement(posted.statement, posted.possession))
         accounts.check_own(account, call.caller)
@@ -139,9 +139,9 @@ class AccountRoutes:
         return AccountFirst(shown.chain[0].statement)
 
     async def _shown(self, account: bytes) -> ShownAccount:
-        def job(reader: Reader) -> ShownAccount:
-            row = accounts.get(reader.accounts, account)
-            chain = reader.accounts.chain(account)
+        def job(snapshot: Snapshot) -> ShownAccount:
+            row = accounts.get(snapshot.accounts, account)
+            chain = snapshot.accounts.chain(account)
             links = (
                 ShownChainStatement(one.kind, one.statement, one.possession, one.log_index)
                 for one in chain

@@ -44,7 +44,9 @@ class BlobRoutes:
     async def append(self, call: DeviceCall[bytes]) -> BlobOffset:
         """The next part of an upload."""
         digest, offset, device = call.parts["digest"], call.number("offset"), call.caller.device
-        size = await self._store.read(lambda reader: blobs.get_size(reader.blobs, digest, device))
+        size = await self._store.read(
+            lambda snapshot: blobs.get_size(snapshot.blobs, digest, device)
+        )
         async with self._locks.of(digest):
             held = await asyncio.to_thread(self._files.append, digest, offset, call.request, size)
         return BlobOffset(held)

@@ -9,7 +9,7 @@ from counterseal.service.decisions import conversations
 from counterseal.service.decisions.conversations import WelcomeFor
 from counterseal.service.event_bytes import events_page
 from counterseal.service.handshakes import Handshakes
-from counterseal.service.store.interface import Reader, Store
+from counterseal.service.store.interface import Snapshot, Store
 from counterseal.wire.conversations import (
     COMMIT_POST,
     CONVERSATION_POST,
@@ -84,7 +84,7 @@ class ConversationRoutes:
     async def mine(self, call: DeviceCall[None]) -> ShownConversations:
         """The conversations that the device is in."""
         device = call.caller.device
-        rows = await self._store.read(lambda reader: reader.conversations.of_device(device))
+        rows = await self._store.read(lambda snapshot: snapshot.conversations.of_device(device))
         return ShownConversations(
             tuple(ShownConversation(row.id, row.last_n, row.epoch) for row in rows)
         )
@@ -94,11 +94,11 @@ class ConversationRoutes:
         conversation, device = call.parts["conversation"], call.caller.device
         after, limit = call.number("after"), call.number("limit")
 
-        def job(reader: Reader) -> bytes:
-            seen = conversations.get(reader.conversations, conversation)
-            ranges = conversations.get_ranges(reader.conversations, seen.no, device)
+        def job(snapshot: Snapshot) -> bytes:
+            seen = conversations.get(snapshot.conversations, conversation)
+            ranges = conversations.get_ranges(snapshot.conversations, seen.no, device)
             page = conversations.read_page(
-                reader.conversations, seen, ranges, after, limit, EVENTS_BYTES
+                snapshot.conversations, seen, ranges, after, limit, EVENTS_BYTES
             )
             last = ranges[-1].last
             return events_page(page, seen.last_n if last is None else last)
@@ -109,7 +109,7 @@ class ConversationRoutes:
         """Welcomes for this device."""
         device, after = call.caller.device, call.number("after")
         rows = await self._store.read(
-            lambda reader: reader.conversations.inbox(device, after, INBOX_PAGE)
+            lambda snapshot: snapshot.conversations.inbox(device, after, INBOX_PAGE)
         )
         return InboxEntries(
             tuple(

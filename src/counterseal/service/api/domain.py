@@ -1,4 +1,4 @@
-"""The domain itself: whether the service is well, who it is, the clock, and the operator's calls."""
+"""The domain itself: how the service is, who it is, the clock, and the operator's calls."""
 
 from __future__ import annotations
 

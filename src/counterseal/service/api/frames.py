@@ -6,7 +6,7 @@ from counterseal.protocol.errors import Refused
 from counterseal.service.api.gate import DeviceCall, Gate, ServedEndpoint
 from counterseal.service.clock import WindowClock
 from counterseal.service.decisions import frames
-from counterseal.service.decisions.frames import Appended, Labels
+from counterseal.service.decisions.frames import Appended, LabelCache
 from counterseal.service.delivery import Hub
 from counterseal.service.store.interface import Store, Transaction
 from counterseal.wire.frames import (
@@ -25,7 +25,7 @@ class FrameRoutes:
         self._store = store
         self._clock = window_clock
         self._hub = hub
-        self._labels = Labels()
+        self._labels = LabelCache()
 
     def routes(self, gate: Gate) -> list[ServedEndpoint]:
         """What is served here."""

@@ -50,7 +50,7 @@ class KeyPackageRoutes:
         """How many there are."""
         device = call.caller.device
         return KeyPackagesHeld(
-            *await self._store.read(lambda reader: reader.key_packages.held(device))
+            *await self._store.read(lambda snapshot: snapshot.key_packages.held(device))
         )
 
     async def claim(self, call: DeviceCall[ClaimKeyPackages]) -> KeyPackagesClaimed:

@@ -8,7 +8,7 @@ from counterseal.protocol.errors import NotFound
 from counterseal.service.api.gate import Call, Gate, MaybeDeviceCall, ServedEndpoint
 from counterseal.service.decisions import ledger_queue, log_entries
 from counterseal.service.publisher import LogPublisher
-from counterseal.service.store.interface import Reader, Store
+from counterseal.service.store.interface import Snapshot, Store
 from counterseal.service.trust import DomainRules
 from counterseal.tlog.tile_store import CHECKPOINT
 from counterseal.wire.endpoint import OCTETS, TEXT
@@ -58,7 +58,7 @@ class LogRoutes:
     async def proof(self, call: Call[None]) -> EntryProof:
         """The proof of an entry, by its hash."""
         entry = call.parts["entry"]
-        found = await self._store.read(lambda reader: log_entries.get(reader.log, entry))
+        found = await self._store.read(lambda snapshot: log_entries.get(snapshot.log, entry))
         return self._log.inclusion(found.index)
 
     async def consistency(self, call: Call[None]) -> ConsistencyPath:
@@ -68,7 +68,7 @@ class LogRoutes:
     async def statement(self, call: MaybeDeviceCall[None]) -> LoggedStatement:
         """The statement of an entry. An account's statements are for devices."""
         entry = call.parts["entry"]
-        found = await self._store.read(lambda reader: log_entries.get(reader.log, entry))
+        found = await self._store.read(lambda snapshot: log_entries.get(snapshot.log, entry))
         if found.kind in log_entries.ACCOUNT_KINDS:
             await call.require_device()
         return LoggedStatement(found.statement)
@@ -110,9 +110,9 @@ class LedgerRoutes:
     async def status(self, _: Call[None]) -> LedgerStatus:
         """How far the ledger is: there is one chunk a tick."""
 
-        def job(reader: Reader) -> LedgerStatus:
-            tick = reader.ledger.load().tick
-            return LedgerStatus(tick, reader.ledger.size(), tick, reader.ledger.backlog())
+        def job(snapshot: Snapshot) -> LedgerStatus:
+            tick = snapshot.ledger.load().tick
+            return LedgerStatus(tick, snapshot.ledger.size(), tick, snapshot.ledger.backlog())
 
         return await self._store.read(job)
 
@@ -127,7 +127,7 @@ class LedgerRoutes:
     async def chunk(self, call: Call[None]) -> Response:
         """A chunk of the stream."""
         number = call.parts["chunk"]
-        data = await self._store.read(lambda reader: reader.ledger.chunk(number))
+        data = await self._store.read(lambda snapshot: snapshot.ledger.chunk(number))
         if data is None:
             raise NotFound("The ledger's stream has no such chunk yet.", code="chunk")
         return Response(data, media_type=OCTETS, headers=_FOR_EVER)

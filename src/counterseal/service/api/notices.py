@@ -35,7 +35,9 @@ class NoticeRoutes:
     async def after(self, call: Call[None]) -> ShownNotices:
         """A page of notices."""
         index = call.number("after")
-        rows = await self._store.read(lambda reader: reader.releases.notices(index, NOTICES_PAGE))
+        rows = await self._store.read(
+            lambda snapshot: snapshot.releases.notices(index, NOTICES_PAGE)
+        )
         return ShownNotices(tuple(ShownNotice(row.index, row.sealed) for row in rows))
 
     async def post(self, call: InstitutionCall[PostNotice]) -> NoticePosted:

@@ -7,8 +7,8 @@ from counterseal.protocol.stamp import Stamp
 from counterseal.service.api.gate import Call, DeviceCall, Gate, ServedEndpoint
 from counterseal.service.decisions import conversations
 from counterseal.service.periods import PeriodRoots
-from counterseal.service.store.interface import Reader, Store
-from counterseal.service.store.rows import StampRow, WindowRow
+from counterseal.service.store.interface import Snapshot, Store
+from counterseal.service.store.rows import StoredStamp, StoredWindow
 from counterseal.wire.periods import (
     FRAME_INCLUSION,
     PERIODS,
@@ -34,7 +34,7 @@ class PeriodRoutes:
     async def after(self, call: Call[None]) -> ShownPeriodRoots:
         """A page of roots."""
         index = call.number("after")
-        rows = await self._store.read(lambda reader: reader.periods.after(index, PERIODS_PAGE))
+        rows = await self._store.read(lambda snapshot: snapshot.periods.after(index, PERIODS_PAGE))
         return ShownPeriodRoots(tuple(ShownPeriodRoot(row.log_index, row.record) for row in rows))
 
     async def inclusion(self, call: DeviceCall[None]) -> FrameInclusion:
@@ -42,12 +42,12 @@ class PeriodRoutes:
         conversation, device = call.parts["conversation"], call.caller.device
         window_id, seq = call.parts["window"], call.parts["seq"]
 
-        def job(reader: Reader) -> tuple[WindowRow, StampRow]:
-            seen = conversations.get(reader.conversations, conversation)
-            conversations.get_ranges(reader.conversations, seen.no, device)
-            window = reader.windows.find(window_id)
+        def job(snapshot: Snapshot) -> tuple[StoredWindow, StoredStamp]:
+            seen = conversations.get(snapshot.conversations, conversation)
+            conversations.get_ranges(snapshot.conversations, seen.no, device)
+            window = snapshot.windows.find(window_id)
             if window is not None and window.conversation == seen.no:
-                stamp = reader.windows.find_stamp(window.no, seq)
+                stamp = snapshot.windows.find_stamp(window.no, seq)
                 if stamp is not None:
                     return window, stamp
             raise NotFound("There is no such frame in this conversation.", code="frame")

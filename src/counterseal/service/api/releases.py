@@ -9,8 +9,8 @@ from counterseal.service.api.gate import Call, Gate, InstitutionCall, ServedEndp
 from counterseal.service.decisions import releases
 from counterseal.service.ledger_fold import LedgerFold
 from counterseal.service.periods import PeriodRoots, ProvedWindow
-from counterseal.service.store.interface import Reader, Store
-from counterseal.service.store.rows import ListingRow, SealRow, WindowRow
+from counterseal.service.store.interface import Snapshot, Store
+from counterseal.service.store.rows import StoredListing, StoredSeal, StoredWindow
 from counterseal.service.trust import DomainRules
 from counterseal.wire.body import Done
 from counterseal.wire.listings import (
@@ -50,7 +50,7 @@ class ReleaseRoutes:
     async def listings(self, call: InstitutionCall[None]) -> ShownListings:
         """A warrant's listings."""
         warrant = call.parts["warrant"]
-        rows = await self._store.read(lambda reader: reader.releases.listings(warrant))
+        rows = await self._store.read(lambda snapshot: snapshot.releases.listings(warrant))
         return ShownListings(
             tuple(ShownListing(row.number, row.digest, row.windows) for row in rows)
         )
@@ -86,20 +86,22 @@ class ReleaseRoutes:
     async def shares(self, call: InstitutionCall[None]) -> ShownShares:
         """Shares, sealed to the opener's key, so of use to nobody else."""
         warrant = call.parts["warrant"]
-        rows = await self._store.read(lambda reader: reader.releases.shares(warrant))
+        rows = await self._store.read(lambda snapshot: snapshot.releases.shares(warrant))
         return ShownShares(tuple(row.sealed for row in rows))
 
-    async def _listed(self, call: InstitutionCall[None]) -> tuple[ListingRow, list[WindowRow]]:
+    async def _listed(
+        self, call: InstitutionCall[None]
+    ) -> tuple[StoredListing, list[StoredWindow]]:
         warrant, number = call.parts["warrant"], call.parts["listing"]
 
-        def job(reader: Reader) -> tuple[ListingRow, list[WindowRow]]:
-            row = releases.get_listing(reader, warrant, number)
-            return row, releases.listed_windows(reader, row)
+        def job(snapshot: Snapshot) -> tuple[StoredListing, list[StoredWindow]]:
+            row = releases.get_listing(snapshot, warrant, number)
+            return row, releases.listed_windows(snapshot, row)
 
         return await self._store.read(job)
 
-    async def _holder_window(self, window: WindowRow, position: int) -> HolderWindow:
-        records = await self._store.read(lambda reader: reader.windows.seal(window.no))
+    async def _holder_window(self, window: StoredWindow, position: int) -> HolderWindow:
+        records = await self._store.read(lambda snapshot: snapshot.windows.seal(window.no))
         place = await self._periods.prove_window(window)
         return HolderWindow(
             records.label,
@@ -111,13 +113,13 @@ class ReleaseRoutes:
             place.root.log_index,
         )
 
-    async def _material(self, window: WindowRow) -> ListedMaterial:
-        def job(reader: Reader) -> tuple[SealRow, tuple[StampedFrame, ...]]:
+    async def _material(self, window: StoredWindow) -> ListedMaterial:
+        def job(snapshot: Snapshot) -> tuple[StoredSeal, tuple[StampedFrame, ...]]:
             frames = (
-                StampedFrame(stamp.n, stamp.time, _message(reader, window, stamp.n))
-                for stamp in reader.windows.stamps(window.no)
+                StampedFrame(stamp.n, stamp.time, _message(snapshot, window, stamp.n))
+                for stamp in snapshot.windows.stamps(window.no)
             )
-            return reader.windows.seal(window.no), tuple(frames)
+            return snapshot.windows.seal(window.no), tuple(frames)
 
         records, frames = await self._store.read(job)
         place = await self._periods.prove_window(window)
@@ -136,6 +138,6 @@ def _in_period(place: ProvedWindow) -> WindowInPeriod:
     return WindowInPeriod(place.frames, place.frames_root, place.index, place.windows, place.path)
 
 
-def _message(reader: Reader, window: WindowRow, n: int) -> bytes:
-    [event] = reader.conversations.events(window.conversation, n - 1, n, 1, 1)
+def _message(snapshot: Snapshot, window: StoredWindow, n: int) -> bytes:
+    [event] = snapshot.conversations.events(window.conversation, n - 1, n, 1, 1)
     return event.data

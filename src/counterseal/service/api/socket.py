@@ -13,8 +13,8 @@ from counterseal.service.api.gate import Gate, ServedEndpoint, refusal
 from counterseal.service.clock import WindowClock
 from counterseal.service.delivery import Connection, Hub
 from counterseal.service.settings import DeliverySettings
-from counterseal.service.store.interface import Reader, Store
-from counterseal.service.store.rows import ConversationRow, MembershipRow
+from counterseal.service.store.interface import Snapshot, Store
+from counterseal.service.store.rows import StoredConversation, StoredMembership
 from counterseal.wire.socket import (
     CLOSE_POLICY,
     CLOSE_TRY_AGAIN,
@@ -84,7 +84,7 @@ class SocketRoutes:
 
     async def _greet(self, connection: Connection) -> None:
         device = connection.device
-        last = await self._store.read(lambda reader: reader.conversations.inbox_last(device))
+        last = await self._store.read(lambda snapshot: snapshot.conversations.inbox_last(device))
         if last:
             connection.push(encode_pushed(InboxPushed(last)))
         connection.push(encode_pushed(ClockPushed(self._clock.now())))
@@ -106,11 +106,11 @@ class SocketRoutes:
         """Follows the first of the device's memberships that has not ended by the cursor."""
         conversation, device = follow.conversation_id, connection.device
 
-        def job(reader: Reader) -> tuple[ConversationRow, list[MembershipRow]] | None:
-            seen = reader.conversations.find(conversation)
+        def job(snapshot: Snapshot) -> tuple[StoredConversation, list[StoredMembership]] | None:
+            seen = snapshot.conversations.find(conversation)
             if seen is None:
                 return None
-            return seen, reader.conversations.memberships(seen.no, device)
+            return seen, snapshot.conversations.memberships(seen.no, device)
 
         found = await self._store.read(job)
         if found is None:

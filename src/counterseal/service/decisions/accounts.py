@@ -22,7 +22,7 @@ from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFo
 from counterseal.service.authentication import DeviceCaller
 from counterseal.service.decisions import log_entries
 from counterseal.service.store.interface import ReadAccounts, Transaction
-from counterseal.service.store.rows import AccountRow, ChainRow
+from counterseal.service.store.rows import StoredAccount, StoredStatement
 
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _KINDS: dict[type[Link], str] = {
@@ -71,7 +71,7 @@ def link_statement(statement: bytes, possession: bytes | None) -> bytes:
     return statement if possession is None else encode([statement, possession])
 
 
-def get(accounts: ReadAccounts, account: bytes) -> AccountRow:
+def get(accounts: ReadAccounts, account: bytes) -> StoredAccount:
     """The account with this id. Raises `NotFound` "account"."""
     found = accounts.find(account)
     if found is None:
@@ -118,12 +118,12 @@ def create(tables: Transaction, first: FirstStatements, now: int) -> int:
 
     tables.accounts.create(account, first.handle)
     index = log_entries.append(tables, first.account, "account", now)
-    row = ChainRow("account", first.account, None, index)
+    row = StoredStatement("account", first.account, None, index)
     tables.accounts.extend(account, 0, account, row)
 
     statement = link_statement(first.device, first.possession)
     index = log_entries.append(tables, statement, "device", now)
-    row = ChainRow("device", first.device, first.possession, index)
+    row = StoredStatement("device", first.device, first.possession, index)
     tables.accounts.extend(account, 1, first.chain.head, row)
     _add_device(tables, account, device)
     return index
@@ -155,7 +155,7 @@ def extend(tables: Transaction, account: bytes, following: NextStatement, now: i
             "Another statement of this account came first; fetch the chain and build on it.",
             code="chain",
         )
-    row = ChainRow(following.kind, following.statement, following.possession, index)
+    row = StoredStatement(following.kind, following.statement, following.possession, index)
     tables.accounts.extend(account, following.chain.number, following.chain.head, row)
     if isinstance(following.record, Device):
         _add_device(tables, account, following.record.device_key)

@@ -20,13 +20,13 @@ from counterseal.protocol.errors import (
 )
 from counterseal.service import mls
 from counterseal.service.authentication import DeviceCaller
-from counterseal.service.store.interface import ReadConversations, Reader, Transaction
+from counterseal.service.store.interface import ReadConversations, Snapshot, Transaction
 from counterseal.service.store.rows import (
-    ConversationRow,
-    EventRow,
-    GroupRow,
-    MembershipRow,
-    WelcomeRow,
+    StoredConversation,
+    StoredEvent,
+    StoredGroup,
+    StoredMembership,
+    StoredWelcome,
 )
 from counterseal.wire.events import COMMIT, PROPOSAL
 
@@ -42,12 +42,12 @@ class WelcomeFor(msgspec.Struct, frozen=True):
 class CommitTaken(msgspec.Struct, frozen=True):
     """An accepted commit: its event, the devices it removed, and (device, inbox n) of Welcomes."""
 
-    event: EventRow
+    event: StoredEvent
     removed: list[bytes]
     delivered: list[tuple[bytes, int]]
 
 
-def get(conversations: ReadConversations, conversation: bytes) -> ConversationRow:
+def get(conversations: ReadConversations, conversation: bytes) -> StoredConversation:
     """The conversation with this id. Raises `NotFound` "conversation"."""
     found = conversations.find(conversation)
     if found is None:
@@ -55,7 +55,7 @@ def get(conversations: ReadConversations, conversation: bytes) -> ConversationRo
     return found
 
 
-def get_ranges(conversations: ReadConversations, no: int, device: bytes) -> list[MembershipRow]:
+def get_ranges(conversations: ReadConversations, no: int, device: bytes) -> list[StoredMembership]:
     """The events that a device may have, past memberships included.
 
     Raises `NotAuthorised` "not-a-member".
@@ -66,7 +66,7 @@ def get_ranges(conversations: ReadConversations, no: int, device: bytes) -> list
     return ranges
 
 
-def check_new(group: mls.Public, caller: DeviceCaller) -> GroupRow:
+def check_new(group: mls.Public, caller: DeviceCaller) -> StoredGroup:
     """The group of a conversation to be made: at epoch 0, with its creator alone.
 
     Raises `Refused` "mls".
@@ -80,7 +80,7 @@ def check_new(group: mls.Public, caller: DeviceCaller) -> GroupRow:
 
 
 def create(
-    tables: Transaction, conversation: bytes, group: GroupRow, device: bytes, limit: int
+    tables: Transaction, conversation: bytes, group: StoredGroup, device: bytes, limit: int
 ) -> None:
     """A new conversation with its creator alone; the same again changes nothing.
 
@@ -104,18 +104,18 @@ def create(
 
 
 def judged_against(
-    reader: Reader, conversation: bytes, device: bytes, epoch: int
-) -> tuple[ConversationRow, bytes]:
+    snapshot: Snapshot, conversation: bytes, device: bytes, epoch: int
+) -> tuple[StoredConversation, bytes]:
     """The conversation and its group's state, for judging a member's handshake of this epoch.
 
     Raises `NotFound`, `NotAuthorised` "not-a-member", `EpochConflict`.
     """
-    seen = get(reader.conversations, conversation)
-    if not reader.conversations.is_member(seen.no, device):
+    seen = get(snapshot.conversations, conversation)
+    if not snapshot.conversations.is_member(seen.no, device):
         raise NotAuthorised("This device is not in the conversation.", code="not-a-member")
     if epoch != seen.epoch:
         raise EpochConflict.at(seen.epoch)
-    return seen, reader.conversations.group_state(seen.no)
+    return seen, snapshot.conversations.group_state(seen.no)
 
 
 def check_proposal(staged: mls.Public, caller: DeviceCaller) -> None:
@@ -128,7 +128,7 @@ def check_proposal(staged: mls.Public, caller: DeviceCaller) -> None:
 def check_commit(
     staged: mls.Public,
     caller: DeviceCaller,
-    seen: ConversationRow,
+    seen: StoredConversation,
     members: int,
 ) -> None:
     """Returns if this is the caller's own commit of the next epoch, with so many `members` at most.
@@ -175,7 +175,7 @@ def check_added(
 
 def take_commit(
     tables: Transaction,
-    seen: ConversationRow,
+    seen: StoredConversation,
     staged: mls.Public,
     caller: DeviceCaller,
     message: bytes,
@@ -200,20 +200,23 @@ def take_commit(
 
     delivered = []
     if welcome is not None:
-        row = WelcomeRow(seen.id, welcome.welcome, welcome.tree, event.n)
+        row = StoredWelcome(seen.id, welcome.welcome, welcome.tree, event.n)
         delivered = tables.conversations.deliver(welcome.devices, row)
     return CommitTaken(event, removed, delivered)
 
 
 def take_proposal(
     tables: Transaction,
-    seen: ConversationRow,
+    seen: StoredConversation,
     staged: mls.Public,
     caller: DeviceCaller,
     message: bytes,
     now: int,
-) -> EventRow:
-    """Takes a proposal into the conversation. Raises `NotAuthorised` "revoked" and as `_advance`."""
+) -> StoredEvent:
+    """Takes a proposal into the conversation.
+
+    Raises `NotAuthorised` "revoked" and what `_advance` raises.
+    """
     if not _is_active(tables, caller.device):
         raise NotAuthorised("This device is revoked.", code="revoked")
     return _advance(tables, seen, group_row(staged), PROPOSAL, now, message)
@@ -221,14 +224,14 @@ def take_proposal(
 
 def read_page(
     conversations: ReadConversations,
-    seen: ConversationRow,
-    ranges: Sequence[MembershipRow],
+    seen: StoredConversation,
+    ranges: Sequence[StoredMembership],
     after: int,
     limit: int,
     limit_bytes: int,
-) -> list[EventRow]:
+) -> list[StoredEvent]:
     """A page of the events after `after` that the ranges let a device have."""
-    page: list[EventRow] = []
+    page: list[StoredEvent] = []
     for span in ranges:
         last = seen.last_n if span.last is None else span.last
         if len(page) < limit and (span.last is None or span.last > after):
@@ -239,10 +242,10 @@ def read_page(
     return page
 
 
-def group_row(group: mls.Public) -> GroupRow:
+def group_row(group: mls.Public) -> StoredGroup:
     """What the store keeps of a group's public state."""
     view = group.view
-    return GroupRow(
+    return StoredGroup(
         group.state,
         view.epoch,
         view.roster_epoch,
@@ -255,12 +258,12 @@ def group_row(group: mls.Public) -> GroupRow:
 
 def _advance(
     tables: Transaction,
-    seen: ConversationRow,
-    group: GroupRow,
+    seen: StoredConversation,
+    group: StoredGroup,
     kind: int,
     now: int,
     message: bytes,
-) -> EventRow:
+) -> StoredEvent:
     """The compare-and-swap that gives an epoch one commit: takes a handshake if nothing came
     between.
 
@@ -272,7 +275,7 @@ def _advance(
         raise EpochConflict.at(current.epoch)
     if current.version != seen.version:
         raise Conflict("A proposal came between; the service judges again.", code="version")
-    event = EventRow(current.last_n + 1, kind, now, message)
+    event = StoredEvent(current.last_n + 1, kind, now, message)
     tables.conversations.append(seen.no, event)
     tables.conversations.advance(seen.no, event.n, group)
     return event

@@ -1,4 +1,4 @@
-"""Frames: parsed, judged by V1 to V6 against what is stored at that moment, stamped and appended."""
+"""Frames: parsed, judged by V1 to V6 against what is stored, stamped and appended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from counterseal.protocol.stamp import message_digest
 from counterseal.protocol.window import Label
 from counterseal.service import mls
 from counterseal.service.store.interface import SEQ_MAX, Transaction
-from counterseal.service.store.rows import ConversationRow, EventRow, StampRow, WindowRow
+from counterseal.service.store.rows import (
+    StoredConversation,
+    StoredEvent,
+    StoredStamp,
+    StoredWindow,
+)
 from counterseal.wire.events import FRAME
 
 _LABELS_KEPT = 20_000
@@ -36,13 +41,13 @@ class Appended(msgspec.Struct, frozen=True):
     `events` are the new ones; a frame that was there already has its first stamp and no event.
     """
 
-    conversation: ConversationRow
+    conversation: StoredConversation
     stamps: list[tuple[int, int]]
-    events: list[EventRow]
+    events: list[StoredEvent]
     refused: Refused | None
 
 
-class Labels:
+class LabelCache:
     """Windows' labels by the window's `no`, decoded once: they never change.
 
     For the store's one writer alone.
@@ -64,7 +69,7 @@ class Labels:
 class _OpenWindow(msgspec.Struct):
     """A window while a batch is judged; `next_seq` moves on."""
 
-    window: WindowRow
+    window: StoredWindow
     label: Label
     next_seq: int
     logged: bool
@@ -73,11 +78,11 @@ class _OpenWindow(msgspec.Struct):
 class _Batch(msgspec.Struct, frozen=True):
     """What the frames of one batch are judged against, and what they have made so far."""
 
-    conversation: ConversationRow
+    conversation: StoredConversation
     device: bytes
     now: int
     windows: dict[bytes, _OpenWindow | None]
-    events: list[EventRow]
+    events: list[StoredEvent]
 
 
 def parse(
@@ -95,7 +100,7 @@ def parse(
 
 def append(
     tables: Transaction,
-    labels: Labels,
+    labels: LabelCache,
     now: int,
     conversation: bytes,
     device: bytes,
@@ -136,7 +141,7 @@ def _parse_one(conversation: bytes, body: bytes) -> ParsedFrame:
     return ParsedFrame(body, epoch, received_part(Authenticated, data))
 
 
-def _sendable(tables: Transaction, conversation: bytes, device: bytes) -> ConversationRow:
+def _sendable(tables: Transaction, conversation: bytes, device: bytes) -> StoredConversation:
     found = tables.conversations.find_for_sender(conversation, device)
     if found is None:
         raise NotFound("There is no such conversation here.", code="conversation")
@@ -164,9 +169,9 @@ def _append_one(
     stamp = check_posting(authenticated, frame.body, known, batch.device, frame.epoch, batch.now)
 
     assert window is not None
-    event = EventRow(n, FRAME, batch.now, frame.body)
+    event = StoredEvent(n, FRAME, batch.now, frame.body)
     tables.conversations.append(conversation.no, event)
-    row = StampRow(n, stamp.message_digest, batch.now)
+    row = StoredStamp(n, stamp.message_digest, batch.now)
     tables.windows.add_stamp(window.window.no, authenticated.seq, row)
     batch.events.append(event)
     window.next_seq += 1
@@ -174,7 +179,7 @@ def _append_one(
 
 
 def _check_current(
-    conversation: ConversationRow, open_window: _OpenWindow, authenticated: Authenticated
+    conversation: StoredConversation, open_window: _OpenWindow, authenticated: Authenticated
 ) -> None:
     window = open_window.window
     if open_window.logged:
@@ -202,7 +207,7 @@ def _check_current(
 
 def _window(
     tables: Transaction,
-    labels: Labels,
+    labels: LabelCache,
     windows: dict[bytes, _OpenWindow | None],
     window_id: bytes,
 ) -> _OpenWindow | None:

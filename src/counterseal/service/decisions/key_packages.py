@@ -8,10 +8,10 @@ from counterseal.protocol.errors import Conflict, NotAuthorised
 from counterseal.service import mls
 from counterseal.service.authentication import DeviceCaller
 from counterseal.service.store.interface import Transaction
-from counterseal.service.store.rows import KeyPackageRow
+from counterseal.service.store.rows import StoredKeyPackage
 
 
-def check(package: bytes, caller: DeviceCaller) -> KeyPackageRow:
+def check(package: bytes, caller: DeviceCaller) -> StoredKeyPackage:
     """A device's own key package, verified by the compiled core.
 
     Raises `Refused` "mls", `NotAuthorised` "other-device".
@@ -19,10 +19,12 @@ def check(package: bytes, caller: DeviceCaller) -> KeyPackageRow:
     account, device, _, ref, last_resort = mls.check_key_package(package)
     if (account, device) != (caller.account, caller.device):
         raise NotAuthorised("A device uploads its own key packages alone.", code="other-device")
-    return KeyPackageRow(ref, package, last_resort)
+    return StoredKeyPackage(ref, package, last_resort)
 
 
-def add(tables: Transaction, device: bytes, packages: Iterable[KeyPackageRow], limit: int) -> int:
+def add(
+    tables: Transaction, device: bytes, packages: Iterable[StoredKeyPackage], limit: int
+) -> int:
     """Stores key packages; returns how many one-time ones wait.
 
     Raises `Conflict` "too-many-key-packages".

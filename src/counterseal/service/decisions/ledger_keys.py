@@ -18,7 +18,7 @@ from counterseal.protocol.keyset import (
 )
 from counterseal.protocol.record import convert
 from counterseal.protocol.verified_charter import VerifiedCharter
-from counterseal.service.store.rows import LedgerKeyRow
+from counterseal.service.store.rows import StoredLedgerKey
 
 LEAD = 7 * 86_400
 LEAD_DEMONSTRATION = 120
@@ -26,18 +26,22 @@ LEAD_DEMONSTRATION = 120
 _PART_MAX = 1 << 20
 
 
-def read_part(row: LedgerKeyRow) -> LedgerKey:
+def read_part(row: StoredLedgerKey) -> LedgerKey:
     """The part of a keyset that a key was drawn for."""
     return convert(cbor.decode(row.part, _PART_MAX), LedgerKey)
 
 
-def in_use(rows: Iterable[LedgerKeyRow], keysets: Iterable[VerifiedKeyset]) -> list[LedgerKeyRow]:
+def in_use(
+    rows: Iterable[StoredLedgerKey], keysets: Iterable[VerifiedKeyset]
+) -> list[StoredLedgerKey]:
     """The keys of the logged keysets, in order."""
     by_commitment = {row.commitment: row for row in rows if row.logged}
     return [by_commitment[keyset.keyset.ledger_key.commitment] for keyset in keysets]
 
 
-def newest_draft(rows: Sequence[LedgerKeyRow], charter: bytes, quarter: int) -> LedgerKeyRow | None:
+def newest_draft(
+    rows: Sequence[StoredLedgerKey], charter: bytes, quarter: int
+) -> StoredLedgerKey | None:
     """The key drawn last for a keyset, or None."""
     for row in reversed(rows):
         if (row.charter, row.quarter) == (charter, quarter):
@@ -46,7 +50,7 @@ def newest_draft(rows: Sequence[LedgerKeyRow], charter: bytes, quarter: int) -> 
 
 
 def still_fits(
-    drawn: LedgerKeyRow, used: Sequence[LedgerKeyRow], tick: int, charter: VerifiedCharter
+    drawn: StoredLedgerKey, used: Sequence[StoredLedgerKey], tick: int, charter: VerifiedCharter
 ) -> bool:
     """Whether a keyset with this draft could still be logged, a quarter of its lead to spare.
 
@@ -60,8 +64,8 @@ def still_fits(
 
 
 def draw(
-    key: bytes, used: Sequence[LedgerKeyRow], tick: int, charter: VerifiedCharter, quarter: int
-) -> LedgerKeyRow:
+    key: bytes, used: Sequence[StoredLedgerKey], tick: int, charter: VerifiedCharter, quarter: int
+) -> StoredLedgerKey:
     """What is kept of a fresh key of 32 secret random bytes."""
     first_chunk, predecessor = 0, None
     if used:
@@ -69,12 +73,12 @@ def draw(
         predecessor = used[-1].secret
     part = make_ledger_key(key, charter, quarter, first_chunk, predecessor)
     encoded = cbor.encode(part.plain())
-    return LedgerKeyRow(
+    return StoredLedgerKey(
         ledger_key_commitment(key), key, charter.digest, quarter, encoded, logged=False
     )
 
 
-def check_drawn(rows: Iterable[LedgerKeyRow], keyset: Keyset) -> bytes:
+def check_drawn(rows: Iterable[StoredLedgerKey], keyset: Keyset) -> bytes:
     """The commitment of a keyset's ledger key, if this service drew it.
 
     Raises `Conflict` "ledger-key".

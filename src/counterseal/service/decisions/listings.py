@@ -15,8 +15,8 @@ from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
 from counterseal.protocol.release import WINDOWS_MAX, Listing
 from counterseal.protocol.window import Label, Roster
 from counterseal.service.decisions import ledger_queue
-from counterseal.service.store.interface import Reader, ReadWindows, Transaction
-from counterseal.service.store.rows import ListingRow, PeriodRow, WindowRow
+from counterseal.service.store.interface import ReadWindows, Snapshot, Transaction
+from counterseal.service.store.rows import StoredListing, StoredPeriod, StoredWindow
 
 _BYTES = bytes(32)
 
@@ -28,7 +28,7 @@ class ListingPlan(msgspec.Struct, frozen=True):
     """
 
     warrant: bytes
-    row: ListingRow | None
+    row: StoredListing | None
     periods: list[int]
     used_up: bool
 
@@ -41,18 +41,18 @@ class _Found(msgspec.Struct):
 
 
 def plan(
-    reader: Reader, domain: str, verified: VerifiedWarrant, checkpoint_time: int
+    snapshot: Snapshot, domain: str, verified: VerifiedWarrant, checkpoint_time: int
 ) -> ListingPlan | None:
     """What is to be listed next for a warrant that runs, None for nothing."""
-    laid = reader.releases.listings(verified.digest)
+    laid = snapshot.releases.listings(verified.digest)
     # the last one has no leaf yet; a next one could overtake it
     if len(laid) != len(verified.access.listings):
         return None
-    found = _look(reader, domain, verified, checkpoint_time)
+    found = _look(snapshot, domain, verified, checkpoint_time)
     if not found.periods and not found.labels:
         return None
 
-    before = _labels_listed(reader.windows, laid)
+    before = _labels_listed(snapshot.windows, laid)
     chosen = within_units(verified, before, found.labels)
     used_up = len(chosen) < len(found.labels)
     row = _row(domain, verified, len(laid), before, chosen) if chosen else None
@@ -82,15 +82,17 @@ def within_units(verified: VerifiedWarrant, before: list[Label], found: list[Lab
     return chosen
 
 
-def _look(reader: Reader, domain: str, verified: VerifiedWarrant, checkpoint_time: int) -> _Found:
+def _look(
+    snapshot: Snapshot, domain: str, verified: VerifiedWarrant, checkpoint_time: int
+) -> _Found:
     """The next windows in scope that are not listed: whole periods, until a listing is full."""
-    done = reader.releases.listed_periods(verified.digest)
+    done = snapshot.releases.listed_periods(verified.digest)
     listed = {window for _, one in verified.access.listings for window in one.windows}
     found = _Found([], [])
-    for row in reader.periods.between(verified.warrant.start, verified.warrant.until):
+    for row in snapshot.periods.between(verified.warrant.start, verified.warrant.until):
         if row.opens in done:
             continue
-        in_period = _in_period(reader.windows, domain, verified, row, checkpoint_time)
+        in_period = _in_period(snapshot.windows, domain, verified, row, checkpoint_time)
         labels = [label for label in in_period if label.window_id not in listed]
         if found.periods and len(found.labels) + len(labels) > WINDOWS_MAX:
             break
@@ -106,7 +108,7 @@ def _in_period(
     windows: ReadWindows,
     domain: str,
     verified: VerifiedWarrant,
-    row: PeriodRow,
+    row: StoredPeriod,
     checkpoint_time: int,
 ) -> list[Label]:
     labels: list[Label] = []
@@ -121,14 +123,14 @@ def _in_period(
     return labels
 
 
-def _logged(domain: str, window: WindowRow) -> LoggedWindow:
+def _logged(domain: str, window: StoredWindow) -> LoggedWindow:
     """The window as it is in its period's root, which this service itself made and logged."""
     frames = WindowFrames(window.id, window.next_seq, _BYTES)
     root = PeriodRoot(domain, window.opens, window.closes, 1, _BYTES, None)
     return LoggedWindow(frames, root)
 
 
-def _labels_listed(windows: ReadWindows, laid: list[ListingRow]) -> list[Label]:
+def _labels_listed(windows: ReadWindows, laid: list[StoredListing]) -> list[Label]:
     labels: list[Label] = []
     for row in laid:
         for window_id in Listing.decode(row.record).windows:
@@ -144,7 +146,7 @@ def _row(
     number: int,
     before: list[Label],
     chosen: list[Label],
-) -> ListingRow:
+) -> StoredListing:
     ids = tuple(sorted(label.window_id for label in chosen))
     listing = Listing(domain, verified.digest, number, units([*before, *chosen]), ids)
-    return ListingRow(verified.digest, number, listing.digest(), listing.encode(), len(ids))
+    return StoredListing(verified.digest, number, listing.digest(), listing.encode(), len(ids))

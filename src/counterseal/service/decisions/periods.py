@@ -9,27 +9,27 @@ import hashlib
 from counterseal.protocol.stamp import Stamp
 from counterseal.service.decisions import log_entries
 from counterseal.service.store.interface import ReadWindows, Transaction
-from counterseal.service.store.rows import PeriodRow
+from counterseal.service.store.rows import StoredPeriod
 from counterseal.tlog.period_tree import PeriodTree
 
 NEWEST = 1 << 62
 """An index past every entry of the log."""
 
 
-def log_closed(tables: Transaction, domain: str, closed_by: int, now: int) -> list[PeriodRow]:
+def log_closed(tables: Transaction, domain: str, closed_by: int, now: int) -> list[StoredPeriod]:
     """Logs the roots of all periods with frames that closed by this time (seconds), in order."""
     logged = []
     for opens in tables.windows.unlogged_periods(closed_by):
         previous = tables.periods.before(NEWEST)
         record = build_tree(tables.windows, domain, opens, previous).record.encode()
-        row = PeriodRow(opens, record, log_entries.append(tables, record, "period-root", now))
+        row = StoredPeriod(opens, record, log_entries.append(tables, record, "period-root", now))
         tables.periods.add(row)
         logged.append(row)
     return logged
 
 
 def build_tree(
-    windows: ReadWindows, domain: str, opens: int, previous: PeriodRow | None
+    windows: ReadWindows, domain: str, opens: int, previous: StoredPeriod | None
 ) -> PeriodTree:
     """The period's tree from what is stored.
 

@@ -10,8 +10,8 @@ from counterseal.protocol.errors import NotAuthorised, NotFound, Refused
 from counterseal.protocol.release import Listing, SealedShares
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service.authentication import InstitutionCaller
-from counterseal.service.store.interface import Reader
-from counterseal.service.store.rows import ListingRow, SharesRow, WindowRow
+from counterseal.service.store.interface import Snapshot
+from counterseal.service.store.rows import StoredListing, StoredShares, StoredWindow
 
 
 class PostedShares(msgspec.Struct, frozen=True):
@@ -28,17 +28,17 @@ def get_access(state: AccessState | None, warrant: bytes) -> Access:
     return state.access(warrant)
 
 
-def get_listing(reader: Reader, warrant: bytes, number: int) -> ListingRow:
+def get_listing(snapshot: Snapshot, warrant: bytes, number: int) -> StoredListing:
     """A warrant's listing. Raises `NotFound` "listing"."""
-    for row in reader.releases.listings(warrant):
+    for row in snapshot.releases.listings(warrant):
         if row.number == number:
             return row
     raise NotFound("The warrant has no such listing.", code="listing")
 
 
-def listed_windows(reader: Reader, row: ListingRow) -> list[WindowRow]:
+def listed_windows(snapshot: Snapshot, row: StoredListing) -> list[StoredWindow]:
     """The windows of a listing, in its order."""
-    found = (reader.windows.find(window_id) for window_id in Listing.decode(row.record).windows)
+    found = (snapshot.windows.find(window_id) for window_id in Listing.decode(row.record).windows)
     return [window for window in found if window is not None]
 
 
@@ -74,7 +74,7 @@ def read_shares(statement: bytes, warrant: bytes) -> PostedShares:
     return PostedShares(received, record)
 
 
-def check_shares(posted: PostedShares, access: Access, charter: VerifiedCharter) -> SharesRow:
+def check_shares(posted: PostedShares, access: Access, charter: VerifiedCharter) -> StoredShares:
     """What the store keeps of shares, signed by the holder whose release is in the ledger.
 
     The signature is what keeps anybody else from taking the holder's place with shares that do not
@@ -87,4 +87,4 @@ def check_shares(posted: PostedShares, access: Access, charter: VerifiedCharter)
         raise Refused(
             "R10", "This holder's release is not in the ledger yet; it comes before the shares."
         )
-    return SharesRow(record.listing_digest, record.position, posted.statement.payload)
+    return StoredShares(record.listing_digest, record.position, posted.statement.payload)

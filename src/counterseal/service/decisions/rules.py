@@ -10,18 +10,25 @@ from counterseal.protocol.trusted_rules import VerifiedRevocation
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service.decisions import ledger_keys, log_entries
 from counterseal.service.store.interface import Duplicate, Transaction
-from counterseal.service.store.rows import CharterRow, KeysetRow, LedgerKeyRow, RevocationRow
+from counterseal.service.store.rows import (
+    StoredCharter,
+    StoredKeyset,
+    StoredLedgerKey,
+    StoredRevocation,
+)
 
 
 def log_charter(
     tables: Transaction, charter: VerifiedCharter, active_from: int, first: bool, now: int
-) -> CharterRow:
+) -> StoredCharter:
     """Logs a charter; a first one of a demonstration starts its window clock.
 
     Raises `Conflict` "charter-published".
     """
     index = log_entries.append(tables, charter.statement, "charter", now)
-    row = CharterRow(charter.charter.version, charter.digest, charter.statement, index, active_from)
+    row = StoredCharter(
+        charter.charter.version, charter.digest, charter.statement, index, active_from
+    )
     try:
         tables.trust.add_charter(row)
     except Duplicate:
@@ -33,7 +40,7 @@ def log_charter(
     return row
 
 
-def log_keyset(tables: Transaction, keyset: VerifiedKeyset, now: int) -> KeysetRow:
+def log_keyset(tables: Transaction, keyset: VerifiedKeyset, now: int) -> StoredKeyset:
     """Logs a keyset, and with it takes its ledger key into use.
 
     Raises `Conflict` "ledger-key", "keyset-published".
@@ -43,7 +50,9 @@ def log_keyset(tables: Transaction, keyset: VerifiedKeyset, now: int) -> KeysetR
     ledger_keys.check_first_chunk(record.ledger_key.first_chunk, tables.ledger.load().tick)
 
     index = log_entries.append(tables, keyset.statement, "keyset", now)
-    row = KeysetRow(record.charter_digest, record.quarter, keyset.digest, keyset.statement, index)
+    row = StoredKeyset(
+        record.charter_digest, record.quarter, keyset.digest, keyset.statement, index
+    )
     try:
         tables.trust.add_keyset(row)
     except Duplicate:
@@ -56,11 +65,11 @@ def log_keyset(tables: Transaction, keyset: VerifiedKeyset, now: int) -> KeysetR
 
 def log_revocation(
     tables: Transaction, revocation: VerifiedRevocation, statement: bytes, now: int
-) -> RevocationRow:
+) -> StoredRevocation:
     """Logs a revocation."""
     index = log_entries.append(tables, statement, "revocation", now)
     record = revocation.revocation
-    row = RevocationRow(record.issuer, record.start, statement, index)
+    row = StoredRevocation(record.issuer, record.start, statement, index)
     tables.trust.add_revocation(row)
     return row
 
@@ -78,9 +87,9 @@ def draft_keyset(
     quarter: int,
     previous: VerifiedKeyset | None,
     delivered: dict[int, bytes],
-    drawn: LedgerKeyRow,
+    drawn: StoredLedgerKey,
 ) -> Keyset:
-    """The keyset of a quarter as it is so far: the holders' keys delivered, the ledger key drawn."""
+    """The keyset of a quarter so far: the holders' keys delivered, the ledger key drawn."""
     keys = tuple(delivered.get(position) for position in range(len(charter.holder_keys)))
     return Keyset(
         domain=charter.charter.domain,

@@ -21,7 +21,7 @@ from counterseal.protocol.window_checks import (
 )
 from counterseal.service.authentication import DeviceCaller
 from counterseal.service.store.interface import Transaction
-from counterseal.service.store.rows import ConversationRow, SealRow, WindowRow
+from counterseal.service.store.rows import StoredConversation, StoredSeal, StoredWindow
 from counterseal.service.trust import DomainRules
 
 
@@ -31,7 +31,7 @@ class PostedWindow(msgspec.Struct, frozen=True):
     label: Label
     roster: Roster
     counterseal: Counterseal
-    records: SealRow
+    records: StoredSeal
 
 
 def read(label: bytes, roster: bytes, counterseal: bytes, caller: DeviceCaller) -> PostedWindow:
@@ -40,7 +40,7 @@ def read(label: bytes, roster: bytes, counterseal: bytes, caller: DeviceCaller) 
         Label.decode(label),
         Roster.decode(roster),
         Counterseal.decode(counterseal),
-        SealRow(label, roster, counterseal),
+        StoredSeal(label, roster, counterseal),
     )
     check_uploader(posted.label, caller.account, caller.device)
     return posted
@@ -83,12 +83,12 @@ def add(tables: Transaction, trust: DomainRules, posted: PostedWindow, now: int)
 
 def judge(
     posted: PostedWindow,
-    seen: ConversationRow,
+    seen: StoredConversation,
     domain: str,
     charter: VerifiedCharter,
     keyset: VerifiedKeyset,
     now: int,
-) -> WindowRow:
+) -> StoredWindow:
     """What the store keeps of a window, if it fits its conversation and the present period.
 
     `now` is by the window clock. Raises `Refused` L1 to L4, L6, S1.
@@ -108,7 +108,7 @@ def judge(
         )
     charter.check_valid(label.opens)
     check_positions(posted.counterseal, keyset.keys)
-    return WindowRow(
+    return StoredWindow(
         no=0,
         id=verified.window_id,
         conversation=seen.no,

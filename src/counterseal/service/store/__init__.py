@@ -1,1 +1,1 @@
-"""What the service keeps: an interface of small methods, and a folder for each database behind it."""
+"""What the service keeps: an interface of small methods, and a folder for each database."""

@@ -1,6 +1,6 @@
 """The store's interface: what the service asks of a database, whichever it is.
 
-A `Store` runs jobs. A job is a function that is given a `Reader` or a `Transaction`, calls their
+A `Store` runs jobs. A job is a function that is given a `Snapshot` or a `Transaction`, calls their
 small methods and returns; what it decides is no business of the store. The tables know no rules:
 they find rows, add rows and change rows.
 
@@ -17,31 +17,31 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from counterseal.service.store.rows import (
-    AccountRow,
-    BlobRow,
-    ChainRow,
-    CharterRow,
-    ConversationRow,
-    DeviceRow,
-    DirectoryRootRow,
-    EntryRow,
-    EventRow,
-    GroupRow,
-    KeyPackageRow,
-    KeysetRow,
-    LedgerKeyRow,
-    ListingRow,
-    MembershipRow,
-    NoticeRow,
-    PeriodRow,
-    PlacedRow,
-    RevocationRow,
-    SealRow,
-    SenderRow,
-    SharesRow,
-    StampRow,
-    WelcomeRow,
-    WindowRow,
+    PlacedStatement,
+    SenderStanding,
+    StoredAccount,
+    StoredBlob,
+    StoredCharter,
+    StoredConversation,
+    StoredDevice,
+    StoredDirectoryRoot,
+    StoredEntry,
+    StoredEvent,
+    StoredGroup,
+    StoredKeyPackage,
+    StoredKeyset,
+    StoredLedgerKey,
+    StoredListing,
+    StoredMembership,
+    StoredNotice,
+    StoredPeriod,
+    StoredRevocation,
+    StoredSeal,
+    StoredShares,
+    StoredStamp,
+    StoredStatement,
+    StoredWelcome,
+    StoredWindow,
 )
 from counterseal.tlog.checkpoint_row import CheckpointRow
 from counterseal.tlog.ledger_writer import Waiting, WriterState, WrittenTick
@@ -55,7 +55,7 @@ SEQ_MAX = (1 << 24) - 1
 class ReadAccounts(Protocol):
     """Accounts, their chains of statements, their devices, and the directory's logged roots."""
 
-    def find(self, account: bytes) -> AccountRow | None:
+    def find(self, account: bytes) -> StoredAccount | None:
         """The account with this id."""
 
     def by_handle(self, handle: str) -> bytes | None:
@@ -64,13 +64,13 @@ class ReadAccounts(Protocol):
     def heads(self) -> Iterable[tuple[str, bytes, bytes]]:
         """(handle, id, digest of the last statement) of every account."""
 
-    def chain(self, account: bytes) -> list[ChainRow]:
+    def chain(self, account: bytes) -> list[StoredStatement]:
         """The account's statements in order."""
 
-    def device(self, device: bytes) -> DeviceRow | None:
+    def device(self, device: bytes) -> StoredDevice | None:
         """Whose device a key is."""
 
-    def last_root(self) -> DirectoryRootRow | None:
+    def last_root(self) -> StoredDirectoryRoot | None:
         """The directory root that was logged last."""
 
 
@@ -80,7 +80,7 @@ class WriteAccounts(ReadAccounts, Protocol):
     def create(self, account: bytes, handle: str) -> None:
         """A new account without statements; neither id nor handle is known yet."""
 
-    def extend(self, account: bytes, number: int, head: bytes, row: ChainRow) -> None:
+    def extend(self, account: bytes, number: int, head: bytes, row: StoredStatement) -> None:
         """Adds statement `number` (0 is the first), whose digest becomes the chain's head."""
 
     def set_display(self, account: bytes, display: str) -> None:
@@ -92,7 +92,7 @@ class WriteAccounts(ReadAccounts, Protocol):
     def revoke_device(self, device: bytes) -> None:
         """Marks a device as revoked, and drops its key packages that nobody has claimed."""
 
-    def add_root(self, row: DirectoryRootRow) -> None:
+    def add_root(self, row: StoredDirectoryRoot) -> None:
         """Stores a logged directory root."""
 
 
@@ -105,14 +105,14 @@ class ReadKeyPackages(Protocol):
     def owner(self, ref: bytes) -> bytes | None:
         """The device that uploaded the package with this KeyPackageRef."""
 
-    def following(self, device: bytes) -> KeyPackageRow | None:
+    def following(self, device: bytes) -> StoredKeyPackage | None:
         """The package to give out next: the oldest one-time one, else the last resort."""
 
 
 class WriteKeyPackages(ReadKeyPackages, Protocol):
     """The same, in a transaction."""
 
-    def add(self, device: bytes, row: KeyPackageRow) -> None:
+    def add(self, device: bytes, row: StoredKeyPackage) -> None:
         """Stores a package. A last resort takes the place of the one before.
 
         The same one-time package again changes nothing: claimed, it stays claimed.
@@ -125,10 +125,10 @@ class WriteKeyPackages(ReadKeyPackages, Protocol):
 class ReadConversations(Protocol):
     """Conversations, their groups' public state, who may read which events, and the events."""
 
-    def find(self, conversation: bytes) -> ConversationRow | None:
+    def find(self, conversation: bytes) -> StoredConversation | None:
         """The conversation with this id (16 bytes)."""
 
-    def find_for_sender(self, conversation: bytes, device: bytes) -> SenderRow | None:
+    def find_for_sender(self, conversation: bytes, device: bytes) -> SenderStanding | None:
         """The conversation and the device's standing, in one step: every frame asks."""
 
     def group_state(self, no: int) -> bytes:
@@ -137,21 +137,21 @@ class ReadConversations(Protocol):
     def is_member(self, no: int, device: bytes) -> bool:
         """Whether the device is in the conversation now."""
 
-    def memberships(self, no: int, device: bytes) -> list[MembershipRow]:
+    def memberships(self, no: int, device: bytes) -> list[StoredMembership]:
         """The ranges of events that the device may have, in order."""
 
-    def of_device(self, device: bytes) -> list[ConversationRow]:
+    def of_device(self, device: bytes) -> list[StoredConversation]:
         """The conversations that the device is in now, oldest first."""
 
     def events(
         self, no: int, after: int, last: int, limit: int, limit_bytes: int
-    ) -> Sequence[EventRow]:
+    ) -> Sequence[StoredEvent]:
         """The events with after < n <= last, in order.
 
         At most `limit` of them and about `limit_bytes`, at least one if there is one.
         """
 
-    def inbox(self, device: bytes, after: int, limit: int) -> list[tuple[int, WelcomeRow]]:
+    def inbox(self, device: bytes, after: int, limit: int) -> list[tuple[int, StoredWelcome]]:
         """(n, Welcome) of a device's inbox after an n, in order."""
 
     def inbox_last(self, device: bytes) -> int:
@@ -161,16 +161,16 @@ class ReadConversations(Protocol):
 class WriteConversations(ReadConversations, Protocol):
     """The same, in a transaction."""
 
-    def create(self, conversation: bytes, group: GroupRow) -> int:
+    def create(self, conversation: bytes, group: StoredGroup) -> int:
         """A new conversation without members; returns its `no`."""
 
-    def append(self, no: int, row: EventRow) -> None:
+    def append(self, no: int, row: StoredEvent) -> None:
         """Stores an event; the caller counts, and calls `set_last_n` once at the end."""
 
     def set_last_n(self, no: int, last_n: int) -> None:
         """Stores the number of the last event."""
 
-    def advance(self, no: int, n: int, group: GroupRow) -> None:
+    def advance(self, no: int, n: int, group: StoredGroup) -> None:
         """After the handshake with number `n`: the group's new state, and `version` one more."""
 
     def add_member(self, no: int, device: bytes, n: int) -> None:
@@ -179,20 +179,20 @@ class WriteConversations(ReadConversations, Protocol):
     def end_member(self, no: int, device: bytes, n: int) -> None:
         """The device may read up to event `n`."""
 
-    def deliver(self, devices: Iterable[bytes], row: WelcomeRow) -> list[tuple[bytes, int]]:
+    def deliver(self, devices: Iterable[bytes], row: StoredWelcome) -> list[tuple[bytes, int]]:
         """Puts a Welcome into each device's inbox; returns (device, inbox n)."""
 
 
 class ReadWindows(Protocol):
     """Windows with their counterseals, and the stamps of their frames."""
 
-    def find(self, window_id: bytes) -> WindowRow | None:
+    def find(self, window_id: bytes) -> StoredWindow | None:
         """The window with this id."""
 
-    def find_open(self, window_id: bytes) -> tuple[WindowRow, bool] | None:
+    def find_open(self, window_id: bytes) -> tuple[StoredWindow, bool] | None:
         """The window, and whether its period's root is logged, in one step: every frame asks."""
 
-    def seal(self, no: int) -> SealRow:
+    def seal(self, no: int) -> StoredSeal:
         """The records of a window."""
 
     def last_serial(self, conversation: int, device: bytes) -> int | None:
@@ -203,13 +203,13 @@ class ReadWindows(Protocol):
     ) -> int:
         """How many windows the device has for one period, roster and keyset."""
 
-    def find_stamp(self, no: int, seq: int) -> StampRow | None:
+    def find_stamp(self, no: int, seq: int) -> StoredStamp | None:
         """A frame's stamp."""
 
-    def stamps(self, no: int) -> list[StampRow]:
+    def stamps(self, no: int) -> list[StoredStamp]:
         """The stamps of a window's frames, in order of `seq`."""
 
-    def of_period(self, opens: int) -> list[WindowRow]:
+    def of_period(self, opens: int) -> list[StoredWindow]:
         """The period's windows that have frames, in order of id."""
 
     def unlogged_periods(self, closed_by: int) -> list[int]:
@@ -219,10 +219,10 @@ class ReadWindows(Protocol):
 class WriteWindows(ReadWindows, Protocol):
     """The same, in a transaction."""
 
-    def add(self, window: WindowRow, records: SealRow) -> None:
+    def add(self, window: StoredWindow, records: StoredSeal) -> None:
         """Stores a window; its `no` is given by the store, its `next_seq` is 0."""
 
-    def add_stamp(self, no: int, seq: int, row: StampRow) -> None:
+    def add_stamp(self, no: int, seq: int, row: StoredStamp) -> None:
         """Stores a frame's stamp."""
 
     def set_next_seq(self, no: int, next_seq: int) -> None:
@@ -232,16 +232,16 @@ class WriteWindows(ReadWindows, Protocol):
 class ReadPeriods(Protocol):
     """Logged period roots, and a demonstration's clock."""
 
-    def find(self, opens: int) -> PeriodRow | None:
+    def find(self, opens: int) -> StoredPeriod | None:
         """The root of the period that opens then."""
 
-    def before(self, log_index: int) -> PeriodRow | None:
+    def before(self, log_index: int) -> StoredPeriod | None:
         """The root logged last before an index."""
 
-    def after(self, log_index: int, limit: int) -> list[PeriodRow]:
+    def after(self, log_index: int, limit: int) -> list[StoredPeriod]:
         """The roots logged after an index, in order."""
 
-    def between(self, start: int, until: int) -> list[PeriodRow]:
+    def between(self, start: int, until: int) -> list[StoredPeriod]:
         """The roots of periods that open in `[start, until)`, in order of time."""
 
     def clock(self) -> int | None:
@@ -251,7 +251,7 @@ class ReadPeriods(Protocol):
 class WritePeriods(ReadPeriods, Protocol):
     """The same, in a transaction."""
 
-    def add(self, row: PeriodRow) -> None:
+    def add(self, row: StoredPeriod) -> None:
         """Stores a root."""
 
     def set_clock(self, now: int) -> None:
@@ -261,38 +261,38 @@ class WritePeriods(ReadPeriods, Protocol):
 class ReadTrust(Protocol):
     """Charters, keysets, holders' keys and revocations as they were logged; ledger keys."""
 
-    def charters(self) -> list[CharterRow]:
+    def charters(self) -> list[StoredCharter]:
         """All charters, oldest first."""
 
-    def keysets(self) -> list[KeysetRow]:
+    def keysets(self) -> list[StoredKeyset]:
         """All keysets in order of the log."""
 
-    def revocations(self) -> list[RevocationRow]:
+    def revocations(self) -> list[StoredRevocation]:
         """All revocations of issuers' keys in order of the log."""
 
     def holder_keys(self, charter: bytes, quarter: int) -> dict[int, bytes]:
         """The holder-key statements delivered so far, by position."""
 
-    def ledger_keys(self) -> list[LedgerKeyRow]:
+    def ledger_keys(self) -> list[StoredLedgerKey]:
         """All ledger keys that were drawn, oldest first."""
 
 
 class WriteTrust(ReadTrust, Protocol):
     """The same, in a transaction."""
 
-    def add_charter(self, row: CharterRow) -> None:
+    def add_charter(self, row: StoredCharter) -> None:
         """Stores a charter. Raises `Duplicate` when its version or digest is taken."""
 
-    def add_keyset(self, row: KeysetRow) -> None:
+    def add_keyset(self, row: StoredKeyset) -> None:
         """Stores a keyset. Raises `Duplicate` when its charter and quarter have one."""
 
     def add_holder_key(self, charter: bytes, quarter: int, position: int, statement: bytes) -> None:
         """Stores a holder's key for a quarter; a later one takes an earlier one's place."""
 
-    def add_revocation(self, row: RevocationRow) -> None:
+    def add_revocation(self, row: StoredRevocation) -> None:
         """Stores a revocation; of two for one issuer the one with the earlier `since` stays."""
 
-    def add_ledger_key(self, row: LedgerKeyRow) -> None:
+    def add_ledger_key(self, row: StoredLedgerKey) -> None:
         """Stores a fresh ledger key."""
 
     def mark_ledger_key(self, commitment: bytes) -> None:
@@ -302,7 +302,7 @@ class WriteTrust(ReadTrust, Protocol):
 class ReadLog(Protocol):
     """The log's entries, from which its tiles are made, and the checkpoint rows of both logs."""
 
-    def find(self, entry: bytes) -> EntryRow | None:
+    def find(self, entry: bytes) -> StoredEntry | None:
         """The first entry with this hash."""
 
     def size(self) -> int:
@@ -318,7 +318,7 @@ class ReadLog(Protocol):
 class WriteLog(ReadLog, Protocol):
     """The same, in a transaction."""
 
-    def add(self, row: EntryRow) -> None:
+    def add(self, row: StoredEntry) -> None:
         """Stores the next entry."""
 
     def set_row(self, row: CheckpointRow) -> None:
@@ -343,7 +343,7 @@ class ReadLedger(Protocol):
     def chunk(self, number: int) -> bytes | None:
         """A chunk of the stream."""
 
-    def placed(self, first: int, end: int) -> list[PlacedRow]:
+    def placed(self, first: int, end: int) -> list[PlacedStatement]:
         """The statements that became leaves in `[first, end)`, in order."""
 
     def last_time(self, end: int) -> int:
@@ -366,32 +366,32 @@ class WriteLedger(ReadLedger, Protocol):
 class ReadReleases(Protocol):
     """Listings, the periods they cover, the shares handed over, and notices."""
 
-    def listings(self, warrant: bytes) -> list[ListingRow]:
+    def listings(self, warrant: bytes) -> list[StoredListing]:
         """A warrant's listings in order."""
 
     def listed_periods(self, warrant: bytes) -> set[int]:
         """The periods that need no further look for this warrant."""
 
-    def shares(self, warrant: bytes) -> list[SharesRow]:
+    def shares(self, warrant: bytes) -> list[StoredShares]:
         """All shares handed over under a warrant."""
 
     def find_notice(self, digest: bytes) -> int | None:
         """The index of the notice with this digest."""
 
-    def notices(self, after: int, limit: int) -> list[NoticeRow]:
+    def notices(self, after: int, limit: int) -> list[StoredNotice]:
         """The notices after an index."""
 
 
 class WriteReleases(ReadReleases, Protocol):
     """The same, in a transaction."""
 
-    def add_listing(self, row: ListingRow) -> None:
+    def add_listing(self, row: StoredListing) -> None:
         """Stores a listing."""
 
     def mark_period(self, warrant: bytes, opens: int) -> None:
         """A period's windows in the warrant's scope are all listed."""
 
-    def add_shares(self, warrant: bytes, row: SharesRow) -> None:
+    def add_shares(self, warrant: bytes, row: StoredShares) -> None:
         """Stores sealed shares; a holder's later ones take the place of its earlier ones."""
 
     def add_notice(self, digest: bytes, sealed: bytes, position: int, now: int) -> int:
@@ -401,7 +401,7 @@ class WriteReleases(ReadReleases, Protocol):
 class ReadBlobs(Protocol):
     """What was announced about blobs; the bytes themselves are files."""
 
-    def find(self, digest: bytes) -> BlobRow | None:
+    def find(self, digest: bytes) -> StoredBlob | None:
         """What was announced."""
 
 
@@ -412,7 +412,7 @@ class WriteBlobs(ReadBlobs, Protocol):
         """Remembers an upload: the first size stays, and whoever announces last goes on."""
 
 
-class Reader(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True):
     """All tables as they were at one moment."""
 
     accounts: ReadAccounts
@@ -442,7 +442,7 @@ class Transaction(msgspec.Struct, frozen=True):
     blobs: WriteBlobs
 
 
-ReadJob = Callable[[Reader], T]
+ReadJob = Callable[[Snapshot], T]
 WriteJob = Callable[[Transaction], T]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 
-class AccountRow(msgspec.Struct, frozen=True):
+class StoredAccount(msgspec.Struct, frozen=True):
     """An account: id, handle, display name, and how many statements follow its first."""
 
     id: bytes
@@ -18,7 +18,7 @@ class AccountRow(msgspec.Struct, frozen=True):
     statements: int
 
 
-class ChainRow(msgspec.Struct, frozen=True):
+class StoredStatement(msgspec.Struct, frozen=True):
     """One statement of an account's chain, and its index in the log.
 
     `kind` is "account", "device", "device-revoked" or "account-key".
@@ -30,14 +30,14 @@ class ChainRow(msgspec.Struct, frozen=True):
     log_index: int
 
 
-class DeviceRow(msgspec.Struct, frozen=True):
+class StoredDevice(msgspec.Struct, frozen=True):
     """Whose device a key is, and whether it is revoked."""
 
     account: bytes
     revoked: bool
 
 
-class DirectoryRootRow(msgspec.Struct, frozen=True):
+class StoredDirectoryRoot(msgspec.Struct, frozen=True):
     """A logged root of the directory's map."""
 
     log_index: int
@@ -45,7 +45,7 @@ class DirectoryRootRow(msgspec.Struct, frozen=True):
     record: bytes
 
 
-class KeyPackageRow(msgspec.Struct, frozen=True):
+class StoredKeyPackage(msgspec.Struct, frozen=True):
     """A key package as it was uploaded, with its KeyPackageRef."""
 
     ref: bytes
@@ -53,7 +53,7 @@ class KeyPackageRow(msgspec.Struct, frozen=True):
     last_resort: bool
 
 
-class ConversationRow(msgspec.Struct, frozen=True):
+class StoredConversation(msgspec.Struct, frozen=True):
     """A conversation as the service knows it.
 
     `version` counts accepted handshakes: it is what compare-and-swap compares.
@@ -71,15 +71,15 @@ class ConversationRow(msgspec.Struct, frozen=True):
     version: int
 
 
-class SenderRow(msgspec.Struct, frozen=True):
+class SenderStanding(msgspec.Struct, frozen=True):
     """A conversation, and whether a device may send to it: is in it now, and is not revoked."""
 
-    conversation: ConversationRow
+    conversation: StoredConversation
     member: bool
     active: bool
 
 
-class GroupRow(msgspec.Struct, frozen=True):
+class StoredGroup(msgspec.Struct, frozen=True):
     """The public state of a conversation's group, and what the service reads from it."""
 
     state: bytes
@@ -91,14 +91,14 @@ class GroupRow(msgspec.Struct, frozen=True):
     keyset: bytes
 
 
-class MembershipRow(msgspec.Struct, frozen=True):
-    """The events that a device may have of a conversation: from `first` to `last` (None: no end)."""
+class StoredMembership(msgspec.Struct, frozen=True):
+    """The events that a device may have: from number `first` to `last` (None: no end)."""
 
     first: int
     last: int | None
 
 
-class EventRow(msgspec.Struct, frozen=True):
+class StoredEvent(msgspec.Struct, frozen=True):
     """One thing that happened in a conversation: its number from 1, kind, time, the MLS message."""
 
     n: int
@@ -107,7 +107,7 @@ class EventRow(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class WelcomeRow(msgspec.Struct, frozen=True):
+class StoredWelcome(msgspec.Struct, frozen=True):
     """A Welcome with the ratchet tree, and the number of the commit that it belongs to."""
 
     conversation: bytes
@@ -116,7 +116,7 @@ class WelcomeRow(msgspec.Struct, frozen=True):
     commit_n: int
 
 
-class WindowRow(msgspec.Struct, frozen=True):
+class StoredWindow(msgspec.Struct, frozen=True):
     """A window; `next_seq` is how many frames it has."""
 
     no: int
@@ -135,7 +135,7 @@ class WindowRow(msgspec.Struct, frozen=True):
     next_seq: int
 
 
-class SealRow(msgspec.Struct, frozen=True):
+class StoredSeal(msgspec.Struct, frozen=True):
     """The records of a window, as they were uploaded."""
 
     label: bytes
@@ -143,7 +143,7 @@ class SealRow(msgspec.Struct, frozen=True):
     counterseal: bytes
 
 
-class StampRow(msgspec.Struct, frozen=True):
+class StoredStamp(msgspec.Struct, frozen=True):
     """A frame's stamp: its number in the conversation, its message's digest, its time."""
 
     n: int
@@ -151,7 +151,7 @@ class StampRow(msgspec.Struct, frozen=True):
     time: int
 
 
-class PeriodRow(msgspec.Struct, frozen=True):
+class StoredPeriod(msgspec.Struct, frozen=True):
     """A period's root record and its index in the log; the period begins at `opens`."""
 
     opens: int
@@ -159,7 +159,7 @@ class PeriodRow(msgspec.Struct, frozen=True):
     log_index: int
 
 
-class CharterRow(msgspec.Struct, frozen=True):
+class StoredCharter(msgspec.Struct, frozen=True):
     """A logged charter; it comes into force at `active_from`."""
 
     version: int
@@ -169,7 +169,7 @@ class CharterRow(msgspec.Struct, frozen=True):
     active_from: int
 
 
-class KeysetRow(msgspec.Struct, frozen=True):
+class StoredKeyset(msgspec.Struct, frozen=True):
     """A logged keyset."""
 
     charter: bytes
@@ -179,7 +179,7 @@ class KeysetRow(msgspec.Struct, frozen=True):
     log_index: int
 
 
-class RevocationRow(msgspec.Struct, frozen=True):
+class StoredRevocation(msgspec.Struct, frozen=True):
     """A logged revocation: the issuer's kid, and from when on its signatures are void."""
 
     issuer: bytes
@@ -188,7 +188,7 @@ class RevocationRow(msgspec.Struct, frozen=True):
     log_index: int
 
 
-class LedgerKeyRow(msgspec.Struct, frozen=True):
+class StoredLedgerKey(msgspec.Struct, frozen=True):
     """A ledger key that was drawn for a keyset: secret until the readers have it.
 
     `part` is the keyset's record of it.
@@ -202,7 +202,7 @@ class LedgerKeyRow(msgspec.Struct, frozen=True):
     logged: bool
 
 
-class EntryRow(msgspec.Struct, frozen=True):
+class StoredEntry(msgspec.Struct, frozen=True):
     """A log entry: its index, the 32 bytes in the log, the statement that they are the hash of."""
 
     index: int
@@ -212,7 +212,7 @@ class EntryRow(msgspec.Struct, frozen=True):
     time: int
 
 
-class PlacedRow(msgspec.Struct, frozen=True):
+class PlacedStatement(msgspec.Struct, frozen=True):
     """A statement that became a leaf of the ledger, with its tick's time."""
 
     leaf: int
@@ -220,7 +220,7 @@ class PlacedRow(msgspec.Struct, frozen=True):
     statement: bytes
 
 
-class ListingRow(msgspec.Struct, frozen=True):
+class StoredListing(msgspec.Struct, frozen=True):
     """A listing as it went to the ledger, and its number of windows."""
 
     warrant: bytes
@@ -230,7 +230,7 @@ class ListingRow(msgspec.Struct, frozen=True):
     windows: int
 
 
-class SharesRow(msgspec.Struct, frozen=True):
+class StoredShares(msgspec.Struct, frozen=True):
     """One holder's sealed shares of one listing."""
 
     listing: bytes
@@ -238,14 +238,14 @@ class SharesRow(msgspec.Struct, frozen=True):
     sealed: bytes
 
 
-class NoticeRow(msgspec.Struct, frozen=True):
+class StoredNotice(msgspec.Struct, frozen=True):
     """A sealed notice under its index, from 1."""
 
     index: int
     sealed: bytes
 
 
-class BlobRow(msgspec.Struct, frozen=True):
+class StoredBlob(msgspec.Struct, frozen=True):
     """An announced blob: its size in bytes, and the device that uploads it."""
 
     size: int

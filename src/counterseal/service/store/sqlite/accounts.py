@@ -6,7 +6,12 @@ from collections.abc import Iterable
 
 import apsw
 
-from counterseal.service.store.rows import AccountRow, ChainRow, DeviceRow, DirectoryRootRow
+from counterseal.service.store.rows import (
+    StoredAccount,
+    StoredDevice,
+    StoredDirectoryRoot,
+    StoredStatement,
+)
 
 
 class SqliteAccounts:
@@ -15,10 +20,10 @@ class SqliteAccounts:
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
 
-    def find(self, account: bytes) -> AccountRow | None:
+    def find(self, account: bytes) -> StoredAccount | None:
         sql = "SELECT id, handle, display, statements FROM accounts WHERE id = ?"
         row = self._db.execute(sql, (account,)).fetchone()
-        return AccountRow(*row) if row else None
+        return StoredAccount(*row) if row else None
 
     def by_handle(self, handle: str) -> bytes | None:
         row = self._db.execute("SELECT id FROM accounts WHERE handle = ?", (handle,)).fetchone()
@@ -27,28 +32,28 @@ class SqliteAccounts:
     def heads(self) -> Iterable[tuple[str, bytes, bytes]]:
         yield from self._db.execute("SELECT handle, id, head FROM accounts")
 
-    def chain(self, account: bytes) -> list[ChainRow]:
+    def chain(self, account: bytes) -> list[StoredStatement]:
         sql = """SELECT kind, statement, possession, log_index FROM chain
           WHERE account = ? ORDER BY number"""
-        return [ChainRow(*row) for row in self._db.execute(sql, (account,))]
+        return [StoredStatement(*row) for row in self._db.execute(sql, (account,))]
 
-    def device(self, device: bytes) -> DeviceRow | None:
+    def device(self, device: bytes) -> StoredDevice | None:
         sql = "SELECT account, revoked FROM devices WHERE device = ?"
         row = self._db.execute(sql, (device,)).fetchone()
-        return DeviceRow(row[0], bool(row[1])) if row else None
+        return StoredDevice(row[0], bool(row[1])) if row else None
 
-    def last_root(self) -> DirectoryRootRow | None:
+    def last_root(self) -> StoredDirectoryRoot | None:
         sql = """SELECT log_index, root, record FROM directory_roots
           ORDER BY log_index DESC LIMIT 1"""
         row = self._db.execute(sql).fetchone()
-        return DirectoryRootRow(*row) if row else None
+        return StoredDirectoryRoot(*row) if row else None
 
     def create(self, account: bytes, handle: str) -> None:
         sql = """INSERT INTO accounts (id, handle, display, statements, head)
           VALUES (?, ?, '', -1, ?)"""
         self._db.execute(sql, (account, handle, account))
 
-    def extend(self, account: bytes, number: int, head: bytes, row: ChainRow) -> None:
+    def extend(self, account: bytes, number: int, head: bytes, row: StoredStatement) -> None:
         sql = """INSERT INTO chain (account, number, kind, statement, possession, log_index)
           VALUES (?, ?, ?, ?, ?, ?)"""
         values = (account, number, row.kind, row.statement, row.possession, row.log_index)
@@ -68,6 +73,6 @@ class SqliteAccounts:
         sql = "DELETE FROM key_packages WHERE device = ? AND claimed = 0"
         self._db.execute(sql, (device,))
 
-    def add_root(self, row: DirectoryRootRow) -> None:
+    def add_root(self, row: StoredDirectoryRoot) -> None:
         sql = "INSERT INTO directory_roots (log_index, root, record) VALUES (?, ?, ?)"
         self._db.execute(sql, (row.log_index, row.root, row.record))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apsw
 
-from counterseal.service.store.rows import BlobRow
+from counterseal.service.store.rows import StoredBlob
 
 
 class SqliteBlobs:
@@ -13,10 +13,10 @@ class SqliteBlobs:
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
 
-    def find(self, digest: bytes) -> BlobRow | None:
+    def find(self, digest: bytes) -> StoredBlob | None:
         sql = "SELECT size, uploader FROM blobs WHERE digest = ?"
         row = self._db.execute(sql, (digest,)).fetchone()
-        return BlobRow(*row) if row else None
+        return StoredBlob(*row) if row else None
 
     def announce(self, digest: bytes, size: int, uploader: bytes, now: int) -> None:
         sql = """INSERT INTO blobs (digest, size, uploader, begun) VALUES (?, ?, ?, ?)

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 import apsw
 
 from counterseal.service.store.rows import (
-    ConversationRow,
-    EventRow,
-    GroupRow,
-    MembershipRow,
-    SenderRow,
-    WelcomeRow,
+    SenderStanding,
+    StoredConversation,
+    StoredEvent,
+    StoredGroup,
+    StoredMembership,
+    StoredWelcome,
 )
 from counterseal.service.store.sqlite.schema import EVENT_BITS
 
@@ -40,15 +40,15 @@ class SqliteConversations:
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
 
-    def find(self, conversation: bytes) -> ConversationRow | None:
+    def find(self, conversation: bytes) -> StoredConversation | None:
         row = self._db.execute(_FIND, (conversation,)).fetchone()
-        return ConversationRow(*row) if row else None
+        return StoredConversation(*row) if row else None
 
-    def find_for_sender(self, conversation: bytes, device: bytes) -> SenderRow | None:
+    def find_for_sender(self, conversation: bytes, device: bytes) -> SenderStanding | None:
         row = self._db.execute(_FIND_FOR_SENDER, (device, device, conversation)).fetchone()
         if row is None:
             return None
-        return SenderRow(ConversationRow(*row[:-2]), bool(row[-2]), bool(row[-1]))
+        return SenderStanding(StoredConversation(*row[:-2]), bool(row[-2]), bool(row[-1]))
 
     def group_state(self, no: int) -> bytes:
         sql = "SELECT state FROM groups WHERE conversation = ?"
@@ -59,40 +59,40 @@ class SqliteConversations:
         sql = "SELECT 1 FROM members WHERE conversation = ? AND device = ? AND last_n IS NULL"
         return self._db.execute(sql, (no, device)).fetchone() is not None
 
-    def memberships(self, no: int, device: bytes) -> list[MembershipRow]:
+    def memberships(self, no: int, device: bytes) -> list[StoredMembership]:
         sql = """SELECT first_n, last_n FROM members
           WHERE conversation = ? AND device = ? ORDER BY first_n"""
-        return [MembershipRow(*row) for row in self._db.execute(sql, (no, device))]
+        return [StoredMembership(*row) for row in self._db.execute(sql, (no, device))]
 
-    def of_device(self, device: bytes) -> list[ConversationRow]:
-        return [ConversationRow(*row) for row in self._db.execute(_OF_DEVICE, (device,))]
+    def of_device(self, device: bytes) -> list[StoredConversation]:
+        return [StoredConversation(*row) for row in self._db.execute(_OF_DEVICE, (device,))]
 
     def events(
         self, no: int, after: int, last: int, limit: int, limit_bytes: int
-    ) -> Sequence[EventRow]:
+    ) -> Sequence[StoredEvent]:
         base = no << EVENT_BITS
         span = (base | min(after, _MASK), base | min(last, _MASK), limit)
         sql = "SELECT id, kind, time, data FROM events WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 
-        found: list[EventRow] = []
+        found: list[StoredEvent] = []
         size = 0
         for row, kind, time, data in self._db.execute(sql, span):
-            found.append(EventRow(row & _MASK, kind, time, data))
+            found.append(StoredEvent(row & _MASK, kind, time, data))
             size += len(data)
             if size >= limit_bytes:
                 break
         return found
 
-    def inbox(self, device: bytes, after: int, limit: int) -> list[tuple[int, WelcomeRow]]:
+    def inbox(self, device: bytes, after: int, limit: int) -> list[tuple[int, StoredWelcome]]:
         rows = self._db.execute(_INBOX, (device, after, limit))
-        return [(row[0], WelcomeRow(*row[1:])) for row in rows]
+        return [(row[0], StoredWelcome(*row[1:])) for row in rows]
 
     def inbox_last(self, device: bytes) -> int:
         sql = "SELECT coalesce(max(n), 0) FROM inbox WHERE device = ?"
         [[n]] = self._db.execute(sql, (device,))
         return int(n)
 
-    def create(self, conversation: bytes, group: GroupRow) -> int:
+    def create(self, conversation: bytes, group: StoredGroup) -> int:
         sql = """INSERT INTO conversations (id, last_n, epoch, roster_epoch, roster_digest,
             charter, quarter, keyset, version) VALUES (?, 0, ?, ?, ?, ?, ?, ?, 0)"""
         self._db.execute(sql, (conversation, *_described(group)))
@@ -101,14 +101,14 @@ class SqliteConversations:
         self._db.execute(sql, (no, group.state))
         return no
 
-    def append(self, no: int, row: EventRow) -> None:
+    def append(self, no: int, row: StoredEvent) -> None:
         sql = "INSERT INTO events (id, kind, time, data) VALUES (?, ?, ?, ?)"
         self._db.execute(sql, (no << EVENT_BITS | row.n, row.kind, row.time, row.data))
 
     def set_last_n(self, no: int, last_n: int) -> None:
         self._db.execute("UPDATE conversations SET last_n = ? WHERE no = ?", (last_n, no))
 
-    def advance(self, no: int, n: int, group: GroupRow) -> None:
+    def advance(self, no: int, n: int, group: StoredGroup) -> None:
         self._db.execute(_ADVANCE, (n, *_described(group), no))
         self._db.execute("UPDATE groups SET state = ? WHERE conversation = ?", (group.state, no))
 
@@ -121,7 +121,7 @@ class SqliteConversations:
           WHERE conversation = ? AND device = ? AND last_n IS NULL"""
         self._db.execute(sql, (n, no, device))
 
-    def deliver(self, devices: Iterable[bytes], row: WelcomeRow) -> list[tuple[bytes, int]]:
+    def deliver(self, devices: Iterable[bytes], row: StoredWelcome) -> list[tuple[bytes, int]]:
         sql = "INSERT INTO welcomes (conversation, welcome, tree, commit_n) VALUES (?, ?, ?, ?)"
         self._db.execute(sql, (row.conversation, row.welcome, row.tree, row.commit_n))
         welcome = self._db.last_insert_rowid()
@@ -135,7 +135,7 @@ class SqliteConversations:
         return delivered
 
 
-def _described(group: GroupRow) -> tuple[int, int, bytes, bytes, int, bytes]:
+def _described(group: StoredGroup) -> tuple[int, int, bytes, bytes, int, bytes]:
     return (
         group.epoch,
         group.roster_epoch,

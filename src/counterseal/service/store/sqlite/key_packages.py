@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apsw
 
-from counterseal.service.store.rows import KeyPackageRow
+from counterseal.service.store.rows import StoredKeyPackage
 
 
 class SqliteKeyPackages:
@@ -23,13 +23,13 @@ class SqliteKeyPackages:
         row = self._db.execute("SELECT device FROM key_packages WHERE ref = ?", (ref,)).fetchone()
         return row[0] if row else None
 
-    def following(self, device: bytes) -> KeyPackageRow | None:
+    def following(self, device: bytes) -> StoredKeyPackage | None:
         sql = """SELECT ref, package, last_resort FROM key_packages
           WHERE device = ? AND claimed = 0 ORDER BY last_resort, no LIMIT 1"""
         row = self._db.execute(sql, (device,)).fetchone()
-        return KeyPackageRow(row[0], row[1], bool(row[2])) if row else None
+        return StoredKeyPackage(row[0], row[1], bool(row[2])) if row else None
 
-    def add(self, device: bytes, row: KeyPackageRow) -> None:
+    def add(self, device: bytes, row: StoredKeyPackage) -> None:
         if row.last_resort:
             sql = "UPDATE key_packages SET claimed = 1 WHERE device = ? AND last_resort = 1"
             self._db.execute(sql, (device,))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import apsw
 
-from counterseal.service.store.rows import PlacedRow
+from counterseal.service.store.rows import PlacedStatement
 from counterseal.service.store.sqlite import meta
 from counterseal.tlog.ledger_writer import Waiting, WriterState, WrittenTick
 
@@ -48,8 +48,8 @@ class SqliteLedger:
         row = self._db.execute(sql, (number,)).fetchone()
         return row[0] if row else None
 
-    def placed(self, first: int, end: int) -> list[PlacedRow]:
-        return [PlacedRow(*row) for row in self._db.execute(_PLACED, (first, end))]
+    def placed(self, first: int, end: int) -> list[PlacedStatement]:
+        return [PlacedStatement(*row) for row in self._db.execute(_PLACED, (first, end))]
 
     def last_time(self, end: int) -> int:
         sql = "SELECT time FROM ledger_ticks WHERE end_leaf <= ? ORDER BY end_leaf DESC LIMIT 1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apsw
 
-from counterseal.service.store.rows import EntryRow
+from counterseal.service.store.rows import StoredEntry
 from counterseal.tlog.checkpoint_row import CheckpointRow
 
 
@@ -14,11 +14,11 @@ class SqliteLog:
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
 
-    def find(self, entry: bytes) -> EntryRow | None:
+    def find(self, entry: bytes) -> StoredEntry | None:
         sql = """SELECT idx, entry, statement, kind, time FROM log_entries
           WHERE entry = ? ORDER BY idx LIMIT 1"""
         row = self._db.execute(sql, (entry,)).fetchone()
-        return EntryRow(*row) if row else None
+        return StoredEntry(*row) if row else None
 
     def size(self) -> int:
         [[size]] = self._db.execute("SELECT coalesce(max(idx), -1) + 1 FROM log_entries")
@@ -33,7 +33,7 @@ class SqliteLog:
         row = self._db.execute(sql, (origin,)).fetchone()
         return CheckpointRow(*row) if row else None
 
-    def add(self, row: EntryRow) -> None:
+    def add(self, row: StoredEntry) -> None:
         sql = """INSERT INTO log_entries (idx, entry, statement, kind, time)
           VALUES (?, ?, ?, ?, ?)"""
         self._db.execute(sql, (row.index, row.entry, row.statement, row.kind, row.time))

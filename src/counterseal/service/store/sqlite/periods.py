@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apsw
 
-from counterseal.service.store.rows import PeriodRow
+from counterseal.service.store.rows import StoredPeriod
 from counterseal.service.store.sqlite import meta
 
 _CLOCK = "clock"
@@ -17,28 +17,28 @@ class SqlitePeriods:
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
 
-    def find(self, opens: int) -> PeriodRow | None:
+    def find(self, opens: int) -> StoredPeriod | None:
         row = self._db.execute(f"{_SELECT} WHERE opens = ?", (opens,)).fetchone()
-        return PeriodRow(*row) if row else None
+        return StoredPeriod(*row) if row else None
 
-    def before(self, log_index: int) -> PeriodRow | None:
+    def before(self, log_index: int) -> StoredPeriod | None:
         sql = f"{_SELECT} WHERE log_index < ? ORDER BY log_index DESC LIMIT 1"
         row = self._db.execute(sql, (log_index,)).fetchone()
-        return PeriodRow(*row) if row else None
+        return StoredPeriod(*row) if row else None
 
-    def after(self, log_index: int, limit: int) -> list[PeriodRow]:
+    def after(self, log_index: int, limit: int) -> list[StoredPeriod]:
         sql = f"{_SELECT} WHERE log_index > ? ORDER BY log_index LIMIT ?"
-        return [PeriodRow(*row) for row in self._db.execute(sql, (log_index, limit))]
+        return [StoredPeriod(*row) for row in self._db.execute(sql, (log_index, limit))]
 
-    def between(self, start: int, until: int) -> list[PeriodRow]:
+    def between(self, start: int, until: int) -> list[StoredPeriod]:
         sql = f"{_SELECT} WHERE opens >= ? AND opens < ? ORDER BY opens"
-        return [PeriodRow(*row) for row in self._db.execute(sql, (start, until))]
+        return [StoredPeriod(*row) for row in self._db.execute(sql, (start, until))]
 
     def clock(self) -> int | None:
         stored = meta.load(self._db, _CLOCK)
         return stored if isinstance(stored, int) else None
 
-    def add(self, row: PeriodRow) -> None:
+    def add(self, row: StoredPeriod) -> None:
         sql = "INSERT INTO periods (opens, record, log_index) VALUES (?, ?, ?)"
         self._db.execute(sql, (row.opens, row.record, row.log_index))
 

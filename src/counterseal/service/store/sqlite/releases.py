@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apsw
 
-from counterseal.service.store.rows import ListingRow, NoticeRow, SharesRow
+from counterseal.service.store.rows import StoredListing, StoredNotice, StoredShares
 
 
 class SqliteReleases:
@@ -13,28 +13,28 @@ class SqliteReleases:
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
 
-    def listings(self, warrant: bytes) -> list[ListingRow]:
+    def listings(self, warrant: bytes) -> list[StoredListing]:
         sql = """SELECT warrant, number, digest, record, windows FROM listings
           WHERE warrant = ? ORDER BY number"""
-        return [ListingRow(*row) for row in self._db.execute(sql, (warrant,))]
+        return [StoredListing(*row) for row in self._db.execute(sql, (warrant,))]
 
     def listed_periods(self, warrant: bytes) -> set[int]:
         sql = "SELECT opens FROM listed_periods WHERE warrant = ?"
         return {opens for (opens,) in self._db.execute(sql, (warrant,))}
 
-    def shares(self, warrant: bytes) -> list[SharesRow]:
+    def shares(self, warrant: bytes) -> list[StoredShares]:
         sql = "SELECT listing, position, sealed FROM shares WHERE warrant = ? ORDER BY no"
-        return [SharesRow(*row) for row in self._db.execute(sql, (warrant,))]
+        return [StoredShares(*row) for row in self._db.execute(sql, (warrant,))]
 
     def find_notice(self, digest: bytes) -> int | None:
         row = self._db.execute("SELECT idx FROM notices WHERE digest = ?", (digest,)).fetchone()
         return row[0] if row else None
 
-    def notices(self, after: int, limit: int) -> list[NoticeRow]:
+    def notices(self, after: int, limit: int) -> list[StoredNotice]:
         sql = "SELECT idx, sealed FROM notices WHERE idx > ? ORDER BY idx LIMIT ?"
-        return [NoticeRow(*row) for row in self._db.execute(sql, (after, limit))]
+        return [StoredNotice(*row) for row in self._db.execute(sql, (after, limit))]
 
-    def add_listing(self, row: ListingRow) -> None:
+    def add_listing(self, row: StoredListing) -> None:
         sql = """INSERT INTO listings (warrant, number, digest, record, windows)
           VALUES (?, ?, ?, ?, ?)"""
         self._db.execute(sql, (row.warrant, row.number, row.digest, row.record, row.windows))
@@ -43,7 +43,7 @@ class SqliteReleases:
         sql = "INSERT OR IGNORE INTO listed_periods (warrant, opens) VALUES (?, ?)"
         self._db.execute(sql, (warrant, opens))
 
-    def add_shares(self, warrant: bytes, row: SharesRow) -> None:
+    def add_shares(self, warrant: bytes, row: StoredShares) -> None:
         sql = """INSERT OR REPLACE INTO shares (warrant, listing, position, sealed)
           VALUES (?, ?, ?, ?)"""
         self._db.execute(sql, (warrant, row.listing, row.position, row.sealed))

@@ -21,7 +21,7 @@ import apsw
 
 from counterseal import failpoint
 from counterseal.protocol.errors import FatalError, Unavailable
-from counterseal.service.store.interface import Reader, ReadJob, Transaction, WriteJob
+from counterseal.service.store.interface import ReadJob, Snapshot, Transaction, WriteJob
 from counterseal.service.store.sqlite.accounts import SqliteAccounts
 from counterseal.service.store.sqlite.blobs import SqliteBlobs
 from counterseal.service.store.sqlite.conversations import SqliteConversations
@@ -78,8 +78,8 @@ class SqliteStore:
         self._path = directory / FILE
         self._db = _connect(self._path, write=True)
         self._transaction = Transaction(*_tables(self._db))
-        self._reader = _Readable(self._path)
-        self._spare: queue.SimpleQueue[_Readable] = queue.SimpleQueue()
+        self._reader = _ReadConnection(self._path)
+        self._spare: queue.SimpleQueue[_ReadConnection] = queue.SimpleQueue()
 
         self._queue: queue.SimpleQueue[_Pending[Any] | None] = queue.SimpleQueue()
         self._on_fatal = on_fatal
@@ -99,13 +99,13 @@ class SqliteStore:
     def read_apart(self, job: ReadJob[T]) -> T:
         """See `Store`. On a connection of its own, kept for the next such read."""
         try:
-            readable = self._spare.get_nowait()
+            connection = self._spare.get_nowait()
         except queue.Empty:
-            readable = _Readable(self._path)
+            connection = _ReadConnection(self._path)
         try:
-            return readable.run(job)
+            return connection.run(job)
         finally:
-            self._spare.put(readable)
+            self._spare.put(connection)
 
     async def write(
         self, name: str, job: WriteJob[T], after: Callable[[T], None] | None = None
@@ -179,12 +179,12 @@ class SqliteStore:
         self._loop.call_soon_threadsafe(self._on_fatal, error)
 
 
-class _Readable:
+class _ReadConnection:
     """A connection that can only read, with its tables."""
 
     def __init__(self, path: Path) -> None:
         self._db = _connect(path, write=False)
-        self._tables = Reader(*_tables(self._db))
+        self._tables = Snapshot(*_tables(self._db))
 
     def run(self, job: ReadJob[T]) -> T:
         """The job's result; all that it reads is of one moment."""
@@ -231,7 +231,7 @@ def _migrate(connection: apsw.Connection) -> None:
 
 
 def _tables(db: apsw.Connection) -> tuple[Any, ...]:
-    """The tables in the order of `Reader` and `Transaction`."""
+    """The tables in the order of `Snapshot` and `Transaction`."""
     return (
         SqliteAccounts(db),
         SqliteKeyPackages(db),

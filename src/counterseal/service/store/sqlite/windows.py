@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 from counterseal.service.store.interface import SEQ_MAX
-from counterseal.service.store.rows import SealRow, StampRow, WindowRow
+from counterseal.service.store.rows import StoredSeal, StoredStamp, StoredWindow
 from counterseal.service.store.sqlite.schema import SEQ_BITS
 
 _COLUMNS = """no, id, conversation, account, device, charter, keyset, roster_epoch, roster_digest,
@@ -28,18 +28,18 @@ class SqliteWindows:
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
 
-    def find(self, window_id: bytes) -> WindowRow | None:
+    def find(self, window_id: bytes) -> StoredWindow | None:
         row = self._db.execute(_FIND, (window_id,)).fetchone()
-        return WindowRow(*row) if row else None
+        return StoredWindow(*row) if row else None
 
-    def find_open(self, window_id: bytes) -> tuple[WindowRow, bool] | None:
+    def find_open(self, window_id: bytes) -> tuple[StoredWindow, bool] | None:
         row = self._db.execute(_FIND_OPEN, (window_id,)).fetchone()
-        return (WindowRow(*row[:-1]), bool(row[-1])) if row else None
+        return (StoredWindow(*row[:-1]), bool(row[-1])) if row else None
 
-    def seal(self, no: int) -> SealRow:
+    def seal(self, no: int) -> StoredSeal:
         sql = "SELECT label, roster, counterseal FROM seals WHERE window = ?"
         [row] = self._db.execute(sql, (no,))
-        return SealRow(*row)
+        return StoredSeal(*row)
 
     def last_serial(self, conversation: int, device: bytes) -> int | None:
         sql = "SELECT max(serial) FROM windows WHERE conversation = ? AND device = ?"
@@ -55,23 +55,23 @@ class SqliteWindows:
         [[count]] = self._db.execute(sql, place)
         return int(count)
 
-    def find_stamp(self, no: int, seq: int) -> StampRow | None:
+    def find_stamp(self, no: int, seq: int) -> StoredStamp | None:
         sql = "SELECT event, digest, time FROM stamps WHERE id = ?"
         row = self._db.execute(sql, (no << SEQ_BITS | seq,)).fetchone()
-        return StampRow(*row) if row else None
+        return StoredStamp(*row) if row else None
 
-    def stamps(self, no: int) -> list[StampRow]:
+    def stamps(self, no: int) -> list[StoredStamp]:
         sql = "SELECT event, digest, time FROM stamps WHERE id BETWEEN ? AND ? ORDER BY id"
         first = no << SEQ_BITS
-        return [StampRow(*row) for row in self._db.execute(sql, (first, first | SEQ_MAX))]
+        return [StoredStamp(*row) for row in self._db.execute(sql, (first, first | SEQ_MAX))]
 
-    def of_period(self, opens: int) -> list[WindowRow]:
-        return [WindowRow(*row) for row in self._db.execute(_OF_PERIOD, (opens,))]
+    def of_period(self, opens: int) -> list[StoredWindow]:
+        return [StoredWindow(*row) for row in self._db.execute(_OF_PERIOD, (opens,))]
 
     def unlogged_periods(self, closed_by: int) -> list[int]:
         return [opens for (opens,) in self._db.execute(_UNLOGGED, (closed_by,))]
 
-    def add(self, window: WindowRow, records: SealRow) -> None:
+    def add(self, window: StoredWindow, records: StoredSeal) -> None:
         values = (
             window.id,
             window.conversation,
@@ -91,7 +91,7 @@ class SqliteWindows:
         sql = "INSERT INTO seals (window, label, roster, counterseal) VALUES (?, ?, ?, ?)"
         self._db.execute(sql, (no, records.label, records.roster, records.counterseal))
 
-    def add_stamp(self, no: int, seq: int, row: StampRow) -> None:
+    def add_stamp(self, no: int, seq: int, row: StoredStamp) -> None:
         sql = "INSERT INTO stamps (id, event, digest, time) VALUES (?, ?, ?, ?)"
         self._db.execute(sql, (no << SEQ_BITS | seq, row.n, row.digest, row.time))
 
