@@ -11,6 +11,8 @@ from counterseal.client import linking
 from counterseal.client.home import DeviceHome
 from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFound, Refused
+from counterseal.wire.frames import FRAMES_POST
+from counterseal.wire.periods import FRAME_INCLUSION
 
 pytestmark = pytest.mark.system
 _number = itertools.count()
@@ -207,17 +209,12 @@ async def test_a_frame_of_a_period_that_is_over_waits_for_its_proof(domain, peop
     await bob.sync()
     await alice.session.now(fresh=True)
     await alice.send(talk, "in time")
-    proved = bob.session.service.inclusion
     now = domain.next_period()
-
-    async def not_yet(*_):
-        raise NotFound("not yet")
-
-    bob.session.service.inclusion = not_yet
+    restore = instead_of(bob, FRAME_INCLUSION, NotFound("not yet"))
     assert (await bob.sync()).pending == 1
     assert texts(bob, talk) == []
     assert [line.text for line in bob.entries(talk) if line.state == "pending"] == [""]
-    bob.session.service.inclusion = proved
+    restore()
     counts = await bob.sync()
     assert (counts.pending, counts.shown) == (0, 1)
     assert texts(bob, talk) == ["in time"]
@@ -231,11 +228,11 @@ async def test_a_message_that_waited_goes_into_the_next_window(domain, people):
     await bob.sync()
     await alice.session.now(fresh=True)
     await alice.send(talk, "first")
-    real, alice.session.service.add_frames = alice.session.service.add_frames, _unreachable
+    restore = instead_of(alice, FRAMES_POST, ConnectionError())
     with pytest.raises(ConnectionError):
         await alice.send(talk, "second")
     assert alice.counts().queued == 1
-    alice.session.service.add_frames = real
+    restore()
     domain.next_period(2)
     await alice.sync()
     await bob.sync()
@@ -245,8 +242,18 @@ async def test_a_message_that_waited_goes_into_the_next_window(domain, people):
     assert sent[1] // 1000 == domain.now()
 
 
-async def _unreachable(*_):
-    raise ConnectionError
+def instead_of(member, endpoint, error):
+    """Has `error` raised in the place of one of the member's calls; returns what undoes that."""
+    service = member.session.service
+    honest = service.call
+
+    async def call(asked, *request, **parts):
+        if asked is endpoint:
+            raise error
+        return await honest(asked, *request, **parts)
+
+    service.call = call
+    return lambda: setattr(service, "call", honest)
 
 
 async def link(alice, folder, domain):

@@ -11,6 +11,9 @@ from tests.support import world
 from counterseal.client.member_device import MemberDevice
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import CountersealError, Refused, Unavailable
+from counterseal.wire.accounts import ACCOUNT
+from counterseal.wire.domain import CLOCK
+from counterseal.wire.key_packages import KEY_PACKAGES, KEY_PACKAGES_CLAIM, ClaimKeyPackages
 
 pytestmark = pytest.mark.system
 _number = itertools.count()
@@ -51,13 +54,14 @@ async def pair(domain, tmp_path):
 
 def through(member, change):
     """Has `change(path, body)` say what the service is made to answer to each request."""
-    honest = member.session.service._send
+    service = member.session.service
+    honest = service._exchange
 
-    async def send(method, path, *rest):
-        return change(path, await honest(method, path, *rest))
+    async def exchange(url, endpoint, path, *rest):
+        return change(path, await honest(url, endpoint, path, *rest))
 
-    member.session.service._send = send
-    return lambda: setattr(member.session.service, "_send", honest)
+    service._exchange = exchange
+    return lambda: setattr(service, "_exchange", honest)
 
 
 def altered(fragment, change):
@@ -168,11 +172,13 @@ async def test_an_older_charter_in_force_is_refused(domain, pair):
 async def test_another_account_in_the_place_of_the_one_asked_for(pair):
     """M8, D5: neither the chain nor the handle can be swapped."""
     alice, carol, bob = pair["alice"], pair["carol"], pair["bob"]
-    mallory = await alice.session.service._get(f"/v1/accounts/{bob.account.hex()}", 1 << 20)
+    mallory = await alice.session.service.call(ACCOUNT, account=bob.account)
     restore = through(
         alice,
         lambda path, body: (
-            cbor.encode(mallory) if path == f"/v1/accounts/{carol.account.hex()}" else body
+            ACCOUNT.encode_answer(mallory)
+            if path == f"/v1/accounts/{carol.account.hex()}"
+            else body
         ),
     )
     with pytest.raises(Refused, match="another account"):
@@ -193,7 +199,9 @@ async def test_a_key_package_of_another_device_is_not_used(pair):
     """M2: no ghost comes in by way of the claim."""
     alice, bob, carol = pair["alice"], pair["bob"], pair["carol"]
     await carol.sync()
-    other = (await alice.session.service.claim([bob.device]))[bob.device]
+    asked = ClaimKeyPackages((bob.device,))
+    [claimed] = (await alice.session.service.call(KEY_PACKAGES_CLAIM, asked)).rows
+    other = claimed.package
     restore = through(
         alice, altered("/claim", lambda rows: [[device, other] for device, _ in rows])
     )
@@ -357,9 +365,9 @@ async def test_an_answer_without_end_is_cut(pair):
     honest, bob.session.service.url = bob.session.service.url, f"http://127.0.0.1:{port}"
     try:
         with pytest.raises(Refused, match="E4"):
-            await bob.session.service.clock()
+            await bob.session.service.call(CLOCK)
         with pytest.raises(Unavailable, match="status 500"):
-            await bob.session.service.key_packages()
+            await bob.session.service.call(KEY_PACKAGES)
     finally:
         bob.session.service.url = honest
         await runner.cleanup()

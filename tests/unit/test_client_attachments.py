@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterseal.client import attachments
-from counterseal.client.api import CHUNK
-from counterseal.client.attachments import open_chunks, safe_name, seal_file, sealed_size
+from counterseal.client.attachments import CHUNK, open_chunks, safe_name, seal_file, sealed_size
 from counterseal.protocol.errors import BadInput, Refused
 
 

@@ -84,30 +84,18 @@ def test_charters_and_keysets(store: DeviceStore):
     )
     for row in (first, second, first):
         store.rules.add_charter(row)
-    assert store.rules.charter(first.digest) == store.rules.charter_of_version(1) == first
-    assert store.rules.charter(b"?" * 32) is None
-    assert store.rules.newest_charters(1) == [second]
-    assert store.rules.newest_charters(9) == [second, first]
-    assert store.rules.charters_from(0) == [first.digest, second.digest]
-    assert store.rules.charters_from(2) == [second.digest]
+    assert store.rules.charters_after(0) == [first, second]
+    assert store.rules.charters_after(1) == [second]
+    assert store.rules.charters_after(2) == []
 
-    assert store.rules.newest_keyset() is None
-    assert store.rules.newest_quarter(first.digest) is None
     packed = cbor.encode([b"statement", [b"key", None]])
     old = KeysetRow(b"k" * 32, first.digest, 8104, packed, 11)
     new = KeysetRow(b"l" * 32, first.digest, 8105, packed, 12)
     for keyset in (new, old):
         store.rules.add_keyset(keyset)
-    assert store.rules.newest_keyset() == new
+    assert store.rules.keysets_after(-1) == [old, new]
+    assert store.rules.keysets_after(11) == [new]
     assert new.unpack() == (b"statement", (b"key", None))
-    assert store.rules.keyset_up_to(first.digest, 8104) == old
-    assert store.rules.keyset_up_to(first.digest, 9000) == new
-    assert store.rules.keyset_up_to(first.digest, 8103) is None
-    assert store.rules.keyset_up_to(second.digest, 8104) is None
-    assert store.rules.newest_quarter(first.digest) == 8105
-    assert store.rules.charter_version(first.digest, 8104, old.digest) == 1
-    assert store.rules.charter_version(first.digest, 8105, old.digest) is None
-    assert store.rules.charter_version(second.digest, 8104, old.digest) is None
 
 
 def test_periods(store: DeviceStore):
@@ -197,7 +185,7 @@ def test_a_commit_is_kept_until_its_event(store: DeviceStore):
     row = CommitRow(3, b"message", cbor.encode([BOB]), b"welcome", b"tree")
     store.commits.add_commit(TALK, row)
     assert store.commits.commit(TALK) == row
-    assert row.welcomed() == [BOB]
+    assert row.welcomed() == (BOB,)
     assert CommitRow(3, b"message", None, None, b"tree").welcomed() is None
     assert store.commits.has_commit(TALK) and not store.commits.has_commit(OTHER)
     store.commits.drop_commit(TALK)

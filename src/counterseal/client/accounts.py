@@ -12,12 +12,12 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from counterseal.client.answers import row
-from counterseal.client.api import Service
 from counterseal.client.home import DeviceHome, Pins
+from counterseal.client.service_client import ServiceClient
 from counterseal.client.session import Session
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.core import _core
@@ -27,28 +27,42 @@ from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.sign1 import sign1
 from counterseal.protocol.verified_charter import ReceivedCharter
+from counterseal.wire.accounts import (
+    ACCOUNT,
+    ACCOUNT_POST,
+    PROFILE_PUT,
+    NewDevice,
+    PostAccount,
+    PutProfile,
+)
+from counterseal.wire.charters import CHARTERS
+from counterseal.wire.domain import IDENTITY
+from counterseal.wire.key_packages import KEY_PACKAGES, KEY_PACKAGES_POST, PostKeyPackages
 
 ONE_TIME_PACKAGES = 20
 _LOW = 8
 # seconds after which new ones are left beside the old, which expire after 84 days
 _STOCK_KEPT = 30 * 86_400
+_STATEMENT_MAX = 1 << 16
 _STOCK_EVERY = 600.0  # seconds of real time
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 
-async def discover(service: Service, *, demonstration: bool, genesis: str | None = None) -> Pins:
+async def discover(
+    service: ServiceClient, *, demonstration: bool, genesis: str | None = None
+) -> Pins:
     """The pins of a domain: its first charter's digest, and the keys that this charter names.
 
     `genesis` is the digest (hex) that a person was told by other means; without it the first answer
     is what is pinned. Errors: M7, C17.
     """
-    listed = await service.charters()
+    listed = (await service.call(CHARTERS)).rows
     if not listed:
         raise NotFound(
             "The service has no charter yet; nobody can join before one is published.",
             code="no-charter",
         )
-    verified = ReceivedCharter.decode(listed[0][0]).check(None)
+    verified = ReceivedCharter.decode(listed[0].statement).check(None)
     if genesis is not None and verified.digest.hex() != genesis.lower():
         raise Refused(
             "M7",
@@ -57,13 +71,13 @@ async def discover(service: Service, *, demonstration: bool, genesis: str | None
     if not demonstration:
         verified.check_ordinary()
     charter = verified.charter
-    identity = await service.identity_of_domain()
+    identity = await service.call(IDENTITY)
     told = (
         charter.domain,
         charter.log.origin,
         (charter.log.vkeys.ed25519, charter.log.vkeys.mldsa44),
     )
-    if identity[:3] != told:
+    if (identity.domain, identity.log_origin, identity.log_vkeys) != told:
         raise Refused(
             "M7", "The service's own name or log keys are not those of its charter; do not join it."
         )
@@ -106,7 +120,7 @@ async def create(
     """
     home = _unfinished(path)
     if home is None:
-        async with Service(url) as service:
+        async with ServiceClient(url) as service:
             pins = await discover(service, demonstration=demonstration, genesis=genesis)
         home = DeviceHome.create(path, pins, passphrase)
     with home.store() as store, store.transaction():
@@ -166,12 +180,13 @@ async def register(home: DeviceHome) -> None:
         account_statement, device_statement = settings.account_statement, settings.device_statement
         name = settings.name
     assert account and seed and handle and account_statement and device_statement
-    cose, possession = row(cbor.decode(device_statement, 1 << 16), bytes, bytes)
+    cose, possession = _unpack(device_statement)
 
     session = Session(home, account, seed)
     try:
         try:
-            await session.service.create_account(handle, account_statement, cose, possession)
+            device = NewDevice(cose, possession)
+            await session.service.call(ACCOUNT_POST, PostAccount(handle, account_statement, device))
         except Conflict as taken:
             if not await _is_mine(session.service, account):
                 raise Conflict(
@@ -181,14 +196,21 @@ async def register(home: DeviceHome) -> None:
             store.settings.registered = 1
         await stock(session)
         if name:
-            await session.service.set_profile(account, name)
+            await session.service.call(PROFILE_PUT, PutProfile(name), account=account)
     finally:
         await session.close()
 
 
-async def _is_mine(service: Service, account: bytes) -> bool:
+def _unpack(statement: bytes) -> tuple[bytes, bytes]:
+    """A device statement and its possession, as `sign_link` put them together."""
+    unpacked: Any = cbor.decode(statement, _STATEMENT_MAX)
+    cose, possession = unpacked
+    return cose, possession
+
+
+async def _is_mine(service: ServiceClient, account: bytes) -> bool:
     try:
-        await service.account(account)
+        await service.call(ACCOUNT, account=account)
     except Exception:  # whatever the reason: it cannot be shown that the account is this one
         return False
     return True
@@ -200,7 +222,7 @@ async def stock(session: Session) -> None:
     """
     if not session.due("key packages", _STOCK_EVERY):
         return
-    held = await session.service.key_packages()
+    held = await session.service.call(KEY_PACKAGES)
     with session.transaction() as store:
         old = time.time() - (store.settings.stocked or 0) > _STOCK_KEPT
         if held.one_time >= _LOW and held.last_resort and not old:
@@ -211,4 +233,4 @@ async def stock(session: Session) -> None:
         if old or not held.last_resort:
             packages += store.device.key_packages(1, True, _core.DEFAULT_SUITE)
         store.settings.stocked = int(time.time())
-    await session.service.add_key_packages(packages)
+    await session.service.call(KEY_PACKAGES_POST, PostKeyPackages(tuple(packages)))

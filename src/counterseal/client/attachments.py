@@ -31,14 +31,16 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from counterseal.client import sending
-from counterseal.client.api import BLOB_MAX, CHUNK
 from counterseal.client.session import Session
 from counterseal.protocol.cbor import encode, tag
 from counterseal.protocol.errors import BadInput, Conflict, Refused
 from counterseal.protocol.frame import Attachment
+from counterseal.wire.blobs import BLOB_MAX, BLOB_PATCH, BLOB_POST, PostBlob
 
 Progress = Callable[[str], None]
 """Is told how far it is, in words."""
+CHUNK = 1 << 20
+"""Bytes of a file that are sealed and uploaded at once."""
 _TAG = 16
 _SEALED_CHUNK = CHUNK + _TAG
 _UPLOAD_TRIES = 5
@@ -119,14 +121,17 @@ async def _upload(
 ) -> None:
     """Uploads from wherever the service stands; a broken connection goes on there."""
     for attempt in range(_UPLOAD_TRIES):
-        offset = await session.service.begin_blob(attachment.digest, attachment.size)
+        announced = PostBlob(attachment.digest, attachment.size)
+        offset = (await session.service.call(BLOB_POST, announced)).offset
         try:
             with sealed.open("rb") as source:
                 source.seek(offset)
                 while offset < attachment.size:
-                    offset = await session.service.add_blob(
-                        attachment.digest, offset, source.read(CHUNK)
+                    part = source.read(CHUNK)
+                    answer = await session.service.call(
+                        BLOB_PATCH, part, digest=attachment.digest, offset=offset
                     )
+                    offset = answer.offset
                     source.seek(offset)
                     if progress is not None:
                         progress(f"{100 * offset // attachment.size} %")
@@ -177,7 +182,7 @@ async def _fetch(
         os.fchmod(out.fileno(), 0o600)
         offset = out.tell()
         while offset < attachment.size:
-            data = await session.service.blob(
+            data = await session.service.read_blob(
                 attachment.digest, offset, min(CHUNK, attachment.size - offset)
             )
             if not data:

@@ -22,6 +22,15 @@ from counterseal.client.store.device_store import DeviceStore
 from counterseal.core._core import View
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import Conflict, CountersealError, EpochConflict, Unavailable
+from counterseal.wire.conversations import (
+    COMMIT_POST,
+    CONVERSATION_POST,
+    PROPOSAL_POST,
+    CommitWelcome,
+    PostCommit,
+    PostConversation,
+    PostProposal,
+)
 
 RACES = 16
 """How often a change is made anew after another was first."""
@@ -97,11 +106,12 @@ def _make(session: Session, conversation: bytes, planner: Planner) -> CommitRow 
 
 
 async def _offer(session: Session, conversation: bytes, commit: CommitRow) -> None:
-    beside: list[object] | None = None
+    welcome = None
     recipients = commit.welcomed()
     if recipients is not None and commit.welcome is not None:
-        beside = [recipients, commit.welcome, commit.tree]
-    await session.service.commit(conversation, commit.epoch, commit.message, beside)
+        welcome = CommitWelcome(recipients, commit.welcome, commit.tree)
+    posted = PostCommit(commit.epoch, commit.message, welcome)
+    await session.service.call(COMMIT_POST, posted, conversation=conversation)
 
 
 def _give_up(session: Session, conversation: bytes) -> None:
@@ -121,7 +131,7 @@ async def register(session: Session, conversation: bytes) -> None:
     if group is None:
         return
     try:
-        await session.service.create_conversation(group.message, group.tree)
+        await session.service.call(CONVERSATION_POST, PostConversation(group.message, group.tree))
     except Conflict as conflict:
         if conflict.code != "conversation":
             raise
@@ -143,7 +153,8 @@ async def propose_to_leave(session: Session, conversation: bytes) -> None:
                 return
             message, epoch = _own_proposal(store, conversation)
         try:
-            await session.service.propose(conversation, epoch, message)
+            proposal = PostProposal(epoch, message)
+            await session.service.call(PROPOSAL_POST, proposal, conversation=conversation)
             return
         except EpochConflict:
             await receiving.catch_up(session, conversation)

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import time
 
-from counterseal.client.api import Service
 from counterseal.client.home import DeviceHome
 from counterseal.client.log import LogFollower
 from counterseal.client.lookup import ROOT_MAX_AGE, AccountLookup
 from counterseal.client.policy import Context, Need, Standing
 from counterseal.client.rule_updates import RuleUpdates
 from counterseal.client.rules import DeviceRules
+from counterseal.client.service_client import ServiceClient
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol.errors import Refused
 
@@ -24,9 +24,9 @@ _NAMELESS_FRESH = 60  # seconds, for an account so new that no root named it whe
 class DeviceDirectory:
     """The parts that look up, prove and read, and what a decision may ask of them."""
 
-    def __init__(self, home: DeviceHome, service: Service) -> None:
+    def __init__(self, home: DeviceHome, service: ServiceClient) -> None:
         self.home = home
-        self.rules = DeviceRules()
+        self.rules = DeviceRules(bytes.fromhex(home.pins.genesis))
         self.log = LogFollower(home, service, self.rules)
         self.updates = RuleUpdates(home, service, self.rules, self.log)
         self.accounts = AccountLookup(home, service, self.log)
@@ -106,10 +106,9 @@ class StoredKnowledge:
 
     def context(self, context: Context) -> tuple[int, int]:
         """`(charter version, quarter)` of a logged context. Raises `Need`, `Refused` M3."""
-        digest, quarter, keyset = context
-        version = self._store.rules.charter_version(digest, quarter, keyset)
+        version = self._directory.rules.charter_version(self._store, context)
         if version is not None:
-            return version, quarter
+            return version, context[1]
         if not self._directory.updates.just_looked:
             raise Need(charters=True)
         raise Refused("M3", "This conversation goes by a charter or keyset that is not in the log.")

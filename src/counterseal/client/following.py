@@ -8,16 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from counterseal.client import joining, notices, receiving, sending, synchronising, upkeep
 from counterseal.client.session import Session
 from counterseal.client.states import LIVE, ConversationState
-from counterseal.client.stream import (
-    ClockMoved,
-    Connected,
-    EventsArrived,
-    NoticePublished,
-    Signal,
-    Stream,
-    WelcomeArrived,
-)
+from counterseal.client.stream import EventStream, Signal, StreamConnected
 from counterseal.protocol.errors import CountersealError
+from counterseal.wire.socket import ClockPushed, EventsPushed, InboxPushed, NoticePushed
 
 
 async def follow(
@@ -34,7 +27,7 @@ async def follow(
         with session.store() as store:
             return [(row.id, row.cursor) for row in store.conversations.all() if row.state in LIVE]
 
-    stream = Stream(session.service, cursors)
+    stream = EventStream(session.service, cursors)
     session.watch = stream.watch
     try:
         async for signal in stream.signals():
@@ -49,13 +42,13 @@ async def follow(
         session.watch = None
 
 
-async def _heed(session: Session, stream: Stream, signal: Signal) -> None:
+async def _heed(session: Session, stream: EventStream, signal: Signal) -> None:
     """Does what a signal asks for."""
     match signal:
-        case Connected():
+        case StreamConnected():
             await synchronising.synchronise(session)
             await sending.flush_all(session)
-        case EventsArrived(conversation, events):
+        case EventsPushed(conversation, events):
             with session.store() as store:
                 cursor = store.conversations.cursor(conversation)
             if events and events[0].n <= cursor + 1:
@@ -64,16 +57,16 @@ async def _heed(session: Session, stream: Stream, signal: Signal) -> None:
                 # something is missing in between: the cursor knows
                 await receiving.catch_up(session, conversation)
             await upkeep.settle(session, conversation)
-        case WelcomeArrived():
+        case InboxPushed():
             await _heed_welcome(session, stream)
-        case ClockMoved(now):
+        case ClockPushed(now):
             session.hear(now)
             await synchronising.prove_pending(session)
-        case NoticePublished():
+        case NoticePushed():
             await notices.fetch(session)
 
 
-async def _heed_welcome(session: Session, stream: Stream) -> None:
+async def _heed_welcome(session: Session, stream: EventStream) -> None:
     """Joins, and has the stream tell of the new conversation too."""
     await joining.take_inbox(session)
     with session.store() as store:

@@ -9,7 +9,6 @@ refuses), F3 (a device that its account has revoked), F5 (a difference in the co
 from __future__ import annotations
 
 from counterseal.client import history
-from counterseal.client.answers import Event
 from counterseal.client.core_errors import from_core
 from counterseal.client.periods import pack_pending
 from counterseal.client.policy import Need, Standing
@@ -18,19 +17,22 @@ from counterseal.client.states import MessageState
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.client.store.messages import NewMessage
 from counterseal.core._core import CoreError, Opened
-from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.frame import Content
+from counterseal.protocol.stamp import message_digest
 from counterseal.protocol.window import Label
+from counterseal.wire.events import ConversationEvent
 
 
-def take(session: Session, store: DeviceStore, conversation: bytes, event: Event, now: int) -> None:
+def take(
+    session: Session, store: DeviceStore, conversation: bytes, event: ConversationEvent, now: int
+) -> None:
     """Takes one frame in, in the caller's transaction; `now` is Unix seconds. Raises `Need`.
 
     A refusal is written down in the same transaction, with the ratchet as MLS left it, so that the
     conversation goes on.
     """
-    own = store.messages.find_own(H([tag("message"), event.message]))
+    own = store.messages.find_own(message_digest(event.message))
     if own is not None:
         history.acknowledge(store, own, event.n, event.time)
         return
@@ -43,7 +45,7 @@ def take(session: Session, store: DeviceStore, conversation: bytes, event: Event
         history.refuse(store, conversation, event.n, event.time, shown_rule(refused))
 
 
-def _open(store: DeviceStore, conversation: bytes, event: Event, now: int) -> Opened:
+def _open(store: DeviceStore, conversation: bytes, event: ConversationEvent, now: int) -> Opened:
     try:
         return store.device.frame_open(conversation, event.message, now)
     except CoreError as error:
@@ -54,7 +56,11 @@ def _open(store: DeviceStore, conversation: bytes, event: Event, now: int) -> Op
 
 
 def _write_down(
-    session: Session, store: DeviceStore, conversation: bytes, event: Event, opened: Opened
+    session: Session,
+    store: DeviceStore,
+    conversation: bytes,
+    event: ConversationEvent,
+    opened: Opened,
 ) -> None:
     """Adds the row of an opened frame. Raises `Refused` F3, F7; `Need`."""
     knowledge = session.directory.knowledge(store, event.time)

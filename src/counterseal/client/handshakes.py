@@ -14,7 +14,6 @@ from collections.abc import Iterable
 import msgspec
 
 from counterseal import failpoint
-from counterseal.client.answers import PROPOSAL, Event
 from counterseal.client.policy import Context, Handshake, HandshakeKind, Leaf, judge
 from counterseal.client.session import Session
 from counterseal.client.states import ConversationState
@@ -23,9 +22,12 @@ from counterseal.client.wording import AccountNames, change_sentences
 from counterseal.core._core import Staged, View
 from counterseal.describe.charter import summarise_charter
 from counterseal.protocol.errors import Refused
+from counterseal.wire.events import PROPOSAL, ConversationEvent
 
 
-def take(session: Session, store: DeviceStore, conversation: bytes, event: Event) -> None:
+def take(
+    session: Session, store: DeviceStore, conversation: bytes, event: ConversationEvent
+) -> None:
     """Takes one handshake in, whole. Raises `Need`, after which nothing of it has happened."""
     try:
         with store.transaction():
@@ -41,14 +43,16 @@ def take(session: Session, store: DeviceStore, conversation: bytes, event: Event
             _break(store, conversation, event, Refused(code, refused.message))
 
 
-def _break(store: DeviceStore, conversation: bytes, event: Event, why: Refused) -> None:
+def _break(store: DeviceStore, conversation: bytes, event: ConversationEvent, why: Refused) -> None:
     sentence = f"This conversation ends here for this device: {why.message} [{why.code}]"
     store.conversations.set_state(conversation, ConversationState.BROKEN, sentence)
     store.conversations.set_cursor(conversation, event.n)
     store.messages.add_note(conversation, event.n, event.time, sentence)
 
 
-def _take_proposal(session: Session, store: DeviceStore, conversation: bytes, event: Event) -> None:
+def _take_proposal(
+    session: Session, store: DeviceStore, conversation: bytes, event: ConversationEvent
+) -> None:
     # one's own: the group has it since it was made
     if store.commits.has_proposal(conversation, event.message):
         return
@@ -67,7 +71,9 @@ class _Step(msgspec.Struct, frozen=True):
     after: View
 
 
-def _take_commit(session: Session, store: DeviceStore, conversation: bytes, event: Event) -> None:
+def _take_commit(
+    session: Session, store: DeviceStore, conversation: bytes, event: ConversationEvent
+) -> None:
     before = store.device.group_view(conversation)
     mine = store.commits.commit(conversation)
     asked = store.commits.proposing_devices(conversation)
@@ -94,7 +100,7 @@ def _take_commit(session: Session, store: DeviceStore, conversation: bytes, even
 
 
 def _judge(
-    session: Session, store: DeviceStore, event: Event, staged: Staged, view: View
+    session: Session, store: DeviceStore, event: ConversationEvent, staged: Staged, view: View
 ) -> Handshake:
     handshake = Handshake(
         HandshakeKind(staged.kind),
@@ -107,7 +113,9 @@ def _judge(
     return judge(handshake, view.roster, context_of(view), knowledge)
 
 
-def _end_membership(store: DeviceStore, conversation: bytes, event: Event, committer: Leaf) -> None:
+def _end_membership(
+    store: DeviceStore, conversation: bytes, event: ConversationEvent, committer: Leaf
+) -> None:
     """This device was removed, or has left: what it read stays readable, nothing more will come."""
     sentence = "You have left this conversation."
     if store.conversations.state(conversation) is not ConversationState.LEAVING:
@@ -123,7 +131,7 @@ def _end_membership(store: DeviceStore, conversation: bytes, event: Event, commi
 def _tell(
     session: Session,
     store: DeviceStore,
-    event: Event,
+    event: ConversationEvent,
     step: _Step,
     asked: Iterable[bytes | None],
 ) -> None:

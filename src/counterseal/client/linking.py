@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from counterseal.client import accounts, membership
-from counterseal.client.api import Service
 from counterseal.client.home import DeviceHome, Pins
+from counterseal.client.service_client import ServiceClient
 from counterseal.client.session import Session
 from counterseal.client.states import ConversationState
 from counterseal.client.store.device_store import DeviceStore
@@ -46,6 +46,7 @@ from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFo
 from counterseal.protocol.keys import SealingKey, seal_to, verify_ed25519
 from counterseal.protocol.record import Bytes32, Domain, Record, Signature, Uint, XWingKey
 from counterseal.protocol.sign1 import sign1
+from counterseal.wire.accounts import CHAIN_POST, PostChainStatement
 
 _CODE = "counterseal:"
 
@@ -124,7 +125,7 @@ async def request(
     be shown.
     """
     invitation = read_code(code)
-    async with Service(url) as service:
+    async with ServiceClient(url) as service:
         pins = await accounts.discover(
             service, demonstration=demonstration, genesis=invitation.genesis.hex()
         )
@@ -190,9 +191,8 @@ async def approve(session: Session, data: bytes) -> bytes:
                 "The account's chain has moved on since the invitation; make a new one and a new request.",
                 code="chain",
             )
-        await session.service.add_statement(
-            session.me[0], "device", sign1(account_key, made.payload), made.possession
-        )
+        posted = PostChainStatement("device", sign1(account_key, made.payload), made.possession)
+        await session.service.call(CHAIN_POST, posted, account=session.me[0])
     with session.transaction() as store:
         store.accounts.adopt_device(record.device_key)
     await session.directory.accounts.learn(session.me[0])
@@ -273,7 +273,8 @@ async def revoke(session: Session, device: bytes) -> None:
         )
         statement = sign_link(account_key, record, None)
         chain.extend(statement)  # refuses here, with the reason, what the service would refuse
-        await session.service.add_statement(session.me[0], "device-revoked", statement, None)
+        posted = PostChainStatement("device-revoked", statement, None)
+        await session.service.call(CHAIN_POST, posted, account=session.me[0])
     await session.directory.accounts.learn(session.me[0])
     with session.store() as store:
         active = store.conversations.ids(ConversationState.ACTIVE)

@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from counterseal.client.answers import LogProof
-from counterseal.client.api import Service
 from counterseal.client.home import DeviceHome
 from counterseal.client.rules import DeviceRules
+from counterseal.client.service_client import ServiceClient
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol import cbor
-from counterseal.protocol.cbor import H, tag
+from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import NotFound, Refused
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.tlog.checkpoint import (
@@ -30,6 +29,7 @@ from counterseal.tlog.checkpoint import (
 from counterseal.tlog.errors import TlogError
 from counterseal.tlog.proof import verify_inclusion
 from counterseal.tlog.tree import leaf_hash
+from counterseal.wire.log import LOG_CONSISTENCY, LOG_PROOF, EntryProof
 
 T = TypeVar("T")
 _CHECKPOINT_MAX = 4096
@@ -40,7 +40,7 @@ _NOT_YET = 40
 class LogFollower:
     """Proves entries, and remembers the largest checkpoint."""
 
-    def __init__(self, home: DeviceHome, service: Service, rules: DeviceRules) -> None:
+    def __init__(self, home: DeviceHome, service: ServiceClient, rules: DeviceRules) -> None:
         self._home = home
         self._service = service
         self._rules = rules
@@ -52,7 +52,7 @@ class LogFollower:
 
         Raises what `prove_entry` raises.
         """
-        return await self.prove_entry(H([tag("entry"), statement]), index, candidate)
+        return await self.prove_entry(entry_hash(statement), index, candidate)
 
     async def prove_entry(
         self, entry: bytes, index: int, candidate: VerifiedCharter | None = None
@@ -63,14 +63,14 @@ class LogFollower:
 
         Raises `Refused` M7, T1 to T11, T29; `NotFound` when the log does not have it.
         """
-        proof = await self._log_proof(entry)
+        proof = await self._entry_proof(entry)
         if proof.index != index:
             raise Refused(
                 "T9",
                 f"The service says that a statement is entry {index} of the log"
                 f" and proves that it is entry {proof.index}.",
             )
-        cosigned = self._check_cosigned(proof.note.encode(), candidate)
+        cosigned = self._check_cosigned(proof.checkpoint.encode(), candidate)
         checkpoint = cosigned.checkpoint
         verify_inclusion(
             leaf_hash(entry), proof.index, checkpoint.size, checkpoint.root, proof.path
@@ -78,18 +78,20 @@ class LogFollower:
         await self._follow(cosigned)
         return cosigned
 
-    async def _log_proof(self, entry: bytes) -> LogProof:
-        return await _soon(lambda: self._service.log_proof(entry))
+    async def _entry_proof(self, entry: bytes) -> EntryProof:
+        return await _soon(lambda: self._service.call(LOG_PROOF, entry=entry))
 
     async def _consistency(self, old: int, new: int) -> tuple[bytes, ...]:
-        return await _soon(lambda: self._service.log_consistency(old, new))
+        answer = await _soon(lambda: self._service.call(LOG_CONSISTENCY, from_=old, to=new))
+        return answer.path
 
     def _check_cosigned(self, note: bytes, candidate: VerifiedCharter | None) -> CosignedCheckpoint:
         """The checkpoint as the newest charter's witnesses cosigned it; as its predecessor's did,
         when that was before the change.
         """
         with self._home.store() as store:
-            charters = self._rules.newest_charters(store, 2)
+            known = self._rules.trusted(store).charters
+        charters = [one.charter for one in reversed(known[-2:])]
         if not charters and candidate is not None:
             charters = [candidate]
 
@@ -125,7 +127,7 @@ class LogFollower:
 
         path: tuple[bytes, ...] = ()
         if seen is not None and 0 < seen.size < new.size:
-            path = tuple(await self._consistency(seen.size, new.size))
+            path = await self._consistency(seen.size, new.size)
         follow(seen, cosigned, path)
         if seen is None or new.size > seen.size:
             with self._home.store() as store, store.transaction():

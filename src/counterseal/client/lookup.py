@@ -14,10 +14,9 @@ import hashlib
 import time
 from typing import Any
 
-from counterseal.client.answers import AccountAnswer, ChainStatement, HandleAnswer
-from counterseal.client.api import Service
 from counterseal.client.home import DeviceHome
 from counterseal.client.log import LogFollower
+from counterseal.client.service_client import ServiceClient
 from counterseal.client.store.accounts import AccountRow
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol import cbor
@@ -25,6 +24,13 @@ from counterseal.protocol.account import Device, DeviceRevoked, ReceivedLink, Ve
 from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.errors import NotFound, Refused, Unavailable
 from counterseal.tlog.directory import check_next_root, decode_directory_root, decode_lookup
+from counterseal.wire.accounts import (
+    ACCOUNT,
+    HANDLE,
+    HandleFound,
+    ShownAccount,
+    ShownChainStatement,
+)
 
 ROOT_MAX_AGE = 24 * 3600
 """Seconds that a directory root may be old (section 7)."""
@@ -35,7 +41,7 @@ _ROOT_TRIES = 8  # half seconds
 class AccountLookup:
     """Looks accounts up, and stores what holds."""
 
-    def __init__(self, home: DeviceHome, service: Service, log: LogFollower) -> None:
+    def __init__(self, home: DeviceHome, service: ServiceClient, log: LogFollower) -> None:
         self._home = home
         self._service = service
         self._log = log
@@ -47,8 +53,8 @@ class AccountLookup:
 
         Raises `Refused` M8, M9, the rules of chains, the directory and the log; `NotFound`.
         """
-        answer = await self._service.account(account)
-        statements = [_logged_bytes(row) for row in answer.statements]
+        answer = await self._service.call(ACCOUNT, account=account)
+        statements = [_logged_bytes(row) for row in answer.chain]
         chain = VerifiedChain.replay(statements, self._home.pins.domain)
         if chain.account_id != account:
             raise Refused(
@@ -60,12 +66,12 @@ class AccountLookup:
         heads = _heads(statements)
         with self._home.store() as store:
             proved = _count_proved(heads, store.accounts.account(account))
-        for statement, told in zip(statements[proved:], answer.statements[proved:], strict=True):
+        for statement, told in zip(statements[proved:], answer.chain[proved:], strict=True):
             await self._log.prove_statement(statement, told.log_index)
         handle = await self._prove_handle(answer, chain, heads)
 
         with self._home.store() as store, store.transaction():
-            _keep(store, chain, statements, handle, answer.name)
+            _keep(store, chain, statements, handle, answer.display)
         self.just_looked.add(account)
         return chain
 
@@ -85,7 +91,7 @@ class AccountLookup:
     async def _find(self, handle: str) -> bytes:
         domain = self._home.pins.domain
         try:
-            told = await self._service.handle(handle)
+            told = await self._service.call(HANDLE, handle=handle)
         except (NotFound, Unavailable):
             raise NotFound(
                 f"The directory of {domain} does not name {handle}"
@@ -93,24 +99,24 @@ class AccountLookup:
                 code="no-handle",
             ) from None
         check_handle(handle, told, domain)
-        await self.learn(told.account)
+        await self.learn(told.account_id)
         with self._home.store() as store:
-            proved = store.accounts.handle(told.account)
+            proved = store.accounts.handle(told.account_id)
         if proved != handle:
             raise Refused(
                 "M8",
                 f"The directory's proof for {handle} does not hold; the account was not taken.",
             )
-        return told.account
+        return told.account_id
 
     async def _prove_handle(
-        self, answer: AccountAnswer, chain: VerifiedChain, heads: list[bytes]
+        self, answer: ShownAccount, chain: VerifiedChain, heads: list[bytes]
     ) -> str:
         """The handle, if the directory's newest root proves that it points to this account; empty
         when no root has it yet.
         """
         try:
-            told = await self._service.handle(answer.handle)
+            told = await self._service.call(HANDLE, handle=answer.handle)
         except (NotFound, Unavailable):
             return ""
         head, root = check_handle(answer.handle, told, self._home.pins.domain)
@@ -122,7 +128,7 @@ class AccountLookup:
             )
         await self._log.prove_statement(told.root, told.log_index)
 
-        if told.account != chain.account_id:
+        if told.account_id != chain.account_id:
             with self._home.store() as store:
                 mine = store.settings.account
             if chain.account_id == mine:
@@ -136,7 +142,7 @@ class AccountLookup:
         # The root names the chain's head as it was then. What was logged before the root and is not
         # under that head was held back from it, or from us.
         place = heads.index(head) if head in heads else -1
-        later = answer.statements[place + 1 :]
+        later = answer.chain[place + 1 :]
         if place < 0 or any(row.log_index < root.log_size for row in later):
             raise Refused(
                 "M8",
@@ -146,21 +152,21 @@ class AccountLookup:
         return answer.handle
 
 
-def check_handle(handle: str, told: HandleAnswer, domain: str) -> tuple[bytes, DirectoryRoot]:
+def check_handle(handle: str, told: HandleFound, domain: str) -> tuple[bytes, DirectoryRoot]:
     """The chain head (32 bytes) that the root gives the handle's account, and the root.
 
     That the root is in the log, and how old it may be, is the caller's to check. Raises `Refused`
     D1 to D5.
     """
     root = check_next_root(None, decode_directory_root(told.root, domain), told.log_index)
-    proof: Any = told.proof
-    lookup = decode_lookup(proof if isinstance(proof, bytes) else cbor.encode(proof))
-    return lookup.verify(root.root, handle).expect(told.account).head, root
+    return decode_lookup(told.proof).verify(root.root, handle).expect(told.account_id).head, root
 
 
-def _logged_bytes(row: ChainStatement) -> bytes:
+def _logged_bytes(row: ShownChainStatement) -> bytes:
     """A chain statement as the log has it: with the possession where a key is new."""
-    return row.cose if row.possession is None else cbor.encode([row.cose, row.possession])
+    if row.possession is None:
+        return row.statement
+    return cbor.encode([row.statement, row.possession])
 
 
 def _heads(statements: list[bytes]) -> list[bytes]:

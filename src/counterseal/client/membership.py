@@ -19,6 +19,7 @@ from counterseal.core import _core
 from counterseal.core._core import View
 from counterseal.describe.charter import summarise_charter
 from counterseal.protocol.errors import BadInput, NotFound, Refused
+from counterseal.wire.key_packages import KEY_PACKAGES_CLAIM, ClaimKeyPackages
 
 
 async def create(session: Session, name: str) -> bytes:
@@ -89,7 +90,9 @@ async def add_leaves(session: Session, conversation: bytes, leaves: Sequence[Lea
     wanted = [leaf for leaf in leaves if leaf not in view.roster]
     if not wanted:
         return 0
-    claimed = await session.service.claim([device for _, device in wanted])
+    asked = ClaimKeyPackages(tuple(device for _, device in wanted))
+    answer = await session.service.call(KEY_PACKAGES_CLAIM, asked)
+    claimed = {row.device: row.package for row in answer.rows}
     packages = {
         leaf: check_package(claimed[leaf[1]], leaf, view.suite)
         for leaf in wanted

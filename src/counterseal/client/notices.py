@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import time
 
-import aiohttp
 import msgspec
 
-from counterseal.client.api import SMALL, bounded
 from counterseal.client.policy import Need
 from counterseal.client.session import Session
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.client.store.notices import NoticeRow
-from counterseal.protocol import cbor
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.keys import SealingKey
@@ -29,9 +26,8 @@ from counterseal.protocol.notice import (
     open_notice,
     verify_notice,
 )
-
-_PAGE = 500
-_ANSWER = _PAGE * (SealedNotice.limit + 16) + SMALL
+from counterseal.wire.notices import NOTICES
+from counterseal.wire.witness import WITNESS_NOTICES
 
 
 class WarrantNotice(msgspec.Struct, frozen=True):
@@ -59,7 +55,7 @@ async def fetch(session: Session) -> int:
     ]:
         try:
             found += await _from(session, key, source, url)
-        except (CountersealError, aiohttp.ClientError, TimeoutError, OSError):
+        except CountersealError:
             continue
     return found
 
@@ -69,46 +65,19 @@ async def _from(session: Session, key: SealingKey, source: str, url: str) -> int
     while True:
         with session.store() as store:
             after = store.settings.notices_after(source)
-        page = (
-            await session.service.notices(after)
-            if not url
-            else await _witness_page(session, url, after)
-        )
-        for _, sealed in page:
-            found += await _try(session, key, sealed)
-        if not page:
+        if url:
+            page = await session.service.call_other(url, WITNESS_NOTICES, after=after)
+        else:
+            page = await session.service.call(NOTICES, after=after)
+        for shown in page.rows:
+            found += await _try(session, key, shown.sealed)
+        if not page.rows:
             return found
-        last = max(index for index, _ in page)
+        last = max(shown.index for shown in page.rows)
         if last <= after:
             raise Refused("E6", f"{source} gives out notices in another order than by number.")
         with session.transaction() as store:
             store.settings.set_notices_after(source, last)
-
-
-async def _witness_page(session: Session, url: str, after: int) -> list[tuple[int, bytes]]:
-    """`GET /notices?after=` of a witness: the same array as the service's."""
-    async with session.service.session.get(
-        f"{url.rstrip('/')}/notices?after={after}", allow_redirects=False
-    ) as answer:
-        if answer.status != 200:
-            raise Refused("E6", f"The witness at {url} gives no notices (status {answer.status}).")
-        data = await bounded(answer, _ANSWER)
-    value = cbor.decode(data, _ANSWER)
-    if type(value) is not tuple:
-        raise Refused(
-            "E6", f"The witness at {url} answered with something that is no list of notices."
-        )
-    page: list[tuple[int, bytes]] = []
-    for one in value:
-        match one:
-            case (int() as index, bytes() as sealed):
-                page.append((index, sealed))
-            case _:
-                raise Refused(
-                    "E6",
-                    f"The witness at {url} answered with something that is no list of notices.",
-                )
-    return page
 
 
 async def _try(session: Session, key: SealingKey, sealed: bytes) -> bool:

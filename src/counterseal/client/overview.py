@@ -74,15 +74,14 @@ class ConversationOverview(msgspec.Struct, frozen=True):
 
 def describe_account(session: Session, store: DeviceStore) -> AccountOverview:
     """Who this device is. Raises `Need` before the first charter is known."""
-    charter = store.settings.charter_in_force or b""
-    verified = session.directory.rules.charter(store, charter)
+    charter = session.directory.rules.in_force(store)
     return AccountOverview(
         handle=store.settings.handle or "",
         domain=session.home.pins.domain,
         account=session.me[0],
         device=session.me[1],
-        charter=charter,
-        sentence=summarise_charter(verified.charter, verified.digest),
+        charter=charter.digest,
+        sentence=summarise_charter(charter.charter, charter.digest),
     )
 
 

@@ -4,18 +4,15 @@ window's in the period, the period's in the log.
 
 from __future__ import annotations
 
-from typing import Any
-
-from counterseal.client.answers import InclusionAnswer
 from counterseal.client.directory import DeviceDirectory
 from counterseal.protocol import cbor
-from counterseal.protocol.cbor import tag
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.period import PeriodRoot, WindowFrames
 from counterseal.protocol.stamp import Stamp, message_digest
 from counterseal.tlog.errors import PeriodError
 from counterseal.tlog.frame_proof import FrameProof, window_root_from
 from counterseal.tlog.periods import WindowProof, decode_period_root
+from counterseal.wire.periods import FrameInclusion
 
 
 async def prove_inclusion(
@@ -24,7 +21,7 @@ async def prove_inclusion(
     seq: int,
     opens: int,
     message: bytes,
-    answer: InclusionAnswer,
+    answer: FrameInclusion,
 ) -> None:
     """Returns when the PrivateMessage `message` is proved to be frame `seq` of `window` in the
     logged period that opens at `opens`.
@@ -37,45 +34,34 @@ async def prove_inclusion(
         known = store.rules.has_period(digest)
     # one proof under the log serves for all frames of the period
     if not known:
-        await directory.log.prove_statement(answer.period_root, answer.log_index)
+        await directory.log.prove_statement(answer.root, answer.log_index)
         with directory.home.store() as store, store.transaction():
             store.rules.add_period(digest, answer.log_index)
 
 
 def check_frame(
-    domain: str, window: bytes, seq: int, opens: int, message: bytes, answer: InclusionAnswer
+    domain: str, window: bytes, seq: int, opens: int, message: bytes, answer: FrameInclusion
 ) -> PeriodRoot:
     """The period root under which the frame is proved; that it is in the log is still to be proved.
     Raises P1 to P4, P6.
     """
-    period = decode_period_root(answer.period_root)
-    if (period.domain, period.opens) != (
-        domain,
-        opens,
-    ) or answer.period_place.size != period.windows:
+    period = decode_period_root(answer.root)
+    if (period.domain, period.opens, period.windows) != (domain, opens, answer.window.size):
         raise PeriodError("P6", "The proof is of another domain or period than the frame's.")
-    stamp = _stamped(answer.stamp, message)
-    place = answer.window_place
+    stamp = Stamp.decode(answer.stamp)
+    if stamp.message_digest != message_digest(message):
+        raise PeriodError("P4", "The stamp is of another message than the frame's.")
+    place = answer.frame
     if place.index != seq:
         raise PeriodError("P6", f"The proof is of frame {place.index}, not {seq}.")
-    root = window_root_from(stamp, place.index, place.size, answer.window_path)
-    window_proof = WindowProof(
-        WindowFrames(window, place.size, root), answer.period_place.index, answer.period_path
-    )
-    proof = FrameProof(seq, stamp.n, stamp.time, answer.window_path, window_proof)
+
+    # the window's own root is not sent: it is what the frame's path leads to
+    root = window_root_from(stamp, place.index, place.size, answer.frame_path)
+    frames = WindowFrames(window, place.size, root)
+    window_proof = WindowProof(frames, answer.window.index, answer.window_path)
+    proof = FrameProof(seq, stamp.n, stamp.time, answer.frame_path, window_proof)
     proof.verify(period, window, seq, message)
     return period
-
-
-def _stamped(stamp: Any, message: bytes) -> Stamp:
-    """The stamp, if it is this message's."""
-    value: Any = cbor.decode(stamp, 256) if isinstance(stamp, bytes) else stamp
-    match value:
-        case (str() as name, bytes() as digest, int() as n, int() as time) if name == tag(
-            "stamp"
-        ) and digest == message_digest(message):
-            return Stamp(digest, n, time)
-    raise PeriodError("P4", "The stamp is of another message than the frame's.")
 
 
 def pack_pending(message: bytes, opens: int) -> bytes:

@@ -13,15 +13,13 @@ from collections.abc import Callable, Sequence
 
 from counterseal import failpoint
 from counterseal.client import frames, handshakes
-from counterseal.client.answers import COMMIT, FRAME, PROPOSAL, Event
 from counterseal.client.policy import Need
 from counterseal.client.session import Session
 from counterseal.client.states import LIVE
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol.errors import NotAuthorised, NotFound, Refused, Unavailable
+from counterseal.wire.events import COMMIT, EVENTS, EVENTS_PAGE, FRAME, PROPOSAL, ConversationEvent
 
-PAGE = 500
-"""Events asked for at once."""
 # frames that share one transaction: a flush of the disk each would be most of the time of
 # catching up
 _FRAMES_AT_ONCE = 32
@@ -43,7 +41,9 @@ async def catch_up(session: Session, conversation: bytes) -> int:
             after = store.conversations.cursor(conversation)
 
         try:
-            page = await session.service.events(conversation, after, PAGE)
+            page = await session.service.call(
+                EVENTS, conversation=conversation, after=after, limit=EVENTS_PAGE
+            )
         except (NotAuthorised, NotFound) as error:
             # The service says that this device is in the conversation no longer. Without the commit
             # that says so this is a claim, so the state stays.
@@ -53,11 +53,13 @@ async def catch_up(session: Session, conversation: bytes) -> int:
 
         done += await process(session, conversation, page.events)
         with session.store() as store:
-            if store.conversations.cursor(conversation) >= page.last or not page.events:
+            if store.conversations.cursor(conversation) >= page.last_n or not page.events:
                 return done
 
 
-async def process(session: Session, conversation: bytes, events: Sequence[Event]) -> int:
+async def process(
+    session: Session, conversation: bytes, events: Sequence[ConversationEvent]
+) -> int:
     """Takes in a run of events in order; those that the cursor has passed are skipped. Returns how
     many were new.
 
@@ -80,7 +82,7 @@ async def process(session: Session, conversation: bytes, events: Sequence[Event]
     while done < len(fresh):
         batch = _batch(fresh[done:])
 
-        def step(store: DeviceStore, batch: Sequence[Event] = batch) -> None:
+        def step(store: DeviceStore, batch: Sequence[ConversationEvent] = batch) -> None:
             _take(session, store, conversation, batch, now)
 
         await run_step(session, step)
@@ -91,7 +93,7 @@ async def process(session: Session, conversation: bytes, events: Sequence[Event]
     return done
 
 
-def _batch(events: Sequence[Event]) -> Sequence[Event]:
+def _batch(events: Sequence[ConversationEvent]) -> Sequence[ConversationEvent]:
     """The frames that go into one transaction, or the one handshake: what comes after a handshake
     depends on how that was judged.
     """
@@ -100,7 +102,11 @@ def _batch(events: Sequence[Event]) -> Sequence[Event]:
 
 
 def _take(
-    session: Session, store: DeviceStore, conversation: bytes, events: Sequence[Event], now: int
+    session: Session,
+    store: DeviceStore,
+    conversation: bytes,
+    events: Sequence[ConversationEvent],
+    now: int,
 ) -> None:
     """Takes a batch in, whole: its effect and the cursor in one transaction. Another process of
     this device may have been quicker with some of it.

@@ -14,17 +14,17 @@ from __future__ import annotations
 import hashlib
 import time
 
-from counterseal.client.api import Service
 from counterseal.client.home import DeviceHome
 from counterseal.client.log import LogFollower
-from counterseal.client.policy import Need
 from counterseal.client.rules import DeviceRules
+from counterseal.client.service_client import ServiceClient
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.client.store.rules import CharterRow, KeysetRow
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import Refused
-from counterseal.protocol.keyset import ReceivedKeyset
-from counterseal.protocol.verified_charter import ReceivedCharter
+from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
+from counterseal.wire.charters import CHARTER_IN_FORCE, CHARTERS
+from counterseal.wire.keysets import KEYSETS, ShownKeyset
 
 EVERY = 60.0
 """Seconds of real time between looks at the lists."""
@@ -34,7 +34,7 @@ class RuleUpdates:
     """Keeps the store's charters and keysets up to date."""
 
     def __init__(
-        self, home: DeviceHome, service: Service, rules: DeviceRules, log: LogFollower
+        self, home: DeviceHome, service: ServiceClient, rules: DeviceRules, log: LogFollower
     ) -> None:
         self._home = home
         self._service = service
@@ -56,9 +56,10 @@ class RuleUpdates:
         if not force and time.monotonic() - self._looked_at < EVERY:
             return
 
-        for statement, index in await self._service.charters():
-            await self._take_charter(statement, index)
-        in_force = ReceivedCharter.decode(await self._service.charter_in_force())
+        for shown in (await self._service.call(CHARTERS)).rows:
+            await self._take_charter(shown.statement, shown.log_index)
+        answer = await self._service.call(CHARTER_IN_FORCE)
+        in_force = ReceivedCharter.decode(answer.statement)
         digest = hashlib.sha256(in_force.cose.payload).digest()
         with self._home.store() as store:
             self._check_in_force(store, digest)
@@ -70,47 +71,32 @@ class RuleUpdates:
         self.just_looked = True
 
     def _check_in_force(self, store: DeviceStore, digest: bytes) -> None:
-        try:
-            new = self._rules.charter(store, digest)
-        except Need:
+        trusted = self._rules.trusted(store)
+        new = trusted.find_charter(digest)
+        if new is None:
             raise Refused(
                 "M7",
                 "The service calls a charter in force that it does not list;"
                 " nothing was taken from it.",
-            ) from None
-        before = store.settings.charter_in_force
+            )
+        before = trusted.find_charter(store.settings.charter_in_force or b"")
         if before is None:
             return
-        if self._rules.charter(store, before).charter.version > new.charter.version:
+        if before.charter.charter.version > new.charter.charter.version:
             raise Refused(
                 "M3", "The service went back to an older charter; nothing is sent under it."
             )
 
     async def _take_charter(self, statement: bytes, index: int) -> None:
-        received = ReceivedCharter.decode(statement)
-        digest = hashlib.sha256(received.cose.payload).digest()
-        version = received.charter.version
         with self._home.store() as store:
-            known = store.rules.charter_of_version(version)
-            newest = next(iter(self._rules.newest_charters(store, 1)), None)
-        if known is not None:
-            if known.digest != digest:
-                raise Refused(
-                    "M7",
-                    f"The service shows another charter {version} than before;"
-                    " keep both and report it.",
-                )
+            trusted = self._rules.trusted(store)
+        verified = trusted.check_charter(statement)
+        if trusted.find_charter(verified.digest) is not None:
             return
-        if newest is None and digest.hex() != self._home.pins.genesis:
-            raise Refused(
-                "M7",
-                "The service's first charter is not the one that this device pinned;"
-                " nothing was taken from it.",
-            )
 
-        verified = received.check(newest)
         logged = await self._log.prove_statement(statement, index, verified)
-        row = CharterRow(digest, version, statement, index, logged.time)
+        version = verified.charter.version
+        row = CharterRow(verified.digest, version, statement, index, logged.time)
         with self._home.store() as store, store.transaction():
             store.rules.add_charter(row)
 
@@ -119,32 +105,42 @@ class RuleUpdates:
         before.
         """
         with self._home.store() as store:
-            last = store.rules.newest_keyset()
-            under = store.rules.charter(last.charter) if last else None
-            charters = store.rules.charters_from(under.version if under else 0)
-        for charter in charters:
-            listed = await self._service.keysets(charter)
-            for _, statement, index in sorted(listed, key=lambda row: row[2]):
-                if last is None or index > last.log_index:
-                    await self._take_keyset(charter, statement, index)
+            trusted = self._rules.trusted(store)
+        last = trusted.keysets[-1] if trusted.keysets else None
+        since = 0
+        if last is not None:
+            since = trusted.charter(last.keyset.keyset.charter_digest).charter.version
 
-    async def _take_keyset(self, charter: bytes, statement: bytes, index: int) -> None:
+        for known in trusted.charters:
+            if known.charter.charter.version < since:
+                continue
+            answer = await self._service.call(KEYSETS, charter=known.charter.digest)
+            for shown in sorted(answer.rows, key=lambda row: row.log_index):
+                if last is None or shown.log_index > last.index:
+                    await self._take_keyset(known.charter, shown)
+
+    async def _take_keyset(self, under: VerifiedCharter, shown: ShownKeyset) -> None:
         with self._home.store() as store:
-            under = self._rules.charter(store, charter)
-            previous = self._rules.newest_keyset(store)
-        verified = ReceivedKeyset.decode(statement).check(under, previous)
-        await self._log.prove_statement(statement, index)
+            trusted = self._rules.trusted(store)
+        verified = trusted.check_keyset(shown.statement, under.digest)
+        await self._log.prove_statement(shown.statement, shown.log_index)
 
-        packed = cbor.encode([statement, list(verified.keys)])
-        row = KeysetRow(verified.digest, charter, verified.keyset.quarter, packed, index)
+        keys = list(verified.keys)
+        row = KeysetRow(
+            digest=verified.digest,
+            charter=under.digest,
+            quarter=verified.keyset.quarter,
+            packed=cbor.encode([shown.statement, keys]),
+            log_index=shown.log_index,
+        )
         with self._home.store() as store, store.transaction():
             store.rules.add_keyset(row)
             # windows are sealed by the core, which needs the holders' tree and keys beside it
             store.device.register_keyset(
                 under.charter.domain,
-                charter,
+                under.digest,
                 verified.digest,
                 under.tree.encode(),
-                list(verified.keys),
+                keys,
                 under.charter.period_length,
             )

@@ -18,19 +18,17 @@ from __future__ import annotations
 
 from counterseal import failpoint
 from counterseal.client import history, receiving, upkeep, windows
-from counterseal.client.answers import FramesAnswer
 from counterseal.client.session import Session, real_ms
 from counterseal.client.states import ConversationState, MessageState
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.client.store.messages import NewMessage
 from counterseal.client.store.outbox import SealedRow, WaitingRow
 from counterseal.core._core import Window
-from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.errors import BadInput, CountersealError, Refused, Unavailable
 from counterseal.protocol.frame import Attachment, Content
+from counterseal.protocol.stamp import message_digest
+from counterseal.wire.frames import BATCH, FRAMES_POST, FramesPosted, PostFrames
 
-BATCH = 64
-"""Frames that are sealed and posted at once."""
 CONTENT_MAX = 50_000
 """Bytes of one message's content, so that with padding and attachments' keys it stays under V6's 64
 KiB.
@@ -143,12 +141,13 @@ async def _send_batch(session: Session, conversation: bytes) -> int:
         window = await windows.make_ready(session, conversation, first.wanted_ms if first else None)
         batch = _seal(session, conversation, window, await session.now())
 
-    answer = await session.service.add_frames(conversation, [row.sealed for row in batch])
+    posted = PostFrames(tuple(row.sealed for row in batch))
+    answer = await session.service.call(FRAMES_POST, posted, conversation=conversation)
     failpoint.reach("frames.posted")
 
     _acknowledge(session, batch, answer)
-    if answer.refusal is not None:
-        raise Refused(answer.refusal.code, f"The service says: {answer.refusal.message}")
+    if answer.refused is not None:
+        raise Refused(answer.refused.code, f"The service says: {answer.refused.message}")
     return len(answer.accepted)
 
 
@@ -174,7 +173,7 @@ def _seal_one(store: DeviceStore, window: Window, waiting: WaitingRow, now: int)
 
     sealed = store.device.frame_seal(window.window_id, content.encode())
     row = SealedRow(waiting.message, sealed.window_id, sealed.seq, sealed.message)
-    digest = H([tag("message"), row.sealed])
+    digest = message_digest(row.sealed)
     store.outbox.set_sealed(row)
     store.messages.set_sealed(row.message, sent_at_ms, digest, row.window, row.seq)
     return row
@@ -194,12 +193,12 @@ def fitting_time(wanted_ms: int | None, opens: int, closes: int, now: int) -> in
 # 4. acknowledge
 
 
-def _acknowledge(session: Session, batch: list[SealedRow], answer: FramesAnswer) -> None:
+def _acknowledge(session: Session, batch: list[SealedRow], answer: FramesPosted) -> None:
     """Marks what the service took as sent. Raises `Refused` E6 for another number of frames than it
     was given.
     """
     complete = len(answer.accepted) == len(batch)
-    if len(answer.accepted) > len(batch) or (answer.refusal is None and not complete):
+    if len(answer.accepted) > len(batch) or (answer.refused is None and not complete):
         raise Refused(
             "E6",
             "The service acknowledged another number of frames than it was given;"

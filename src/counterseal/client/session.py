@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager, contextmanager
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from counterseal.client.api import Identity, Service
 from counterseal.client.directory import DeviceDirectory
 from counterseal.client.home import DeviceHome
+from counterseal.client.service_client import DeviceIdentity, ServiceClient
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol.errors import NotFound, Unavailable
+from counterseal.wire.domain import CLOCK
 
 _LOCK_TRIES = 600  # twentieths of a second
 _CLOCK_KEPT = 30.0  # seconds of real time for which a demonstration's clock is taken as last heard
@@ -33,7 +34,9 @@ class Session:
         device = key.public_key().public_bytes_raw()
         self.home = home
         self.me = (account, device)
-        self.service = Service(home.pins.service, Identity(home.pins.domain, account, device, key))
+        self.service = ServiceClient(
+            home.pins.service, DeviceIdentity(home.pins.domain, account, device, key)
+        )
         self.directory = DeviceDirectory(home, self.service)
         self.started = int(time.time())
         self._clock: tuple[int, float] | None = None
@@ -109,7 +112,7 @@ class Session:
             or heard[0] < at_least
             or time.monotonic() - heard[1] > _CLOCK_KEPT
         ):
-            self.hear(int((await self.service.clock()).now))
+            self.hear((await self.service.call(CLOCK)).now)
         assert self._clock is not None
         return self._clock[0]
 

@@ -1,77 +1,47 @@
 """The WebSocket: tells at once that there is something to fetch, and is never the only way to learn
 it.
 
-It delivers what happens while it is open; whatever was missed in between comes by cursor (sync.py).
-A lost connection is made again, waiting longer each time up to half a minute, and each new one
-begins with the cursors as they stand then.
+It delivers what happens while it is open; whatever was missed in between comes by cursor
+(receiving.py). A lost connection is made again, waiting longer each time up to half a minute, and
+each new one begins with the cursors as they are then.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any
 
 import aiohttp
 import msgspec
-from yarl import URL
 
-from counterseal.client.answers import Event
-from counterseal.client.api import ANSWER_MAX, Service, jitter
-from counterseal.protocol import cbor
+from counterseal.client.service_client import ServiceClient, jitter
 from counterseal.protocol.errors import Refused, Unavailable
-from counterseal.protocol.record import convert
+from counterseal.wire.socket import Follow, Follows, Pushed, decode_pushed, encode_follows
 
 Cursors = Callable[[], Iterable[tuple[bytes, int]]]
-_PATH = "/v1/ws"
-_WAIT_MAX = 30.0
+_WAIT_MAX = 30.0  # seconds
 
 
-class Connected(msgspec.Struct, frozen=True):
-    """A connection stands (again): catch up now."""
+class StreamConnected(msgspec.Struct, frozen=True):
+    """A connection is made (again): catch up now."""
 
 
-class EventsArrived(msgspec.Struct, frozen=True):
-    """Events of one conversation, in order, as they happened."""
-
-    conversation: bytes
-    events: tuple[Event, ...]
+Signal = StreamConnected | Pushed
 
 
-class WelcomeArrived(msgspec.Struct, frozen=True):
-    """There is a welcome up to number `last`."""
-
-    last: int
-
-
-class NoticePublished(msgspec.Struct, frozen=True):
-    """A sealed notice was published, for somebody."""
-
-    index: int
-
-
-class ClockMoved(msgspec.Struct, frozen=True):
-    """The domain's clock, Unix seconds."""
-
-    now: int
-
-
-Signal = Connected | EventsArrived | WelcomeArrived | NoticePublished | ClockMoved
-
-
-class Stream:
-    """One device's WebSocket. `cursors` gives (conversation, last number) pairs as they stand at
+class EventStream:
+    """One device's WebSocket. `cursors` returns (conversation, last number) pairs as they are at
     each connection.
     """
 
-    def __init__(self, service: Service, cursors: Cursors) -> None:
+    def __init__(self, service: ServiceClient, cursors: Cursors) -> None:
         self._service = service
         self._cursors = cursors
         self._socket: aiohttp.ClientWebSocketResponse | None = None
 
     async def signals(self) -> AsyncIterator[Signal]:
-        """Signals for ever. Errors: only what reconnecting cannot mend (Refused for a malformed
-        message is mended by reconnecting).
+        """Signals for ever. Whatever ends a connection, a malformed message among it, is mended by
+        the next one: the cursors know where to go on.
         """
         failures = 0
         while True:
@@ -80,7 +50,7 @@ class Stream:
                     failures = 0
                     yield signal
             except (aiohttp.ClientError, OSError, TimeoutError, Refused, Unavailable):
-                pass  # whatever it was, the cursors know where to go on
+                pass
             failures += 1
             await asyncio.sleep(min(_WAIT_MAX, 0.1 * 2 ** min(failures, 9)) * jitter())
 
@@ -89,45 +59,21 @@ class Stream:
         itself.
         """
         if self._socket is not None and not self._socket.closed:
-            await self._socket.send_bytes(cbor.encode([[conversation, after]]))
+            follows = Follows((Follow(conversation, after),))
+            await self._socket.send_bytes(encode_follows(follows))
 
     async def _connection(self) -> AsyncIterator[Signal]:
-        headers = self._service.authorization("GET", _PATH, b"")
-        url = URL(self._service.url + _PATH, encoded=True)
-        async with self._service.session.ws_connect(
-            url, headers=headers, heartbeat=25, max_msg_size=ANSWER_MAX
-        ) as socket:
+        async with await self._service.connect() as socket:
             self._socket = socket
             try:
-                await socket.send_bytes(cbor.encode([[c, n] for c, n in self._cursors()]))
-                yield Connected()
+                follows = Follows(tuple(Follow(c, n) for c, n in self._cursors()))
+                await socket.send_bytes(encode_follows(follows))
+                yield StreamConnected()
                 async for message in socket:
                     if message.type is not aiohttp.WSMsgType.BINARY:
                         break
-                    signal = parse(message.data)
+                    signal = decode_pushed(message.data)
                     if signal is not None:
                         yield signal
             finally:
                 self._socket = None
-
-
-def parse(data: bytes) -> Signal | None:
-    """One message of the service; None for a kind that this version does not know. Raises `Refused`
-    E1 to E7.
-    """
-    value: Any = cbor.decode(data, ANSWER_MAX)
-    match value:
-        case ("events", bytes() as conversation, tuple() as rows):
-            return EventsArrived(conversation, tuple(convert(row, Event) for row in rows))
-        case ("inbox", int() as last):
-            return WelcomeArrived(last)
-        case ("notice", int() as index):
-            return NoticePublished(index)
-        case ("clock", int() as now):
-            return ClockMoved(now)
-        case (str(), *_):
-            return None
-    raise Refused(
-        "E6",
-        "The service sent something over its WebSocket that is not as docs/reference/api.md says.",
-    )

@@ -16,6 +16,7 @@ from counterseal.protocol.errors import (
     Refused,
     Unavailable,
 )
+from counterseal.wire.periods import FRAME_INCLUSION
 
 
 async def synchronise(session: Session) -> None:
@@ -72,7 +73,9 @@ async def _prove(session: Session, row: PendingRow) -> bool:
     may come.
     """
     try:
-        answer = await session.service.inclusion(row.conversation, row.window, row.seq)
+        answer = await session.service.call(
+            FRAME_INCLUSION, conversation=row.conversation, window=row.window, seq=row.seq
+        )
         message, opens = unpack_pending(row.raw)
         await prove_inclusion(session.directory, row.window, row.seq, opens, message, answer)
     except (NotFound, NotAuthorised, Unavailable):

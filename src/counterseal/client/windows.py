@@ -13,6 +13,7 @@ from counterseal.client.states import WindowState
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.client.store.windows import WindowRow
 from counterseal.core._core import Window
+from counterseal.wire.windows import WINDOW_POST, PostWindow
 
 KEYS_KEPT = 26 * 3600
 """Seconds after a window closes in which this device still has its K: a day, so that a device which
@@ -38,7 +39,8 @@ async def make_ready(session: Session, conversation: bytes, wanted_ms: int | Non
     failpoint.reach("window.opened")
 
     if state is WindowState.MADE:
-        await session.service.add_window(window.label, window.roster, window.counterseal)
+        posted = PostWindow(window.label, window.roster, window.counterseal)
+        await session.service.call(WINDOW_POST, posted)
         failpoint.reach("window.posted")
         with session.transaction() as store:
             store.windows.set_posted(window.window_id)

@@ -32,12 +32,12 @@ class CommitRow(Row, frozen=True):
     welcome: bytes | None
     tree: bytes
 
-    def welcomed(self) -> list[bytes] | None:
+    def welcomed(self) -> tuple[bytes, ...] | None:
         """The devices that the welcome is for; None when nobody is added."""
         if self.recipients is None:
             return None
         devices: Any = cbor.decode(self.recipients, _RECIPIENTS_MAX)
-        return list(devices)
+        return tuple(devices)
 
 
 class CommitsTable:

@@ -60,22 +60,10 @@ class RulesTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def charter(self, digest: bytes) -> CharterRow | None:
-        """The charter with this digest."""
-        return self._database.row(CharterRow, f"{_CHARTER} WHERE digest = ?", digest)
-
-    def charter_of_version(self, version: int) -> CharterRow | None:
-        """The charter with this number."""
-        return self._database.row(CharterRow, f"{_CHARTER} WHERE version = ?", version)
-
-    def newest_charters(self, count: int) -> list[CharterRow]:
-        """At most `count` charters, the newest first, in force or not."""
-        return self._database.rows(CharterRow, f"{_CHARTER} ORDER BY version DESC LIMIT ?", count)
-
-    def charters_from(self, version: int) -> list[bytes]:
-        """Digests of the charters from `version` on, oldest first."""
-        return self._database.values(
-            "SELECT digest FROM client_charter WHERE version >= ? ORDER BY version", version
+    def charters_after(self, version: int) -> list[CharterRow]:
+        """Charters with a higher number than `version`, in order."""
+        return self._database.rows(
+            CharterRow, f"{_CHARTER} WHERE version > ? ORDER BY version", version
         )
 
     def add_charter(self, row: CharterRow) -> None:
@@ -90,36 +78,11 @@ class RulesTable:
             row.logged_at,
         )
 
-    def newest_keyset(self) -> KeysetRow | None:
-        """The keyset that was logged last."""
-        return self._database.row(KeysetRow, f"{_KEYSET} ORDER BY log_index DESC LIMIT 1")
-
-    def keyset_up_to(self, charter: bytes, quarter: int) -> KeysetRow | None:
-        """A charter's newest keyset of `quarter` or before."""
-        return self._database.row(
-            KeysetRow,
-            f"{_KEYSET} WHERE charter = ? AND quarter <= ? ORDER BY quarter DESC LIMIT 1",
-            charter,
-            quarter,
+    def keysets_after(self, log_index: int) -> list[KeysetRow]:
+        """Keysets that were logged after `log_index`, in the log's order."""
+        return self._database.rows(
+            KeysetRow, f"{_KEYSET} WHERE log_index > ? ORDER BY log_index", log_index
         )
-
-    def newest_quarter(self, charter: bytes | None) -> int | None:
-        """The quarter of a charter's newest keyset."""
-        quarter: int | None = self._database.value(
-            "SELECT max(quarter) FROM client_keyset WHERE charter = ?", charter
-        )
-        return quarter
-
-    def charter_version(self, charter: bytes, quarter: int, keyset: bytes) -> int | None:
-        """The number of the charter, if the keyset is that charter's of that quarter."""
-        version: int | None = self._database.value(
-            "SELECT c.version FROM client_keyset k JOIN client_charter c ON c.digest = k.charter"
-            " WHERE k.digest = ? AND k.charter = ? AND k.quarter = ?",
-            keyset,
-            charter,
-            quarter,
-        )
-        return version
 
     def add_keyset(self, row: KeysetRow) -> None:
         """Keeps a verified keyset."""

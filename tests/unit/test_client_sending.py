@@ -1,0 +1,19 @@
+"""Sending's own decisions: what time a message says, and which serial its window has."""
+
+import pytest
+
+from counterseal.client.sending import fitting_time
+from counterseal.client.windows import serial_step
+
+
+def test_a_message_says_when_it_was_said_or_when_it_was_sealed():
+    """F10."""
+    assert fitting_time(5_500, 3, 9, 7) == 5_500
+    assert fitting_time(None, 3, 9, 7) == 7_000
+    assert fitting_time(2_999, 3, 9, 7) == 7_000
+    assert fitting_time(9_000, 3, 9, 12) == 8_000
+
+
+@pytest.mark.parametrize(("spent", "step"), [(0, 1), (1, 2), (2, 4), (16, 65_536), (99, 65_536)])
+def test_each_refused_window_doubles_the_step_to_the_next_serial(spent, step):
+    assert serial_step(spent) == step
