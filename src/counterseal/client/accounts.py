@@ -54,7 +54,8 @@ async def discover(
     """The pins of a domain: its first charter's digest, and the keys that this charter names.
 
     `genesis` is the digest (hex) that a person was told by other means; without it the first answer
-    is what is pinned. Errors: M7, C17.
+    is what is pinned. Raises `NotFound` before there is a charter; `Refused` M7, C17, the rules of
+    charters.
     """
     listed = (await service.call(CHARTERS)).rows
     if not listed:
@@ -66,7 +67,8 @@ async def discover(
     if genesis is not None and verified.digest.hex() != genesis.lower():
         raise Refused(
             "M7",
-            f"The service's first charter has the digest {verified.digest.hex()}, not the one given; do not join it.",
+            f"The service's first charter has the digest {verified.digest.hex()},"
+            " not the one given; do not join it.",
         )
     if not demonstration:
         verified.check_ordinary()
@@ -95,11 +97,12 @@ async def discover(
 
 
 def local_handle(handle: str, domain: str) -> str:
-    """`alice` out of `alice`, `@alice` or `@alice:DOMAIN`. Errors: BadInput."""
+    """`alice` out of `alice`, `@alice` or `@alice:DOMAIN`. Raises `BadInput`."""
     local = handle.removeprefix("@").removesuffix(":" + domain)
     if not _HANDLE.fullmatch(local):
         raise BadInput(
-            f"{handle!r} is no handle of {domain}: 1 to 64 of a-z, 0-9, dot, dash and underscore, beginning and ending with a letter or digit.",
+            f"{handle!r} is no handle of {domain}: 1 to 64 of a-z, 0-9, dot, dash and underscore,"
+            " beginning and ending with a letter or digit.",
             code="handle",
         )
     return local
@@ -116,7 +119,8 @@ async def create(
     passphrase: str | None = None,
 ) -> DeviceHome:
     """A folder with a registered account and its first device; taken up where it was cut short.
-    Errors: Conflict for a taken handle.
+
+    Raises `Conflict` for a taken handle or folder, and what `discover` and the service raise.
     """
     home = _unfinished(path)
     if home is None:
@@ -133,7 +137,7 @@ async def create(
 
 
 def _unfinished(path: Path) -> DeviceHome | None:
-    """A folder in which creating an account was begun and not finished. Errors: Conflict when it
+    """A folder in which creating an account was begun and not finished. Raises `Conflict` when it
     was finished.
     """
     if not (path / "device.db").exists():

@@ -1,22 +1,22 @@
-"""A member that another program drives: `python -m counterseal.client.agent --home DIR`, one JSON
-command a line in, one JSON result a line out.
+"""A member's device that another program drives: `python -m counterseal.client.agent --home DIR`,
+one JSON command a line in, one JSON result a line out.
 
-| command | does | answers |
-| --- | --- | --- |
-| `{"do": "create", "service": URL, "handle": H, "name": N, "demonstration": true, "genesis": HEX}` | makes the account | `account`, `device` |
-| `{"do": "conversation", "name": N, "members": [H, ...]}` | makes a conversation | `conversation` |
-| `{"do": "add" or "remove", "conversation": HEX, "members": [H, ...]}` | changes who is in it | |
-| `{"do": "leave", "conversation": HEX}` | leaves | |
-| `{"do": "send", "conversation": HEX, "text": T, "sent_at_ms": MS}` | sends and waits for the acknowledgement | `row` |
-| `{"do": "send_many", "conversation": HEX, "messages": [[T, MS or null], ...]}` | the same, many at once | `rows` |
-| `{"do": "sync", "until": N, "timeout": S}` | catches up, until N messages are known if N is given | the counts |
-| `{"do": "follow"}` | takes in what happens from now on, beside other commands | |
-| `{"do": "counts"}` | | `shown`, `sent`, `queued`, `pending`, `refused` |
-| `{"do": "lines", "conversation": HEX, "after": ROW}` | | `lines` |
-| `{"do": "conversations"}` | | `conversations` |
-| `{"do": "cursor", "conversation": HEX}` | | `cursor` |
-| `{"do": "notices"}` | fetches notices | `notices` |
-| `{"do": "quit"}` | ends | |
+| `do` | takes | does | answers |
+| --- | --- | --- | --- |
+| `create` | `service`, `handle`; `name`, `demonstration`, `genesis` | makes it | `account`, `device` |
+| `conversation` | `name`, `members` | makes a conversation | `conversation` |
+| `add`, `remove` | `conversation`, `members` | changes who is in it | |
+| `leave` | `conversation` | leaves | |
+| `send` | `conversation`, `text`; `sent_at_ms` | sends, until it is acknowledged | `row` |
+| `send_many` | `conversation`, `messages`: `[[text, ms or null], ...]` | the same, many | `rows` |
+| `sync` | `until`, `timeout` | catches up, until so many messages are known | the counts |
+| `follow` | | takes in what happens from now on, beside other commands | |
+| `counts` | | | `shown`, `sent`, `queued`, `pending`, `refused` |
+| `lines` | `conversation`; `after`: a row's number | | `lines` |
+| `conversations` | | | `conversations` |
+| `cursor` | `conversation` | | `cursor` |
+| `notices` | | fetches notices | `notices` |
+| `quit` | | ends | |
 
 Each result has `"ok": true`, or `"ok": false` with `code` and `message`, and repeats the command's
 `id` if it had one. Used by the demonstration, where each member is one process, and by tests, which
@@ -42,8 +42,8 @@ Command = dict[str, Any]
 _LINE_MAX = 16 << 20
 
 
-class Agent:
-    """One member and the commands that it takes."""
+class DeviceAgent:
+    """One device and the commands that it takes."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -74,7 +74,8 @@ class Agent:
             handler = self._commands.get(str(command.get("do")))
             if handler is None:
                 raise BadInput(
-                    f"There is no command {command.get('do')!r}; the module's documentation lists them.",
+                    f"There is no command {command.get('do')!r};"
+                    " the module's documentation lists them.",
                     code="command",
                 )
             result = {"ok": True, **await handler(command)}
@@ -200,7 +201,7 @@ async def run(home: Path) -> None:
     reader = asyncio.StreamReader(limit=_LINE_MAX)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    agent = Agent(home)
+    agent = DeviceAgent(home)
     try:
         while line := await reader.readline():
             if line.strip() in (b"", b'{"do":"quit"}', b'{"do": "quit"}'):

@@ -62,8 +62,8 @@ async def attach(
     text: str = "",
     progress: Progress | None = None,
 ) -> int:
-    """Seals and uploads a file, then queues the message that holds its key; gives the message's
-    number. Errors: BadInput, the service's.
+    """Seals and uploads a file, then sends the message that has its key; returns the message's
+    number. Raises `BadInput`, what the service and sending raise.
     """
     sealed, attachment = seal_file(path, session.home.path / "outgoing")
     try:
@@ -77,7 +77,7 @@ async def attach(
 
 
 def seal_file(path: Path, folder: Path) -> tuple[Path, Attachment]:
-    """The sealed copy of a file in `folder`, and what the message says of it. Errors: BadInput."""
+    """The sealed copy of a file in `folder`, and what the message says of it. Raises `BadInput`."""
     try:
         size = path.stat().st_size
         source = path.open("rb")
@@ -119,7 +119,7 @@ def _aad(number: int, last: bool) -> bytes:
 async def _upload(
     session: Session, sealed: Path, attachment: Attachment, progress: Progress | None
 ) -> None:
-    """Uploads from wherever the service stands; a broken connection goes on there."""
+    """Uploads from where the service's copy ends; a broken connection goes on there."""
     for attempt in range(_UPLOAD_TRIES):
         announced = PostBlob(attachment.digest, attachment.size)
         offset = (await session.service.call(BLOB_POST, announced)).offset
@@ -136,7 +136,8 @@ async def _upload(
                     if progress is not None:
                         progress(f"{100 * offset // attachment.size} %")
             return
-        except Conflict:  # the service holds more or less than was thought: it says where to go on
+        # the service has more or less than was thought: it says where to go on
+        except Conflict:
             if attempt == _UPLOAD_TRIES - 1:
                 raise
 
@@ -144,8 +145,8 @@ async def _upload(
 async def download(
     session: Session, attachment: Attachment, folder: Path, progress: Progress | None = None
 ) -> Path:
-    """Fetches, verifies and opens an attachment into `folder`; gives the file's path. Errors: M10,
-    those of the service.
+    """Fetches, verifies and opens an attachment into `folder`; returns the file's path. Raises
+    `Refused` M10, what the service raises.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if attachment.size > BLOB_MAX:
@@ -160,7 +161,8 @@ async def download(
             if hashlib.file_digest(source, "sha256").digest() != attachment.digest:
                 raise Refused(
                     "M10",
-                    "The attachment that the service gave out is not the one that was sent; it was thrown away.",
+                    "The attachment that the service gave out is not the one that was sent;"
+                    " it was thrown away.",
                 )
             source.seek(0)
             opened = part.with_suffix(".open")

@@ -144,9 +144,8 @@ def _tell(
     sentences = change_sentences(step.committer, before.roster, after.roster, asked, names)
     if after.charter_digest != before.charter_digest:
         charter = session.directory.rules.charter(store, after.charter_digest)
-        sentences.append(
-            f"A new charter applies from here on. {summarise_charter(charter.charter, charter.digest)}"
-        )
+        summary = summarise_charter(charter.charter, charter.digest)
+        sentences.append(f"A new charter applies from here on. {summary}")
         store.conversations.set_charter(after.conversation, after.charter_digest)
     if sentences:
         store.messages.add_note(after.conversation, event.n, event.time, " ".join(sentences))

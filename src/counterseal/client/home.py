@@ -1,10 +1,12 @@
 """A member's folder: one encrypted database, the key that opens it, and the pins of the domain.
 
-| file | holds |
-| --- | --- |
-| `device.db` | everything else: MLS state, messages, search, outbox, directory (SQLCipher; one connection of the compiled core) |
-| `key` | mode 0600: the database's 32-byte key in hex, or the salt and cost that turn a passphrase into it (Argon2id) |
-| `pins` | JSON for people to read: service URL, domain, digest of the genesis charter, verifier keys of log, ledger and witnesses |
+- `key`, mode 0600: the database's 32-byte key in hex, or the salt and cost that turn a passphrase
+  into it (Argon2id).
+- `pins`, JSON for people to read: the service's URL, the domain, the first charter's digest, and
+  the verifier keys of log, ledger and witnesses.
+- `device.db`, everything else: MLS state, messages, search, outbox, directory (SQLCipher, one
+  connection of the compiled core).
+- `sending.lock`, empty: locked by the process that sends or commits (session.py).
 
 A passphrase comes from the file that COUNTERSEAL_PASSPHRASE_FILE names or from a prompt, never from
 the command line, which every other user of the machine can read.
@@ -24,18 +26,20 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from counterseal.client.core_errors import core_errors
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.core._core import Device
+from counterseal.files import write_whole
 from counterseal.protocol.errors import BadInput, Conflict, NotFound
 
 KEY_SIZE = 32
 PASSPHRASE_FILE = "COUNTERSEAL_PASSPHRASE_FILE"
-_ITERATIONS, _LANES, _MEMORY_KIB = 3, 4, 64 * 1024  # RFC 9106's second recommended choice
+# RFC 9106's second recommended choice
+_ITERATIONS, _LANES, _MEMORY_KIB = 3, 4, 64 * 1024
 
 Prompt = Callable[[], str]
 
 
 class Pins(msgspec.Struct, frozen=True):
-    """What an app holds on to from the day the account is made. Keys are verifier keys as text,
-    digests lower-case hex.
+    """What an app keeps from the day the account is made and compares everything with. Keys are
+    verifier keys as text, digests lower-case hex.
     """
 
     service: str
@@ -44,7 +48,8 @@ class Pins(msgspec.Struct, frozen=True):
     demonstration: bool
     log: tuple[str, str]
     ledger: tuple[str, str]
-    witnesses: tuple[tuple[str, str, tuple[str, str]], ...]  # name, URL, (Ed25519, ML-DSA-44)
+    witnesses: tuple[tuple[str, str, tuple[str, str]], ...]
+    """Each witness's name, URL and (Ed25519, ML-DSA-44) keys."""
 
 
 class DeviceHome:
@@ -61,7 +66,7 @@ class DeviceHome:
 
     @classmethod
     def create(cls, path: Path, pins: Pins, passphrase: str | None = None) -> DeviceHome:
-        """Makes the folder (mode 0700) with a new key and an empty database. Errors: Conflict if
+        """Makes the folder (mode 0700) with a new key and an empty database. Raises `Conflict` if
         there is one already.
         """
         if (path / "device.db").exists() or (path / "key").exists():
@@ -71,9 +76,8 @@ class DeviceHome:
             )
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = _write_key(path / "key", passphrase)
-        _write(
-            path / "pins", msgspec.json.format(msgspec.json.encode(pins), indent=2) + b"\n", 0o600
-        )
+        readable = msgspec.json.format(msgspec.json.encode(pins), indent=2) + b"\n"
+        write_whole(path / "pins", readable, replace=True)
         with core_errors():
             device = Device.create(str(path / "device.db"), key)
         DeviceStore(device).create_tables()
@@ -82,8 +86,9 @@ class DeviceHome:
 
     @classmethod
     def load(cls, path: Path, prompt: Prompt | None = None) -> DeviceHome:
-        """The folder as it stands. `prompt` asks a person for the passphrase. Errors: NotFound,
-        BadInput.
+        """The device in an existing folder. `prompt` asks a person for the passphrase.
+
+        Raises `NotFound`, `BadInput`.
         """
         try:
             pins = msgspec.json.decode((path / "pins").read_bytes(), type=Pins)
@@ -103,7 +108,7 @@ class DeviceHome:
         """Lends the database: opened for this block alone, unless it is held. Never wait for the
         network inside.
 
-        Another process that has it open is waited for, 10 s at most. Errors: Unavailable "busy".
+        Another process that has it open is waited for, 10 s at most. Raises `Unavailable` "busy".
         """
         if self._open is None:
             with core_errors():
@@ -130,10 +135,11 @@ class DeviceHome:
 def _write_key(path: Path, passphrase: str | None) -> bytes:
     if passphrase is None:
         key = secrets.token_bytes(KEY_SIZE)
-        _write(path, f"key {key.hex()}\n".encode(), 0o600)
+        write_whole(path, f"key {key.hex()}\n".encode())
         return key
     salt = secrets.token_bytes(16)
-    _write(path, f"argon2id {salt.hex()} {_ITERATIONS} {_LANES} {_MEMORY_KIB}\n".encode(), 0o600)
+    line = f"argon2id {salt.hex()} {_ITERATIONS} {_LANES} {_MEMORY_KIB}\n"
+    write_whole(path, line.encode())
     return _stretch(passphrase, salt, _ITERATIONS, _LANES, _MEMORY_KIB)
 
 
@@ -183,14 +189,3 @@ def _stretch(passphrase: str, salt: bytes, iterations: int, lanes: int, memory_k
         salt=salt, length=KEY_SIZE, iterations=iterations, lanes=lanes, memory_cost=memory_kib
     )
     return kdf.derive(passphrase.encode())
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Writes whole or not at all, and on the disk before it returns."""
-    beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(path)

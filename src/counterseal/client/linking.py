@@ -2,14 +2,14 @@
 
 Four steps, two on each side, by files or by hand:
 
-1. the old device: `device invite` gives a code: who the account is, where its chain stands, and the pins of the domain;
-2. the new one: `device link` draws its key, signs for its possession in the chain's next place, and
-writes a request with an X-Wing key; 3. the old one: `device approve` says in words what it is about
-to do, signs and posts the device statement, and seals the notice key and
-   the pins to the request's key;
-4. the new one: `device link --finish` opens that, and leaves key packages; with its next
-synchronisation the old one brings it into
-   every conversation.
+1. The old device: `device invite` prints a code, which says who the account is, how far its chain
+   goes, and the domain's first charter.
+2. The new one: `device link` draws its key, signs for its possession in the chain's next place, and
+   writes a request with an X-Wing key.
+3. The old one: `device approve` says in words what it is about to do, signs and posts the device
+   statement, and seals the notice key and the pins to the request's key.
+4. The new one: `device link --finish` opens that, and leaves key packages. With its next
+   synchronisation the old one brings it into every conversation.
 
 A new device reads from then on: no old message and no old key is handed over. What the account key
 signs is one place in the chain, so a request whose place was taken meanwhile is refused and made
@@ -52,7 +52,7 @@ _CODE = "counterseal:"
 
 
 class DeviceInvitation(Record, frozen=True, tag="counterseal/v1/device-invitation"):
-    """Where the account's chain stands, and the digest of the domain's first charter. Public: it
+    """How far the account's chain goes, and the digest of the domain's first charter. Public: it
     opens nothing.
     """
 
@@ -101,11 +101,12 @@ async def invite(session: Session) -> str:
 
 
 def read_code(code: str) -> DeviceInvitation:
-    """The invitation in a code. Errors: BadInput."""
+    """The invitation in a code. Raises `BadInput`."""
     text = code.strip()
     if not text.startswith(_CODE):
         raise BadInput(
-            "Give the code that `counterseal device invite` prints on a device of the account; a handle is not enough.",
+            "Give the code that `counterseal device invite` prints on a device of the account;"
+            " a handle is not enough.",
             code="code",
         )
     text = text.removeprefix(_CODE)
@@ -121,8 +122,10 @@ def read_code(code: str) -> DeviceInvitation:
 async def request(
     path: Path, url: str, code: str, *, demonstration: bool = False, passphrase: str | None = None
 ) -> LinkRequest:
-    """Step 2: a new folder with a new device in it; gives the request, which the old device has to
-    be shown.
+    """Step 2: a new folder with a new device in it; returns the request, which the old device has
+    to be shown.
+
+    Raises `Refused` M7, C17 for another domain than the invitation's; `BadInput`, `Conflict`.
     """
     invitation = read_code(code)
     async with ServiceClient(url) as service:
@@ -153,15 +156,17 @@ async def request(
 
 
 def describe(session: Session, data: bytes) -> str:
-    """What approving a request would do, in words for the person who decides. Errors: those of a
-    malformed or foreign request.
+    """What approving a request would do, in words for the person who decides. Raises `Refused` M2,
+    E1 to E7, X1 for a request that is malformed or another account's.
     """
     made = LinkRequest.decode(data)
     record = _checked(session, made)
     fingerprint = " ".join(record.device_key.hex()[at : at + 4] for at in range(0, 32, 4))
     return (
-        f"A new device, key {fingerprint}, asks to read and write as you in {made.domain}. It will receive everything that is sent to you "
-        "from then on, in every conversation you are in, and nothing older. Approve only if the same key is shown on that device."
+        f"A new device, key {fingerprint}, asks to read and write as you in {made.domain}."
+        " It will receive everything that is sent to you from then on,"
+        " in every conversation you are in, and nothing older."
+        " Approve only if the same key is shown on that device."
     )
 
 
@@ -174,8 +179,11 @@ def _checked(session: Session, made: LinkRequest) -> Device:
 
 
 async def approve(session: Session, data: bytes) -> bytes:
-    """Step 3: posts the device statement; gives the sealed reply. Done twice, it gives a reply
-    again and posts nothing.
+    """Step 3: posts the device statement and returns the sealed reply. Done twice, it returns a
+    reply again and posts nothing.
+
+    Raises `Conflict` when the chain has moved on; `NotAuthorised` on a device without the account's
+    key; what `describe` and the service raise.
     """
     made = LinkRequest.decode(data)
     record = _checked(session, made)
@@ -188,7 +196,8 @@ async def approve(session: Session, data: bytes) -> bytes:
     if record.device_key not in chain.devices:
         if (record.previous, record.number) != (chain.head, chain.number + 1):
             raise Conflict(
-                "The account's chain has moved on since the invitation; make a new one and a new request.",
+                "The account's chain has moved on since the invitation;"
+                " make a new one and a new request.",
                 code="chain",
             )
         posted = PostChainStatement("device", sign1(account_key, made.payload), made.possession)
@@ -201,8 +210,8 @@ async def approve(session: Session, data: bytes) -> bytes:
 
 
 async def finish(home: DeviceHome, data: bytes) -> None:
-    """Step 4: opens the reply, compares the pins, and leaves key packages. Errors: X5, M7, NotFound
-    when there was no request.
+    """Step 4: opens the reply, compares the pins, and leaves key packages. Raises `Refused` X5, M7;
+    `NotFound` when there was no request.
     """
     with home.store() as store:
         sealed_for, pending = store.settings.link_seed, store.settings.link_request
@@ -216,7 +225,8 @@ async def finish(home: DeviceHome, data: bytes) -> None:
     if msgspec.json.decode(reply.pins, type=Pins).genesis != home.pins.genesis:
         raise Refused(
             "M7",
-            "The approving device knows this domain by another first charter; link over a service that you trust.",
+            "The approving device knows this domain by another first charter;"
+            " link over a service that you trust.",
         )
     with home.store() as store, store.transaction():
         store.settings.notice_seed = reply.notice_seed
@@ -259,8 +269,8 @@ async def adopt(session: Session) -> int:
 
 
 async def revoke(session: Session, device: bytes) -> None:
-    """Ends a device of this account in the chain, then removes it from every conversation. Errors:
-    A6, NotAuthorised.
+    """Ends a device of this account in the chain, then removes it from every conversation. Raises
+    `Refused` A6, `NotAuthorised`, `BadInput`.
     """
     if device == session.me[1]:
         raise BadInput("A device cannot revoke itself; do it from another one.", code="self")
@@ -292,7 +302,8 @@ def _account_key(store: DeviceStore) -> Ed25519PrivateKey:
     seed = store.settings.account_seed
     if seed is None:
         raise NotAuthorised(
-            "Only the account's first device holds the account's key; approve and revoke devices there.",
+            "Only the account's first device has the account's key;"
+            " approve and revoke devices there.",
             code="no-account-key",
         )
     return Ed25519PrivateKey.from_private_bytes(seed)

@@ -153,7 +153,7 @@ class AccountLookup:
 
 
 def check_handle(handle: str, told: HandleFound, domain: str) -> tuple[bytes, DirectoryRoot]:
-    """The chain head (32 bytes) that the root gives the handle's account, and the root.
+    """The chain head (32 bytes) that the root has for the handle's account, and the root.
 
     That the root is in the log, and how old it may be, is the caller's to check. Raises `Refused`
     D1 to D5.

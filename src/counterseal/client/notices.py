@@ -39,7 +39,7 @@ class WarrantNotice(msgspec.Struct, frozen=True):
 
 async def fetch(session: Session) -> int:
     """Fetches from the service and from every witness, tries each notice, stores what is for this
-    account; gives how many were new.
+    account; returns how many were new.
 
     A source that does not answer is passed over: the others have the same.
     """

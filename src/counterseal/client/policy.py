@@ -9,7 +9,7 @@
 | M5 | a proposal to do anything but remove oneself |
 | M6 | a handshake that MLS refuses although the service took it |
 
-What the directory knows is asked of `Knowledge`, which raises `Need` for what it has not looked up
+What the directory knows is asked of `Knowledge`, which raises `Need` for what was not looked up
 yet: the caller rolls back, looks it up with the proofs, and asks again.
 """
 
@@ -89,14 +89,15 @@ class Handshake(msgspec.Struct, frozen=True):
 def judge(
     handshake: Handshake, roster: Iterable[Leaf], present: Context, knowledge: Knowledge
 ) -> Handshake:
-    """The handshake again, if this member may follow it. Raises `Refused` M1, M2, M3 or M5;
+    """The handshake again, if this member may follow it. Raises `Refused` M1, M2, M3 or M5, and
     `Need`.
     """
     members = set(roster)
     if handshake.committer not in members:
         raise Refused(
             "M1",
-            f"A device that is not in this conversation ({short(handshake.committer)}) tried to change it.",
+            f"A device that is not in this conversation ({short(handshake.committer)})"
+            " tried to change it.",
         )
     if handshake.kind != HandshakeKind.COMMIT:
         return _judge_proposal(handshake)
@@ -123,8 +124,8 @@ def check_devices(
     knowledge: Knowledge,
     allowed: tuple[Standing, ...] = (Standing.ACTIVE,),
 ) -> None:
-    """Returns if every leaf is a device that its account's chain holds and has not revoked. Raises
-    `Refused` M2; `Need` for all at once.
+    """Returns if every leaf is a device that its account's chain has, in one of the `allowed`
+    standings. Raises `Refused` M2, and `Need` for all that is not known at once.
     """
     needed: set[bytes] = set()
     for account, device in leaves:

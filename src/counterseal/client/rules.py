@@ -1,4 +1,5 @@
-"""The charters and keysets that this device has verified: one `TrustedRules`, filled from its store.
+"""The charters and keysets that this device has verified: one `TrustedRules`, filled from its
+store.
 
 Nothing is fetched here: what is not known raises `Need`, and the caller looks it up
 (rule_updates.py).

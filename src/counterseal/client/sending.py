@@ -5,7 +5,7 @@
 | queue | the plaintext, as a row of the history ("queued") and a row of the outbox |
 | make ready | the group's own commit, if one is due; the window, posted before it is used |
 | seal | MLS ratchet, window's next seq, and the sealed bytes beside the plaintext |
-| post | nothing here: the service answers the first stamp for the same bytes, however often they come |
+| post | nothing here: the service answers the same bytes with their first stamp, each time |
 | acknowledge | number and stamp, "sent", the outbox row gone |
 
 A crash between any two steps loses nothing and sends nothing twice. What the service refuses (the

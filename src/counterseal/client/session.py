@@ -25,7 +25,7 @@ _CLOCK_KEPT = 30.0  # seconds of real time for which a demonstration's clock is 
 
 
 class Session:
-    """What the parts of a device share. Opened from a folder whose account stands; closed when
+    """What the parts of a device share. Opened from a folder whose account is made; closed when
     done.
     """
 
@@ -47,7 +47,7 @@ class Session:
 
     @classmethod
     def open(cls, home: DeviceHome) -> Session:
-        """The session of an account's device. Errors: NotFound when the account was never
+        """The session of an account's device. Raises `NotFound` when the account was never
         finished.
         """
         with home.store() as store:
@@ -55,7 +55,8 @@ class Session:
             ready = store.settings.registered
         if account is None or seed is None or not ready:
             raise NotFound(
-                f"{home.path} holds a device that belongs to no account yet; finish `device link` or `account create`."
+                f"The device in {home.path} belongs to no account yet;"
+                " finish `device link` or `account create`."
             )
         return cls(home, account, seed)
 
@@ -78,7 +79,7 @@ class Session:
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
         """Keeps other processes of this device from sending and committing meanwhile; reading goes
-        on. Errors: Unavailable "busy".
+        on. Raises `Unavailable` "busy".
 
         The database is not locked while the network is waited for, and two who take turns with the
         same outbox would take back each other's frames. A block inside another joins it: a session

@@ -51,7 +51,8 @@ def words(line: HistoryEntry) -> str:
     if line.state is MessageState.REFUSED:
         return f"-- refused: not sealed as the charter says ({safe(line.rule or 'F1')})"
     if line.state is MessageState.PENDING:
-        return f"{_stamp(line)} {_who(line)}: [pending: its period is over, and the log has not proved yet that it was sent in it (F11)]"
+        why = "its period is over, and the log has not proved yet that it was sent in it (F11)"
+        return f"{_stamp(line)} {_who(line)}: [pending: {why}]"
     mark = {
         MessageState.QUEUED: " [waiting to be sent]",
         MessageState.UNSENT: " [not sent: you were no longer in the conversation]",

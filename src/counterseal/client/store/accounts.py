@@ -1,4 +1,4 @@
-"""Accounts that were looked up and proved, their devices, and this account's devices to bring in."""
+"""Accounts that were looked up and proved, their devices, and devices of one's own to bring in."""
 
 from __future__ import annotations
 

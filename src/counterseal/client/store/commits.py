@@ -108,7 +108,7 @@ class CommitsTable:
         )
 
     def proposing_devices(self, conversation: bytes) -> set[bytes | None]:
-        """The devices that asked to be removed; None stands for this one."""
+        """The devices that asked to be removed; None is this one."""
         return set(
             self._database.values(
                 "SELECT device FROM client_proposal WHERE conversation = ?", conversation

@@ -51,12 +51,12 @@ class Database:
 
     def rows(self, kind: type[R], sql: str, *params: Value) -> list[R]:
         """All rows of one statement."""
-        return msgspec.convert(self._run(sql, params), list[kind], builtin_types=(bytes,))  # type: ignore[valid-type]
+        return [_convert(row, kind) for row in self._run(sql, params)]
 
     def row(self, kind: type[R], sql: str, *params: Value) -> R | None:
         """The first row, or None."""
         found = self._run(sql, params)
-        return msgspec.convert(found[0], kind, builtin_types=(bytes,)) if found else None
+        return _convert(found[0], kind) if found else None
 
     def values(self, sql: str, *params: Value) -> list[Any]:
         """The one column of a statement that selects one."""
@@ -73,3 +73,8 @@ class Database:
     def _run(self, sql: str, params: tuple[Value, ...]) -> list[tuple[Any, ...]]:
         with core_errors():
             return self._device.execute(sql, params)
+
+
+def _convert(row: tuple[Any, ...], kind: type[R]) -> R:
+    # bytes stay bytes; what is stored of an enum is its value
+    return msgspec.convert(row, kind, builtin_types=(bytes,))

@@ -97,7 +97,9 @@ _MESSAGE = (
 
 
 class MessagesTable:
-    """`client_message`, `client_attachment` and `client_search`. A message's number is its row's."""
+    """`client_message`, `client_attachment` and `client_search`. A message is named by its row's
+    number.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -48,7 +48,7 @@ class SettingsTable:
     name = Setting[str]("name")
     """The name that others are shown."""
     registered = Setting[int]("registered")
-    """1 once the service has the account, and this device stands in its chain."""
+    """1 once the service has the account, and its chain this device."""
 
     account_seed = Setting[bytes]("account_seed")
     """The account's signing key; only the first device has it."""
