@@ -15,7 +15,6 @@ from tests.support.processes import free_port
 from counterseal.access.authorities import ceremony, charter_draft, charter_file
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.holders import witness
-from counterseal.protocol.charter import Log, VkeyPair
 from counterseal.protocol.errors import CountersealError
 from counterseal.tlog.add_checkpoint import AddCheckpoint
 from counterseal.tlog.checkpoint import Checkpoint, witness_keys
@@ -25,6 +24,7 @@ from counterseal.tlog.prove import make_consistency
 from counterseal.tlog.signers import LogSigner
 from counterseal.tlog.tree import leaf_hash
 from counterseal.tlog.witness_client import WitnessClient
+from counterseal.wire.domain import ServiceIdentity
 
 pytestmark = pytest.mark.system
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.system
 # done, or when all of it is.
 PROGRAM = """
 import os, signal, sys
-from counterseal.access.common import store
+from counterseal import files
 from counterseal.access.holders import witness
 from counterseal.access.common.home import InstitutionHome
 from pathlib import Path
@@ -52,7 +52,7 @@ def deadly(write):
     return wrapped
 opened = InstitutionHome.open(home)
 heads.write_durably = deadly(heads.write_durably)
-store.write = deadly(store.write)
+files.write_state = deadly(files.write_state)
 witness.run(opened, service_url="http://127.0.0.1:9")
 """
 
@@ -79,11 +79,12 @@ def setup(tmp_path):
     ]
     InstitutionHome.create(tmp_path / "homes" / "opener", "opener", "opener")
     made = witness.create(tmp_path / "homes" / "ivy", "ivy", f"127.0.0.1:{free_port()}")
-    service = charter_draft.ServiceIdentity(
+    service = ServiceIdentity(
         "chat.example.org",
-        Log(log.keys.name, VkeyPair(*log.keys.texts())),
+        log.keys.name,
+        log.keys.texts(),
         ledger.keys.name,
-        VkeyPair(*ledger.keys.texts()),
+        ledger.keys.texts(),
     )
     rules = charter_file.parse(
         {

@@ -17,6 +17,9 @@ from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import Conflict
 from counterseal.protocol.keyset import HolderKey, Keyset, ReceivedKeyset, quarter_of
 from counterseal.protocol.verified_charter import ReceivedCharter
+from counterseal.wire.charters import CHARTER_POST, PostCharter
+from counterseal.wire.keysets import KEYSET_POST, HolderKeyPosted, PostHolderKey, PostKeyset
+from counterseal.wire.witness import WITNESS_HOLDER_KEY
 
 pytestmark = pytest.mark.system
 
@@ -45,7 +48,7 @@ def test_a_charter_signed_by_all_custodians_without_the_witnesses(rig):
     with refused("C18"):
         ReceivedCharter.decode(data).check(rig.charter)
     with refused("C18"):
-        InstitutionClient(rig.url).post("/v1/charters", (data,))
+        InstitutionClient(rig.url).post(CHARTER_POST, PostCharter(data))
 
 
 def test_a_charter_signed_by_all_witnesses_without_the_custodians(rig):
@@ -109,6 +112,8 @@ def test_a_service_that_swaps_a_custodians_key_in_the_charter(rig, home, tmp_pat
         return cbor.encode([[swapped, 0]]) if asked == "/v1/charters" else data
 
     with refused("X2", "X4"):
+        ReceivedCharter.decode(swapped).check(None)
+    with refused("C19"):
         Rules(home).sync(Tampered(rig.service_for(home), swap))
 
 
@@ -184,7 +189,7 @@ def test_a_keyset_without_the_witnesses(rig, home):
     with refused("K7"):
         ceremony.publish_keyset(InstitutionClient(rig.url), rules, data)
     with refused("K7"):
-        InstitutionClient(rig.url).post("/v1/keysets", (data,))
+        InstitutionClient(rig.url).post(KEYSET_POST, PostKeyset(data))
 
 
 def test_a_delivered_key_that_the_service_leaves_out(rig, home):
@@ -219,9 +224,10 @@ def test_a_second_key_for_one_place(rig):
         record = HolderKey(charter.charter.domain, charter.digest, quarter, position, xwing)
         return sign([home.signer], record.encode())
 
-    assert witness.post("/holder-keys", (statement("first"),)) == (position,)
+    request = PostHolderKey(statement("first"))
+    assert witness.post(WITNESS_HOLDER_KEY, request) == HolderKeyPosted(position)
     with pytest.raises(Conflict):
-        witness.post("/holder-keys", (statement("second"),))
+        witness.post(WITNESS_HOLDER_KEY, PostHolderKey(statement("second")))
 
 
 def test_signatures_over_two_drafts_do_not_make_one(rig, home):

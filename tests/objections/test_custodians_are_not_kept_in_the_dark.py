@@ -36,8 +36,8 @@ def grown(rig, home):
     it.
     """
     reader = rig.desk(home)
-    size = reader.sync().size
-    number = ReaderState.decode(reader.copy.place()).chunk
+    size = until(lambda: reader.sync().size)  # the ledger begins at its first tick
+    number = ReaderState.decode((home.path / "ledger" / "reader").read_bytes()).chunk
     until(lambda: int(InstitutionClient(rig.url).get("/ledger/checkpoint").split(b"\n")[1]) > size)
     return number
 

@@ -9,10 +9,11 @@ from tests.support.full_domain import FullDomain, running
 from tests.support.refusals import refused
 from tests.support.waiting import until
 
-from counterseal.access.common.sources import get_array
+from counterseal.access.common.sources import ask
 from counterseal.protocol.counterseal import Counterseal, open_share
 from counterseal.protocol.sharing import check_prk, join
 from counterseal.protocol.window import Label
+from counterseal.wire.material import MATERIAL
 
 pytestmark = pytest.mark.system
 
@@ -33,9 +34,8 @@ def warrant(rig):
 @pytest.fixture(scope="module")
 def stolen(rig: FullDomain, warrant):
     """Label and every holder's share: as if every machine had been broken into."""
-    path = f"/v1/warrants/{warrant.hex()}/listings/0/material"
-    [row] = get_array(rig.service_for(rig.opener), path, signed=True)
-    label, seal = Label.decode(row[0]), Counterseal.decode(row[2])
+    [row] = ask(rig.service_for(rig.opener), MATERIAL, warrant=warrant, listing=0).rows
+    label, seal = Label.decode(row.label), Counterseal.decode(row.counterseal)
     rules = rig.rules(rig.custodians[0])
     quarter = rules.keyset(label.keyset_digest).keyset.quarter
     homes = [*rig.custodians, *rig.witnesses]

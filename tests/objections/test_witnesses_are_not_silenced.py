@@ -9,12 +9,14 @@ from tests.support.full_domain import running
 from tests.support.waiting import until
 
 from counterseal.access.common.institution_client import InstitutionClient
-from counterseal.access.common.sources import get_array
+from counterseal.access.common.sources import ask
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.notice import SealedNotice, open_notice, verify_notice
 from counterseal.tlog.add_checkpoint import AddCheckpoint, origin_digest
 from counterseal.tlog.note import parse_note
 from counterseal.tlog.witness_client import WitnessClient
+from counterseal.wire.notices import NOTICES
+from counterseal.wire.witness import WITNESS_NOTICES
 
 pytestmark = pytest.mark.system
 
@@ -100,12 +102,11 @@ def released(rig, proxy):
 def told(rig, address, person):
     """The notices at `address` that this person's key opens, verified."""
     found = []
-    for _, raw in get_array(
-        InstitutionClient(address),
-        "/v1/notices?after=0" if address == rig.url else "/notices?after=-1",
-    ):
+    endpoint, after = (NOTICES, 0) if address == rig.url else (WITNESS_NOTICES, -1)
+    for row in ask(InstitutionClient(address), endpoint, after=after).rows:
         try:
-            statement = open_notice(person.notice, SealedNotice.decode(raw), "chat.example.org")
+            sealed = SealedNotice.decode(row.sealed)
+            statement = open_notice(person.notice, sealed, "chat.example.org")
         except Refused:
             continue
         found.append(verify_notice(statement, rig.charter).notice)
@@ -127,8 +128,8 @@ def test_apps_find_it_at_the_witnesses_as_well(rig, released):
 
 
 def test_nobody_else_can_tell_a_notice_from_a_dummy(rig, released):
-    rows = get_array(InstitutionClient(rig.url), "/v1/notices?after=0")
-    assert len({len(raw) for _, raw in rows}) == 1
+    rows = ask(InstitutionClient(rig.url), NOTICES, after=0).rows
+    assert len({len(row.sealed) for row in rows}) == 1
     assert len(rows) > 3
 
 

@@ -18,7 +18,7 @@ from counterseal.access.common import keysets
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.rules import Rules
-from counterseal.access.common.sources import Source, get_array
+from counterseal.access.common.sources import Source, ask
 from counterseal.access.holders import custodian, witness
 from counterseal.access.holders.holder import Holder
 from counterseal.describe.status import WarrantStatus
@@ -27,6 +27,7 @@ from counterseal.protocol.errors import NotFound
 from counterseal.protocol.keyset import VerifiedKeyset, quarter_of
 from counterseal.protocol.release import SealedShares
 from counterseal.protocol.verified_charter import VerifiedCharter
+from counterseal.wire.shares import SHARES
 
 BODIES = {"bar": ("eve",), "court": ("ann", "bob", "cec"), "ombudsman": ("dan",)}
 WITNESSES = ("gazette", "harbour", "ivy")
@@ -230,10 +231,8 @@ class FullDomain(ServedDomain):
 
     def shares(self, digest: bytes) -> dict[int, SealedShares]:
         """The sealed shares that the opener can fetch, by position."""
-        [rows] = get_array(
-            self.service_for(self.opener), f"/v1/warrants/{digest.hex()}/shares", signed=True
-        )
-        records = [SealedShares.decode(row) for row in rows]
+        shown = ask(self.service_for(self.opener), SHARES, warrant=digest)
+        records = [SealedShares.decode(row) for row in shown.sealed]
         return {record.position: record for record in records}
 
     @property

@@ -13,11 +13,13 @@ from tests.support.refusals import refused
 from tests.support.waiting import until
 
 from counterseal.access.authorities import issuer
-from counterseal.access.common.sources import get_array
+from counterseal.access.common.sources import ask
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.release import open_shares
 from counterseal.protocol.sharing import join
 from counterseal.protocol.window import Label
+from counterseal.wire.material import MATERIAL
+from counterseal.wire.shares import SHARES
 
 pytestmark = pytest.mark.system
 
@@ -77,10 +79,8 @@ def test_a_standing_release_covers_listings_to_come(rig, conversation):
 def shares(rig, digest):
     from counterseal.protocol.release import SealedShares
 
-    [rows] = get_array(
-        rig.service_for(rig.opener), f"/v1/warrants/{digest.hex()}/shares", signed=True
-    )
-    return [SealedShares.decode(row) for row in rows]
+    shown = ask(rig.service_for(rig.opener), SHARES, warrant=digest)
+    return [SealedShares.decode(sealed) for sealed in shown.sealed]
 
 
 def test_what_the_holders_hand_over_joins_to_the_windows_key(rig, conversation):
@@ -90,9 +90,7 @@ def test_what_the_holders_hand_over_joins_to_the_windows_key(rig, conversation):
         rig.release(home, digest)
     until(lambda: len(shares(rig, digest)) == 5)
     listing = office(rig).sync().state.access(digest).listings[0][1]
-    rows = get_array(
-        rig.service_for(rig.opener), f"/v1/warrants/{digest.hex()}/listings/0/material", signed=True
-    )
+    rows = ask(rig.service_for(rig.opener), MATERIAL, warrant=digest, listing=0).rows
     opened = {
         one.position: open_shares(
             rig.opener.reader,
@@ -104,8 +102,8 @@ def test_what_the_holders_hand_over_joins_to_the_windows_key(rig, conversation):
         for one in shares(rig, digest)
     }
     for place, row in enumerate(rows):
-        label = Label.decode(row[0])
-        assert Counterseal.decode(row[2]).seal_digest
+        label = Label.decode(row.label)
+        assert Counterseal.decode(row.counterseal).seal_digest
         assert (
             len(
                 join(

@@ -29,12 +29,13 @@ from counterseal.tlog.checkpoint import parse_checkpoint
 from counterseal.tlog.note import parse_note
 from counterseal.tlog.tile_store import tile_data
 from counterseal.tlog.tiles import parse_path
+from counterseal.wire.ledger import LEDGER_POST, StatementQueued
 
 NOW = e.APPROVED + e.HOUR + 60
 
 
 class Memory:
-    """What `http.Service` is to the opener. `posted` is what came in."""
+    """What `InstitutionClient` is to the opener. `posted` is what came in."""
 
     def __init__(self, scene):
         self.scene, self.built = scene, scene.build()
@@ -47,10 +48,10 @@ class Memory:
             raise NotFound(f"nothing at {path}")
         return answer if isinstance(answer, bytes) else cbor.encode(answer)
 
-    def post(self, path, value, *, signed=False):
-        assert path == "/v1/ledger"
-        self.posted.append(value[0])
-        return (b"",)
+    def post(self, endpoint, request):
+        assert endpoint is LEDGER_POST
+        self.posted.append(request.statement)
+        return StatementQueued(bytes(32))
 
     def answer(self, path):
         parts = path.split("?")[0].strip("/").split("/")
@@ -125,13 +126,13 @@ class Memory:
 
 @pytest.fixture
 def home(tmp_path):
-    secret = HomeKeys(w.seed("sign WarrantOpener", 64), w.seed("seal WarrantOpener"), None)
+    secret = HomeKeys(w.seed("sign Opener", 64), w.seed("seal Opener"), None)
     card = Card(
         "opener",
-        "WarrantOpener",
-        "WarrantOpener",
-        w.signer("WarrantOpener").public,
-        w.sealing("WarrantOpener").public,
+        "Opener",
+        "Opener",
+        w.signer("Opener").public,
+        w.sealing("Opener").public,
         None,
         None,
     )

@@ -5,9 +5,9 @@ from counterseal.access.authorities import ceremony, charter_draft, charter_file
 from counterseal.access.authorities.charter_file import parse, seconds
 from counterseal.access.common.home import InstitutionHome
 from counterseal.describe.charter import describe_charter
-from counterseal.protocol.charter import Log, VkeyPair
 from counterseal.protocol.errors import BadInput
 from counterseal.protocol.vkey import LOG_ED25519, MLDSA44, make_vkey
+from counterseal.wire.domain import ServiceIdentity
 
 RULES = {
     "issuer": [{"name": "asks", "roles": ["requester"]}, {"name": "agrees", "roles": ["approver"]}],
@@ -77,11 +77,11 @@ def cards(tmp_path):
 def service():
     def keys(name, seed):
         one, two = make_vkey(name, LOG_ED25519, seed * 32), make_vkey(name, MLDSA44, seed * 1312)
-        return VkeyPair(one.text(), two.text())
+        return one.text(), two.text()
 
     log, ledger = "chat.example.org/log", "chat.example.org/ledger"
-    return charter_draft.ServiceIdentity(
-        "chat.example.org", Log(log, keys(log, b"\x05")), ledger, keys(ledger, b"\x06")
+    return ServiceIdentity(
+        "chat.example.org", log, keys(log, b"\x05"), ledger, keys(ledger, b"\x06")
     )
 
 

@@ -1,48 +1,9 @@
-import os
-import stat
-
 import pytest
 from tests.support.refusals import refused
 
 from counterseal.access.common import store
-from counterseal.protocol.errors import BadInput, FatalError, NotFound
-
-
-def test_a_write_replaces_the_file_and_is_for_its_owner_alone(tmp_path):
-    place = tmp_path / "deep" / "keys"
-    store.write(place, b"one")
-    store.write(place, b"two")
-    assert store.read(place, "secret") == b"two"
-    assert stat.S_IMODE(place.stat().st_mode) == 0o600
-    assert [inner.name for inner in place.parent.iterdir()] == ["keys"]
-
-
-def test_public_files_are_readable(tmp_path):
-    store.write(tmp_path / "card", b"x", private=False)
-    assert stat.S_IMODE((tmp_path / "card").stat().st_mode) & 0o444
-
-
-def test_who_writes_first_counts(tmp_path):
-    place = tmp_path / "key"
-    assert store.write_new(place, b"first")
-    assert not store.write_new(place, b"second")
-    assert store.read(place, "key") == b"first"
-    assert [inner.name for inner in tmp_path.iterdir()] == ["key"]
-
-
-@pytest.mark.parametrize("step", ["fsync", "write"])
-def test_a_disk_that_fails_is_fatal_and_leaves_the_old_bytes(tmp_path, monkeypatch, step):
-    place = tmp_path / "head"
-    store.write(place, b"old")
-
-    def fail(*_):
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(FatalError):
-        store.write(place, b"new")
-    monkeypatch.undo()
-    assert store.read(place, "head") == b"old"
+from counterseal.files import write_state
+from counterseal.protocol.errors import BadInput, NotFound
 
 
 def test_a_locked_secret_opens_with_its_passphrase_alone():
@@ -79,7 +40,7 @@ def test_a_huge_file_is_something_else(tmp_path):
 
 
 def test_an_erased_secret_is_gone(tmp_path):
-    store.write(tmp_path / "key", b"secret")
+    write_state(tmp_path / "key", b"secret")
     store.erase(tmp_path / "key")
     assert not (tmp_path / "key").exists()
     store.erase(tmp_path / "key")  # again is no error

@@ -9,7 +9,7 @@ OUTSIDE = {"counterseal", "cryptography", "msgspec"}
 THEIRS = {"_cffi_backend", "_openssl", "typing_extensions"}  # loaded by cryptography and msgspec
 INSIDE = tuple(
     f"counterseal.{room}"
-    for room in ("access.common", "access.holders", "describe", "protocol", "tlog", "wire")
+    for room in ("access.common", "access.holders", "describe", "files", "protocol", "tlog", "wire")
 )
 LIST_MODULES = (
     "import sys; before = set(sys.modules); import {}; print(*sorted(set(sys.modules) - before))"

@@ -12,13 +12,14 @@ from counterseal.access.common import keysets, signing
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.rules import Rules
-from counterseal.access.common.sources import get_array
+from counterseal.access.common.sources import ask
 from counterseal.describe.charter import describe_charter
 from counterseal.describe.keys import absent_holders, describe_keyset
 from counterseal.describe.phrases import names, quarter_name
 from counterseal.protocol.charter import Charter
-from counterseal.protocol.errors import BadInput, NotFound
+from counterseal.protocol.errors import BadInput
 from counterseal.protocol.keyset import Keyset, quarter_of
+from counterseal.wire.charters import CHARTER_IN_FORCE
 
 from .homes import (
     FILE,
@@ -123,14 +124,7 @@ def show_command(file: Path | None, service_url: str | None) -> None:
     """Say in words what a charter rules, and who together could open silently."""
     if (file is None) == (service_url is None):
         raise BadInput("Name a charter's file or --service, one of the two.")
-    if file is not None:
-        data = read_file(file, "charter")
-    else:
-        match get_array(InstitutionClient(service_url or ""), "/v1/charter"):
-            case (bytes(data),):
-                pass
-            case _:
-                raise NotFound("The service shows no charter.")
+    data = read_file(file, "charter") if file is not None else _in_force(service_url or "")
     record, digest = ceremony.charter_in(data)
     show(describe_charter(record, digest))
     people = {holder.key.kid: holder.name for holder in record.holders}
@@ -139,6 +133,10 @@ def show_command(file: Path | None, service_url: str | None) -> None:
         for kid in signing.signers_of(data, Charter.limit)
     ]
     click.echo(f"It bears signatures of {names(signed)}.")
+
+
+def _in_force(service_url: str) -> bytes:
+    return ask(InstitutionClient(service_url), CHARTER_IN_FORCE).statement
 
 
 @click.group()
@@ -182,7 +180,7 @@ def keyset_status(
     """Say whose keys for a quarter are delivered, and whether the keyset is logged."""
     quarter = quarter_number(quarter_text)
     rules, service = _rules(open_home(home, passphrase_file), service_url)
-    logged = rules.keyset_of(rules.latest.digest, quarter)
+    logged = rules.trusted.keyset_for(rules.latest.digest, quarter)
     record = logged.keyset if logged else Keyset.decode(keysets.draft(service, quarter))
     absent = absent_holders(record, rules.latest)
     if as_json:

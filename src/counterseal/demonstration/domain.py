@@ -97,7 +97,7 @@ def _homes(root: Path) -> dict[str, InstitutionHome]:
     for body, members in BODIES.items():
         for member in members:
             create("custodian", "custodians", member, body)
-    create("issuer", "issuers", REQUESTER, "Prosecution InstitutionClient")
+    create("issuer", "issuers", REQUESTER, "Prosecution Service")
     create("issuer", "issuers", APPROVER, "Warrants Tribunal")
     create("opener", "opener", OPENER)
     for name, port in zip(WITNESSES, _free_ports(len(WITNESSES)), strict=True):

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from counterseal.access.common.institution_client import InstitutionClient
-from counterseal.access.common.sources import get_array
+from counterseal.access.common.sources import ask
 from counterseal.demonstration.access import Access, verify
 from counterseal.demonstration.chat import read_chat
 from counterseal.demonstration.domain import (
@@ -31,6 +31,7 @@ from counterseal.demonstration.replay import Members, Replayed
 from counterseal.demonstration.story import Story
 from counterseal.protocol.errors import BadInput, Unavailable
 from counterseal.tlog.periods import decode_period_root
+from counterseal.wire.periods import PERIODS
 
 Result = dict[str, Any]
 _NOTICE_SECONDS = 60.0
@@ -157,11 +158,9 @@ async def _notified(members: Members, plan: Plan, story: Story) -> None:
 def _windows(domain: Domain) -> int:
     """How many windows of the domain have frames, by the logged period roots."""
     total, after = 0, -1
-    while rows := get_array(
-        InstitutionClient(domain.url), "/v1/periods" + (f"?after={after}" if after >= 0 else "")
-    ):
-        total += sum(decode_period_root(record).windows for _, record in rows)
-        after = int(rows[-1][0])
+    while rows := ask(InstitutionClient(domain.url), PERIODS, after=after).rows:
+        total += sum(decode_period_root(row.root).windows for row in rows)
+        after = rows[-1].log_index
     return total
 
 

@@ -15,13 +15,17 @@ from counterseal.access.common import keysets, signing
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.rules import Rules
-from counterseal.access.common.sources import Source, get_array
+from counterseal.access.common.sources import Source, ask
 from counterseal.protocol.charter import Charter, Witness
 from counterseal.protocol.charter_checks import check_charter
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import BadInput, CountersealError, NotFound, Refused, Unavailable
-from counterseal.protocol.keyset import Keyset, ReceivedKeyset
+from counterseal.protocol.keyset import Keyset
 from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
+from counterseal.wire.charters import CHARTER_POST, CHARTERS, PostCharter
+from counterseal.wire.keysets import KEYSET_POST, PostKeyset
+from counterseal.wire.log import LOG_PROOF
+from counterseal.wire.witness import WITNESS_KEYSET
 
 YEAR = 366 * 86_400
 
@@ -34,12 +38,8 @@ def published(source: Source) -> VerifiedCharter | None:
     (`rules.Rules`).
     """
     newest: VerifiedCharter | None = None
-    for row in get_array(source, "/v1/charters"):
-        match row:
-            case (bytes(statement), int()):
-                newest = ReceivedCharter.decode(statement).check(newest)
-            case _:
-                raise Refused("E6", "An answer of /v1/charters is not [[charter, index], ...].")
+    for row in ask(source, CHARTERS).rows:
+        newest = ReceivedCharter.decode(row.statement).check(newest)
     return newest
 
 
@@ -95,13 +95,13 @@ def publish_charter(
     before anything is sent.
     """
     verified = ReceivedCharter.decode(data).check(previous)
-    match service.post("/v1/charters", (data,)):
-        case (bytes(digest), int(index)) if digest == verified.digest:
-            _wait_for_log(service, data)
-            return digest, index
-    raise Refused(
-        "C19", "The service answered with another charter's digest than the one that was sent."
-    )
+    posted = service.post(CHARTER_POST, PostCharter(data))
+    if posted.digest != verified.digest:
+        raise Refused(
+            "C19", "The service answered with another charter's digest than the one that was sent."
+        )
+    _wait_for_log(service, data)
+    return posted.digest, posted.log_index
 
 
 def _wait_for_log(service: InstitutionClient, statement: bytes, patience: float = 60.0) -> None:
@@ -111,7 +111,7 @@ def _wait_for_log(service: InstitutionClient, statement: bytes, patience: float 
     deadline = time.monotonic() + patience
     while True:
         try:
-            service.get(f"/v1/log/proof/{entry_hash(statement).hex()}")
+            ask(service, LOG_PROOF, entry=entry_hash(statement))
             return
         except (NotFound, Unavailable):
             if time.monotonic() > deadline:
@@ -155,13 +155,9 @@ def _ask(
     witness: Witness, charter: VerifiedCharter, quarter: int, reasons: dict[str, str]
 ) -> bytes | None:
     reasons.pop(witness.name, None)
+    service = InstitutionClient(witness.url, timeout=20.0)
     try:
-        match get_array(
-            InstitutionClient(witness.url, timeout=20.0),
-            f"/keysets/{charter.digest.hex()}/{quarter}",
-        ):
-            case (bytes(statement),):
-                return statement
+        return ask(service, WITNESS_KEYSET, charter=charter.digest, quarter=quarter).statement
     except CountersealError as error:
         reasons[witness.name] = f"{error.code}: {error.message}"
     return None
@@ -179,13 +175,11 @@ def publish_keyset(service: InstitutionClient, rules: Rules, data: bytes) -> tup
     """Publishes a fully signed keyset: (digest, index in the log). Raises `Refused` K1 to K8 before
     anything is sent.
     """
-    received = ReceivedKeyset.decode(data)
-    previous = next(reversed(rules.keysets.values()), None)
-    verified = received.check(rules.charter(received.keyset.charter_digest), previous)
-    match service.post("/v1/keysets", (data,)):
-        case (bytes(digest), int(index)) if digest == verified.digest:
-            _wait_for_log(service, data)
-            return digest, index
-    raise Refused(
-        "K1", "The service answered with another keyset's digest than the one that was sent."
-    )
+    verified = rules.trusted.check_keyset(data)
+    posted = service.post(KEYSET_POST, PostKeyset(data))
+    if posted.digest != verified.digest:
+        raise Refused(
+            "K1", "The service answered with another keyset's digest than the one that was sent."
+        )
+    _wait_for_log(service, data)
+    return posted.digest, posted.log_index

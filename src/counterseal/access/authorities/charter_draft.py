@@ -9,12 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import msgspec
-
 from counterseal.access.authorities import charter_file
 from counterseal.access.authorities.charter_file import CharterFile, seconds
 from counterseal.access.common.home import Card, read_card
-from counterseal.access.common.sources import Source, get_array
+from counterseal.access.common.sources import Source, ask
 from counterseal.protocol.calendars import Calendar
 from counterseal.protocol.charter import (
     Body,
@@ -36,40 +34,19 @@ from counterseal.protocol.charter import (
     Witnesses,
 )
 from counterseal.protocol.charter_checks import check_charter
-from counterseal.protocol.errors import BadInput, Refused
+from counterseal.protocol.errors import BadInput
 from counterseal.protocol.record import convert
 from counterseal.protocol.verified_charter import VerifiedCharter
+from counterseal.wire.domain import IDENTITY, ServiceIdentity
 
 YEAR = 366 * 86_400
-
-
-class ServiceIdentity(msgspec.Struct, frozen=True):
-    """What a service says of itself before there is a charter: its domain, and the two logs'
-    origins and verifier keys.
-    """
-
-    domain: str
-    log: Log
-    ledger_origin: str
-    ledger_vkeys: VkeyPair
 
 
 def identity(source: Source) -> ServiceIdentity:
     """The service's identity. Nothing vouches for it but the address it was asked at: the signers
     compare it.
     """
-    match get_array(source, "/v1/identity"):
-        case (
-            str(domain),
-            str(log),
-            (str(log_a), str(log_b)),
-            str(ledger),
-            (str(ledger_a), str(ledger_b)),
-        ):
-            return ServiceIdentity(
-                domain, Log(log, VkeyPair(log_a, log_b)), ledger, VkeyPair(ledger_a, ledger_b)
-            )
-    raise Refused("E6", "The answer of /v1/identity is not [domain, origin, keys, origin, keys].")
+    return ask(source, IDENTITY)
 
 
 def gather(places: Iterable[Path]) -> list[Card]:
@@ -136,7 +113,7 @@ def draft(
         retention=seconds(file.retention),
         period_length=seconds(file.period),
         disclosure=tuple(convert([rule.field, rule.when], Disclosure) for rule in file.disclosure),
-        log=service.log,
+        log=Log(service.log_origin, VkeyPair(*service.log_vkeys)),
         ledger=_ledger(file, service),
         activation_delay=seconds(file.activation_delay),
         openers=tuple(Opener(card.name, card.institution, card.reader) for card in of["opener"]),
@@ -217,7 +194,7 @@ def _ledger(file: CharterFile, service: ServiceIdentity) -> Ledger:
     times = (seconds(rule.fresh_online), seconds(rule.fresh_offline))
     return Ledger(
         service.ledger_origin,
-        service.ledger_vkeys,
+        VkeyPair(*service.ledger_vkeys),
         seconds(rule.tick),
         rule.leaves,
         rule.batch,

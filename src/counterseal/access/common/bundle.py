@@ -12,31 +12,32 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from counterseal.access.common import store
+from counterseal import files
 from counterseal.access.common.clock import real_clock
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.ledger_copy import LedgerCopy
 from counterseal.access.common.rules import Rules
-from counterseal.access.common.sources import Recording, Source, file_name, get_array
-from counterseal.protocol import cbor
+from counterseal.access.common.sources import Recording, Source, ask, file_name
 from counterseal.protocol.access_state import Access
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import NotFound, Refused
-from counterseal.tlog.ledger_reader import ReaderState
+from counterseal.wire.bundle import Seen, SeenFile
+from counterseal.wire.listings import HOLDER_LISTING, HolderListing, HolderWindow
+from counterseal.wire.material import MATERIAL, MATERIAL_PAGE, ListedMaterial
 
-_SEEN_MAX = ReaderState.limit + (1 << 20)
-_FILES = ("log.checkpoint", "ledger.checkpoint", "ledger/reader")
+_FILES = ("log.checkpoint", "ledger/reader")
 
 
 def seen_so_far(home: InstitutionHome) -> bytes:
     """How far a home has read log and ledger, for `fetch` on another machine."""
-    there = [
-        (name, (home.path / name).read_bytes()) for name in _FILES if (home.path / name).exists()
-    ]
-    return cbor.encode((cbor.tag("seen"), there))
+    there = tuple(
+        SeenFile(name, (home.path / name).read_bytes())
+        for name in _FILES
+        if (home.path / name).exists()
+    )
+    return Seen(there).encode()
 
 
 def fetch_bundle(
@@ -73,46 +74,39 @@ def _listings(source: Recording, rules: Rules, access: Access, positions: Sequen
     for _, listing in access.listings:
         rows = _material(source.source, access.digest, listing.number)
         # in the order in which the other machine will ask
-        for root in dict.fromkeys(row[5] for row in rows):
+        for root in dict.fromkeys(row.root for row in rows):
             rules.log.prove(source, entry_hash(root))
         for position in positions:
-            page = cbor.encode((listing.encode(), [_holder_row(row, position) for row in rows]))
-            path = f"/v1/warrants/{access.digest.hex()}/listings/{listing.number}/holder/{position}"
-            store.write(source.root / file_name(path), page, private=False)
+            windows = tuple(_holder_window(row, position) for row in rows)
+            page = HOLDER_LISTING.encode_answer(HolderListing(listing.encode(), windows))
+            path = HOLDER_LISTING.at(
+                warrant=access.digest, listing=listing.number, position=position
+            )
+            files.write_state(source.root / file_name(path), page, mode=files.PUBLIC)
     return len(access.listings)
 
 
-def _material(source: Source, warrant: bytes, number: int) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
+def _material(source: Source, warrant: bytes, number: int) -> list[ListedMaterial]:
+    rows: list[ListedMaterial] = []
     while True:
-        page = get_array(
-            source,
-            f"/v1/warrants/{warrant.hex()}/listings/{number}/material?after={len(rows)}&limit=100",
-            signed=True,
-        )
+        page = ask(source, MATERIAL, warrant=warrant, listing=number, after=len(rows)).rows
         rows += page
-        if len(page) < 100:
+        if len(page) < MATERIAL_PAGE:
             return rows
 
 
-def _holder_row(row: tuple[Any, ...], position: int) -> tuple[Any, ...]:
-    match row:
-        case (label, roster, bytes(counterseal), proof, _, root, index):
-            seal = Counterseal.decode(counterseal)
-            if position >= len(seal.sealed):
-                raise NotFound(f"There is no holder at position {position}.")
-            sealed = seal.sealed[position]
-            return (
-                label,
-                roster,
-                None if sealed is None else sealed.plain(),
-                seal.seal_digest,
-                proof,
-                root,
-                index,
-            )
-    raise Refused(
-        "E6", "A row of a listing's material is not of the form that docs/reference/api.md states."
+def _holder_window(row: ListedMaterial, position: int) -> HolderWindow:
+    seal = Counterseal.decode(row.counterseal)
+    if position >= len(seal.sealed):
+        raise NotFound(f"There is no holder at position {position}.")
+    return HolderWindow(
+        row.label,
+        row.roster,
+        seal.sealed[position],
+        seal.seal_digest,
+        row.proof,
+        row.root,
+        row.log_index,
     )
 
 
@@ -125,18 +119,8 @@ def _twin(home: InstitutionHome, folder: Path, start: bytes | None) -> Instituti
     if pinned is None:
         raise NotFound(f"{home.path} trusts no charter yet.")
     twin.pin(pinned)
-    match cbor.decode(start, _SEEN_MAX) if start is not None else None:
-        case ("counterseal/v1/seen", tuple(files)):
-            for file in files:
-                match file:
-                    case (str(name), bytes(data)) if name in _FILES:
-                        store.write(folder / name, data)
-                    case _:
-                        raise Refused(
-                            "E6", "The file of `custodian seen` holds something else as well."
-                        )
-        case None:
-            pass
-        case _:
-            raise Refused("E5", "The file was not written by `custodian seen`.")
+    for file in Seen.decode(start).files if start is not None else ():
+        if file.name not in _FILES:
+            raise Refused("E6", "The file of `custodian seen` holds something else as well.")
+        files.write_state(folder / file.name, file.data)
     return twin

@@ -21,12 +21,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from msgspec import Meta
 
+from counterseal import files
 from counterseal.access.common import store
 from counterseal.protocol import cbor
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.errors import BadInput, Conflict, FatalError, NotFound
 from counterseal.protocol.keys import InstitutionKey, InstitutionSigner, SealingKey
 from counterseal.protocol.record import Bytes32, Name, Part, Record, XWingKey
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.tlog.checkpoint import witness_keys
 from counterseal.tlog.signers import WitnessSigner
 
@@ -127,8 +129,8 @@ class InstitutionHome:
             url,
         )
         statement = sign([keys.signer], card.check().encode())
-        store.write(path / "card", statement, private=False)
-        store.write(path / "keys", store.lock_secret(cbor.encode(keys.plain()), passphrase))
+        files.write_state(path / "card", statement, mode=files.PUBLIC)
+        files.write_state(path / "keys", store.lock_secret(cbor.encode(keys.plain()), passphrase))
         return cls(path, card, keys, passphrase)
 
     @classmethod
@@ -150,7 +152,7 @@ class InstitutionHome:
             raise Conflict(
                 f"{self.path} trusts charter {held.hex()[:16]} already; a home serves one domain and its successors."
             )
-        store.write(self.path / "pin", digest.hex().encode(), private=False)
+        files.write_state(self.path / "pin", digest.hex().encode(), mode=files.PUBLIC)
 
     def pinned(self) -> bytes | None:
         """The digest (32 bytes) of the first charter, or None before there is one."""
@@ -159,24 +161,26 @@ class InstitutionHome:
 
     def keep_charter(self, digest: bytes, statement: bytes) -> None:
         """Keeps a charter's statement by its digest."""
-        store.write(self.path / "charters" / digest.hex(), statement, private=False)
+        files.write_state(self.path / "charters" / digest.hex(), statement, mode=files.PUBLIC)
 
     def charter_statement(self, digest: bytes) -> bytes:
         """Raises `NotFound`."""
         return store.read(self.path / "charters" / digest.hex(), "charter")
 
-    def known_charters(self) -> tuple[bytes, ...]:
-        """The statements of the charters kept, in no particular order."""
-        folder = self.path / "charters"
-        return (
-            tuple(store.read(place, "charter") for place in sorted(folder.glob("?" * 64)))
-            if folder.is_dir()
-            else ()
-        )
+    def position(self, charter: VerifiedCharter) -> int:
+        """This home's position among the charter's holders. Raises `NotFound` for a home that is no
+        holder's.
+        """
+        position = charter.positions.get(self.signer.kid)
+        if position is None:
+            raise NotFound(
+                f"The charter of {charter.charter.domain} has no holder with the key in {self.path}."
+            )
+        return position
 
     def remember_service(self, url: str, domain: str) -> None:
         """Keeps the address of the domain's service, and the domain."""
-        store.write(self.path / "service", f"{url}\n{domain}\n".encode(), private=False)
+        files.write_state(self.path / "service", f"{url}\n{domain}\n".encode(), mode=files.PUBLIC)
 
     def service_url(self) -> str:
         """The service's address. Raises `NotFound`."""
@@ -198,7 +202,7 @@ class InstitutionHome:
         """
         fresh = store.lock_secret(SealingKey.generate().seed, self._passphrase)
         # a second process may have been first: its key counts
-        store.write_new(self._sealing(charter_digest, quarter), fresh)
+        files.write_first(self._sealing(charter_digest, quarter), fresh)
         held = self.sealing_key(charter_digest, quarter)
         if held is None:
             raise FatalError(

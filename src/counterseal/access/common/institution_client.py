@@ -1,5 +1,5 @@
-"""The service as a holder or an issuer sees it: GET and POST of CBOR arrays over plain
-`http.client` (docs/reference/api.md).
+"""The service (or a witness) as an institution sees it: the endpoints of `wire` over plain
+`http.client`.
 
 Nothing that comes back is believed here; whoever asked verifies. No redirect is followed, no proxy
 taken from the environment.
@@ -7,29 +7,26 @@ taken from the environment.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import http.client
-import json
 import os
 import ssl
 import time
-from typing import Any
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from counterseal.protocol import cbor
-from counterseal.protocol.errors import (
-    BadInput,
-    CountersealError,
-    Refused,
-    Unavailable,
-    error_from_status,
-)
+from counterseal.protocol.errors import BadInput, Refused, Unavailable, error_from_status
 from counterseal.protocol.keys import InstitutionSigner
+from counterseal.wire.authentication import NONCE_BYTES, SignedRequest, sign_as_institution
+from counterseal.wire.endpoint import CBOR, Authentication, Endpoint
+from counterseal.wire.failure import Failure
+from counterseal.wire.ledger import LEDGER_POST, PostStatement
 
-from .sources import ANSWER_MAX
-
+ANSWER_MAX = 256 << 20
+"""Bytes that one answer may have."""
 _TIMEOUT = 120.0  # a large listing's page takes the service a while
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
 class InstitutionClient:
@@ -46,12 +43,8 @@ class InstitutionClient:
         address of another form.
         """
         parts = urlsplit(url)
-        if (
-            parts.scheme not in ("http", "https")
-            or not parts.hostname
-            or parts.query
-            or parts.fragment
-        ):
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname
+        if wrong or parts.query or parts.fragment:
             raise BadInput(
                 f"{url!r} is not an address of the form https://HOST or http://HOST:PORT."
             )
@@ -62,26 +55,25 @@ class InstitutionClient:
         """See `Source`."""
         return self._ask("GET", path, b"", signed)
 
-    def post(self, path: str, value: Any, *, signed: bool = False) -> tuple[Any, ...]:
-        """Posts an array and gives the array answered."""
-        answer = cbor.decode(self._ask("POST", path, cbor.encode(value), signed), ANSWER_MAX)
-        if type(answer) is not tuple:
-            raise Refused("E6", f"The answer to {path} is not an array.")
-        return answer
-
-    def post_raw(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body of a POST whose answer is not CBOR (the tlog-witness interface). Raises
-        `Unavailable`.
+    def post(self, endpoint: Endpoint[Q, A], request: Q, **parts: bytes | int | str) -> A:
+        """Posts a request to a route; returns the answer, right in form. Raises `Refused` or
+        another `CountersealError`, as the service says.
         """
-        return self._send("POST", path, body, {"Content-Type": "text/plain"})
+        signed = endpoint.authentication is Authentication.INSTITUTION
+        body = endpoint.encode_request(request)
+        return endpoint.decode_answer(self._ask("POST", endpoint.at(**parts), body, signed))
 
     def _ask(self, method: str, path: str, body: bytes, signed: bool) -> bytes:
-        headers = {"Content-Type": "application/cbor"} if body else {}
+        headers = {"Content-Type": CBOR} if body else {}
         if signed:
             headers["Authorization"] = self._authorise(method, path, body)
         status, answer = self._send(method, path, body, headers)
         if status != 200:
-            raise _refusal(status, answer, path)
+            failure = Failure.decode(answer[:65_536])
+            if failure is None:
+                said = f"the service answered {status} to {path}"
+                raise error_from_status(status, "service", said)
+            raise error_from_status(status, failure.code, failure.message)
         return answer
 
     def _authorise(self, method: str, path: str, body: bytes) -> str:
@@ -89,20 +81,9 @@ class InstitutionClient:
             raise BadInput(
                 f"{path} is for institutions; name the --home whose key signs the request."
             )
-        moment, nonce = int(time.time() * 1000), os.urandom(16)
-        message = cbor.encode(
-            (
-                cbor.tag("institution-request"),
-                self._domain,
-                method,
-                path,
-                moment,
-                nonce,
-                hashlib.sha256(body).digest(),
-            )
-        )
-        ed25519, mldsa65 = self._signer.sign(message, message)
-        return f"Counterseal-Institution {_text(self._signer.kid)}.{moment}.{_text(nonce)}.{_text(ed25519)}.{_text(mldsa65)}"
+        request = SignedRequest(self._domain, method, path, body)
+        moment, nonce = int(time.time() * 1000), os.urandom(NONCE_BYTES)
+        return sign_as_institution(request, self._signer, moment, nonce)
 
     def _send(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
@@ -124,31 +105,15 @@ class InstitutionClient:
 
     def _connect(self) -> http.client.HTTPConnection:
         assert self._parts.hostname is not None  # __init__ refuses an address without one
-        if self._parts.scheme == "https":
-            context = ssl.create_default_context()
-            return http.client.HTTPSConnection(
-                self._parts.hostname, self._parts.port, timeout=self._timeout, context=context
-            )
-        return http.client.HTTPConnection(
-            self._parts.hostname, self._parts.port, timeout=self._timeout
-        )
+        host, port, timeout = self._parts.hostname, self._parts.port, self._timeout
+        if self._parts.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=timeout)
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
 
 
 def post_statement(service: InstitutionClient, statement: bytes) -> None:
     """Queues a statement for the ledger; durable when this returns, of effect when its leaf is
     cosigned.
     """
-    service.post("/v1/ledger", (statement,))
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _refusal(status: int, answer: bytes, path: str) -> CountersealError:
-    try:
-        said = json.loads(answer[:65_536])
-        code, message = str(said["code"])[:64], str(said["message"])[:2000]
-    except (ValueError, KeyError, TypeError):
-        code, message = "service", f"the service answered {status} to {path}"
-    return error_from_status(status, code, message)
+    service.post(LEDGER_POST, PostStatement(statement))

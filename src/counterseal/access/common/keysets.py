@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 
+from counterseal import files
 from counterseal.access.common import store
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.rules import Rules
-from counterseal.access.common.sources import Source, get_array
+from counterseal.access.common.sources import Source, ask
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import CountersealError, NotFound, Refused
 from counterseal.protocol.keyset import (
@@ -25,18 +26,8 @@ from counterseal.protocol.keyset import (
     open_ledger_key,
 )
 from counterseal.protocol.verified_charter import VerifiedCharter
-
-
-def position_of(home: InstitutionHome, charter: VerifiedCharter) -> int:
-    """The home's position among the charter's holders. Raises `NotFound` for a home that is no
-    holder's.
-    """
-    position = charter.positions.get(home.signer.kid)
-    if position is None:
-        raise NotFound(
-            f"The charter of {charter.charter.domain} has no holder with the key in {home.path}."
-        )
-    return position
+from counterseal.wire.keysets import HOLDER_KEY_POST, KEYSET_DRAFT, PostHolderKey
+from counterseal.wire.witness import WITNESS_HOLDER_KEY
 
 
 def own_key(home: InstitutionHome, charter: VerifiedCharter, quarter: int) -> bytes:
@@ -48,9 +39,9 @@ def own_key(home: InstitutionHome, charter: VerifiedCharter, quarter: int) -> by
         return store.read(place, "holder key")
     xwing = home.draw_sealing_key(charter.digest, quarter).public
     record = HolderKey(
-        charter.charter.domain, charter.digest, quarter, position_of(home, charter), xwing
+        charter.charter.domain, charter.digest, quarter, home.position(charter), xwing
     )
-    store.write_new(place, sign([home.signer], record.encode()))
+    files.write_first(place, sign([home.signer], record.encode()))
     return store.read(place, "holder key")
 
 
@@ -61,13 +52,15 @@ def deliver(
     that did not answer.
     """
     statement = own_key(home, charter, quarter)
-    service.post("/v1/keysets/holder-keys", (statement,))
+    service.post(HOLDER_KEY_POST, PostHolderKey(statement))
     silent: list[str] = []
     for witness in charter.charter.witnesses.members:
         if not witness.url or witness.key.kid == home.signer.kid:
             continue
         try:
-            InstitutionClient(witness.url, timeout=5.0).post("/holder-keys", (statement,))
+            InstitutionClient(witness.url, timeout=5.0).post(
+                WITNESS_HOLDER_KEY, PostHolderKey(statement)
+            )
         except CountersealError:
             # the others will do: any one of them refuses a keyset without the key
             silent.append(witness.name)
@@ -76,10 +69,7 @@ def deliver(
 
 def draft(source: Source, quarter: int) -> bytes:
     """The keyset's payload as the service has it now."""
-    match get_array(source, f"/v1/keysets/draft/{quarter}"):
-        case (bytes(payload),):
-            return payload
-    raise Refused("E6", "An answer of /v1/keysets/draft is not [payload].")
+    return ask(source, KEYSET_DRAFT, quarter=quarter).payload
 
 
 def check_draft(
@@ -96,8 +86,7 @@ def check_draft(
     """
     keyset = Keyset.decode(payload)
     charter = rules.charter(keyset.charter_digest)
-    previous = next(reversed(rules.keysets.values()), None)
-    keys = check_keyset(keyset, charter, previous)
+    keys = check_keyset(keyset, charter, rules.trusted.last_keyset)
     if keyset.quarter != quarter:
         raise Refused("K1", f"The draft is for quarter {keyset.quarter}, not for {quarter}.")
     for statement in delivered:

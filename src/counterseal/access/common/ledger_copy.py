@@ -6,7 +6,7 @@ exceeded" and "not released to another" follow as facts. The copy is on the hold
 grows; a checkpoint smaller than one seen is refused.
 
 ```
-HOME/ledger/reader        where the reader stands (protocol record `ledger-reader`)
+HOME/ledger/reader        how far the copy is (protocol record `ledger-reader`)
 HOME/ledger/START         the statements taken in from leaf START on, with their ticks' times
 ```
 """
@@ -15,24 +15,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
-from counterseal.access.common import store
+from counterseal import files
 from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_witnesses
-from counterseal.access.common.sources import Source
-from counterseal.protocol import cbor
 from counterseal.protocol.access_state import AccessState
+from counterseal.protocol.cbor import tag
 from counterseal.protocol.errors import NotFound, Refused
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.keyset import VerifiedKeyset, open_ledger_key, open_predecessor
+from counterseal.protocol.record import Part, Record, Uint
 from counterseal.protocol.trusted_rules import Rulebook
 from counterseal.tlog.checkpoint import CosignedCheckpoint
 from counterseal.tlog.errors import LedgerError
 from counterseal.tlog.ledger import Schedule, Segment
 from counterseal.tlog.ledger_reader import LedgerEntry, LedgerReader, ReaderState, Trust
+from counterseal.wire.ledger import LEDGER_CHECKPOINT, LEDGER_CHUNK
 
-_ENTRIES_MAX = 1 << 30
+from .sources import Source, ask
 
 
 class Fresh(msgspec.Struct, frozen=True):
@@ -43,6 +45,20 @@ class Fresh(msgspec.Struct, frozen=True):
     state: AccessState
     time: int
     size: int
+
+
+class KeptStatement(Part, frozen=True):
+    """A statement of the ledger, and the time of its tick, Unix seconds."""
+
+    time: Uint
+    statement: bytes
+
+
+class KeptStatements(Record, frozen=True, tag=tag("ledger-copy")):
+    """The statements that one `sync` took in."""
+
+    limit: ClassVar[int] = 1 << 30
+    statements: tuple[KeptStatement, ...]
 
 
 class LedgerCopy:
@@ -64,18 +80,14 @@ class LedgerCopy:
         `Unavailable`: then nothing may be done on this ledger.
         """
         reader = self._open_reader()
-        received = reader.read_checkpoint(source.get("/ledger/checkpoint"), self._trust())
+        received = reader.read_checkpoint(ask(source, LEDGER_CHECKPOINT), self._trust())
         while reader.schedule.first_leaf(reader.next_chunk) < received.checkpoint.size:
             number = reader.next_chunk
-            reader.feed(number, source.get(f"/ledger/chunk/{number}"))
+            reader.feed(number, ask(source, LEDGER_CHUNK, chunk=number))
         start = reader.state.size
         entries = reader.accept(received, self._clock(), fresh, at_least)
         self._keep(start, entries, reader.state)
         return self._fold(received)
-
-    def place(self) -> bytes:
-        """Where this copy stands, for `fetch --seen` on another machine."""
-        return self._reader_state().encode()
 
     def _open_reader(self) -> LedgerReader:
         charter = self._rules.in_force().charter
@@ -97,13 +109,15 @@ class LedgerCopy:
         """Statements first, then the place: a crash between the two takes the same statements in
         again.
         """
-        kept = [(entry.time, entry.statement) for entry in entries if entry.statement is not None]
+        kept = tuple(
+            KeptStatement(entry.time, entry.statement)
+            for entry in entries
+            if entry.statement is not None
+        )
         if kept:
-            store.write(
-                self._folder / f"{start:020d}", cbor.encode((cbor.tag("ledger-copy"), kept))
-            )
+            files.write_state(self._folder / f"{start:020d}", KeptStatements(kept).encode())
         if entries or state.seen is not None:
-            store.write(self._folder / "reader", state.encode())
+            files.write_state(self._folder / "reader", state.encode())
 
     def _fold(self, received: CosignedCheckpoint) -> Fresh:
         rulebook = self._rules.rulebook
@@ -119,25 +133,17 @@ class LedgerCopy:
     def _entries(self, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
         for place in sorted(self._folder.glob("[0-9]" * 20)):
             if start <= int(place.name) < end:
-                yield from _read_entries(place)
+                for one in _read_kept(place).statements:
+                    yield int(place.name), one.time, one.statement
 
 
-def _read_entries(place: Path) -> Iterator[tuple[int, int, bytes]]:
-    match cbor.decode(place.read_bytes(), _ENTRIES_MAX):
-        case ("counterseal/v1/ledger-copy", tuple(rows)):
-            for row in rows:
-                match row:
-                    case (int(time), bytes(statement)):
-                        yield int(place.name), time, statement
-                    case _:
-                        raise Refused(
-                            "E6",
-                            f"The ledger copy {place} is damaged; remove the folder and sync again.",
-                        )
-        case _:
-            raise Refused(
-                "E6", f"The ledger copy {place} is damaged; remove the folder and sync again."
-            )
+def _read_kept(place: Path) -> KeptStatements:
+    try:
+        return KeptStatements.decode(place.read_bytes())
+    except Refused:
+        raise Refused(
+            "E6", f"The ledger copy {place} is damaged; remove the folder and sync again."
+        ) from None
 
 
 def segments(rules: Rules, private: SealingKey) -> tuple[Segment, ...]:
@@ -152,16 +158,9 @@ def segments(rules: Rules, private: SealingKey) -> tuple[Segment, ...]:
     for keyset in reversed(keysets):
         charter = rules.charter(keyset.keyset.charter_digest)
         commitment = keyset.keyset.ledger_key.commitment
-        number = next(
-            (
-                i
-                for i, reader in enumerate(charter.charter.readers)
-                if reader.xwing == private.public
-            ),
-            None,
-        )
-        if number is not None:
-            key = open_ledger_key(private, keyset, number)
+        readers = [reader.xwing for reader in charter.charter.readers]
+        if private.public in readers:
+            key = open_ledger_key(private, keyset, readers.index(private.public))
         elif after is not None:
             key = open_predecessor(after[0], after[1], commitment)
         else:

@@ -1,5 +1,5 @@
-"""The log as a holder has seen it: the largest cosigned checkpoint, kept durably, and entries
-proved to stand under it.
+"""The log as an institution has seen it: the largest cosigned checkpoint, kept durably, and entries
+proved to be under it.
 
 A checkpoint is taken only with its log's two signatures and the charter's number of witnesses, and
 only if it goes on from the largest one seen before (T6, T8, T10, T29). Rules of the tlog are in
@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from counterseal.access.common import store
-from counterseal.access.common.sources import Source, get_array
-from counterseal.protocol.errors import NotFound, Refused
+from counterseal import files
+from counterseal.protocol.entry import LoggedEntry
+from counterseal.protocol.errors import NotFound
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     CosignedCheckpoint,
@@ -22,28 +22,30 @@ from counterseal.tlog.checkpoint import (
     follow,
     parse_checkpoint,
     verify_cosigned,
+    verify_logged,
 )
 from counterseal.tlog.note import parse_note
-from counterseal.tlog.proof import verify_inclusion
 from counterseal.tlog.tiles import TILE_WIDTH, Tile, decode_bundle
-from counterseal.tlog.tree import leaf_hash
+from counterseal.wire.log import LOG_CHECKPOINT, LOG_CONSISTENCY, LOG_FILE, LOG_PROOF
+
+from . import store
+from .sources import Source, ask
 
 
 class LogView:
-    """One holder's view of one of the domain's two logs. `name` is `log` or `ledger`, as in the
-    service's addresses.
-    """
+    """One institution's view of the domain's log."""
 
     def __init__(
-        self, place: Path, name: str, keys: KeyPair, witnesses: Sequence[KeyPair], needed: int
+        self, place: Path, keys: KeyPair, witnesses: Sequence[KeyPair], needed: int
     ) -> None:
-        self._place, self.name, self._keys = place, name, keys
+        self._place, self._keys = place, keys
         self._witnesses, self._needed = tuple(witnesses), needed
         self._verified: CosignedCheckpoint | None = None
 
-    def judged_by(self, witnesses: Sequence[KeyPair], needed: int) -> bool:
-        """Whether these are the witnesses, and the number of them, that this view asks for."""
-        return (self._witnesses, self._needed) == (tuple(witnesses), needed)
+    def judged_by(self, keys: KeyPair, witnesses: Sequence[KeyPair], needed: int) -> bool:
+        """Whether this view asks for these keys, and for this number of these witnesses."""
+        asked = (self._keys, self._witnesses, self._needed)
+        return asked == (keys, tuple(witnesses), needed)
 
     def seen(self) -> Checkpoint | None:
         """The largest checkpoint this holder has taken, or None."""
@@ -61,7 +63,7 @@ class LogView:
         """Takes the newest checkpoint of the source. Raises as `take`, and `NotFound` or
         `Unavailable`.
         """
-        return self.take(source, source.get(f"/{self.name}/checkpoint"))
+        return self.take(source, ask(source, LOG_CHECKPOINT))
 
     def take(self, source: Source, note: bytes) -> CosignedCheckpoint:
         """The checkpoint in `note`, verified, going on from the largest seen, and remembered.
@@ -71,10 +73,10 @@ class LogView:
         seen, new = self.seen(), received.checkpoint
         path: tuple[bytes, ...] = ()
         if seen is not None and 0 < seen.size < new.size:
-            path = _consistency(source, self.name, seen.size, new.size)
+            path = _consistency(source, seen.size, new.size)
         follow(seen, received, path)
         if seen is None or new.size > seen.size:
-            store.write(self._place, received.note, private=False)
+            files.write_state(self._place, received.note, mode=files.PUBLIC)
         return received
 
     def verify(self, note: bytes) -> CosignedCheckpoint:
@@ -86,22 +88,13 @@ class LogView:
             self._verified = verify_cosigned(note, self._keys, self._witnesses, self._needed)
         return self._verified
 
-    def prove(self, source: Source, entry: bytes) -> int:
-        """The index at which an entry (32 bytes) stands in the log. Raises `NotFound`, `TlogError`
-        T9, or as `take`.
+    def prove(self, source: Source, entry: bytes) -> LoggedEntry:
+        """The proved place of an entry (32 bytes) in the log. Raises `NotFound`, `TlogError` T9, or
+        as `take`.
         """
-        match get_array(source, f"/v1/log/proof/{entry.hex()}"):
-            case (int(index), int(size), tuple(path), str(note)):
-                checkpoint = self._proved_under(source, note.encode())
-                if checkpoint.size != size:
-                    raise Refused(
-                        "T9",
-                        f"A proof for a tree of {size} leaves came with a checkpoint of {checkpoint.size}.",
-                    )
-                return verify_inclusion(
-                    leaf_hash(entry), index, size, checkpoint.root, hashes(path)
-                ).index
-        raise Refused("E6", "An answer of /v1/log/proof is not [index, size, path, checkpoint].")
+        proof = ask(source, LOG_PROOF, entry=entry)
+        checkpoint = self._proved_under(source, proof.checkpoint.encode())
+        return verify_logged(entry, proof.index, proof.path, checkpoint)
 
     def _proved_under(self, source: Source, note: bytes) -> Checkpoint:
         """The cosigned checkpoint of a proof. An older one proves as well as the newest: what is in
@@ -113,26 +106,16 @@ class LogView:
         return self.take(source, note).checkpoint
 
 
-def _consistency(source: Source, name: str, old: int, new: int) -> tuple[bytes, ...]:
-    for attempt in range(20):
+def _consistency(source: Source, old: int, new: int) -> tuple[bytes, ...]:
+    attempts = 20
+    while True:
         try:
-            match get_array(source, f"/v1/{name}/consistency?from={old}&to={new}"):
-                case (tuple(path),):
-                    return hashes(path)
-            break
+            return ask(source, LOG_CONSISTENCY, from_=old, to=new).path
         except NotFound as error:
-            if error.code != "not-yet" or attempt == 19:
+            attempts -= 1
+            if error.code != "not-yet" or not attempts:
                 raise
         time.sleep(0.05)  # the checkpoint is out a moment before its proofs are
-    raise Refused("E6", "An answer of a consistency proof is not [[hash, ...]].")
-
-
-def hashes(path: tuple[object, ...]) -> tuple[bytes, ...]:
-    """The hashes of a proof, 32 bytes each. Raises `Refused` E6."""
-    nodes = tuple(node for node in path if isinstance(node, bytes) and len(node) == 32)
-    if len(nodes) != len(path):
-        raise Refused("E6", "A proof is an array of hashes.")
-    return nodes
 
 
 def log_entries(source: Source, start: int, size: int) -> Iterator[tuple[int, bytes]]:
@@ -141,7 +124,7 @@ def log_entries(source: Source, start: int, size: int) -> Iterator[tuple[int, by
     """
     for bundle in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
         width = min(TILE_WIDTH, size - bundle * TILE_WIDTH)
-        entries = decode_bundle(source.get(f"/log/{Tile(-1, bundle, width).path}"), width)
+        entries = decode_bundle(ask(source, LOG_FILE, path=Tile(-1, bundle, width).path), width)
         for place, entry in enumerate(entries, bundle * TILE_WIDTH):
             if place >= start:
                 yield place, entry

@@ -1,34 +1,35 @@
-"""The rules that a holder or an issuer goes by: the domain's charters and keysets, each verified
-and proved to stand in the log.
+"""The rules that an institution goes by: the domain's charters, keysets and revocations, each
+verified and proved to be in the log.
 
-The first charter is the one that this home pinned when its owner signed or accepted it; each later
-one follows by C18 and C19. A service that shows another charter, or another custodian's key, is
+The first charter is the one that this home pinned when its owner signed or accepted it; the others
+follow by `TrustedRules`. A service that shows another charter, or another custodian's key, is
 refused here and nowhere later.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
 
-import msgspec
-
-from counterseal.access.common import signing, store
-from counterseal.access.common.home import InstitutionHome
-from counterseal.access.common.log_view import LogView, log_entries
-from counterseal.access.common.sources import Source, get_array
-from counterseal.protocol.approval import Revocation
+from counterseal import files
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.charter_checks import check_charter
-from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.directory_root import DirectoryRoot
-from counterseal.protocol.entry import entry_hash
+from counterseal.protocol.entry import LoggedEntry, entry_hash
 from counterseal.protocol.errors import Conflict, NotAuthorised, NotFound, Refused
-from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset
-from counterseal.protocol.trusted_rules import Rulebook, VerifiedRevocation, verify_revocation
-from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter, active_from
+from counterseal.protocol.keyset import VerifiedKeyset
+from counterseal.protocol.trusted_rules import Rulebook, TrustedCharter, TrustedRules
+from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.tlog.checkpoint import KeyPair, log_keys, witness_keys
+from counterseal.wire.charters import CHARTERS, ShownCharter
+from counterseal.wire.keysets import KEYSETS
+from counterseal.wire.log import STATEMENT
+from counterseal.wire.revocations import REVOCATIONS
+
+from . import signing, store
+from .clock import Clock, real_clock
+from .home import InstitutionHome
+from .log_view import LogView, log_entries
+from .sources import Source, ask
 
 
 def keys_of_log(charter: Charter) -> KeyPair:
@@ -49,15 +50,14 @@ def keys_of_witnesses(charter: Charter) -> tuple[KeyPair, ...]:
 
 
 def pinned_charter(home: InstitutionHome) -> Charter:
-    """The charter that the home pinned: its owner signed or accepted it, so it stands without the
-    others' signatures.
-
-    Raises `NotFound` before there is one.
+    """The charter that the home pinned: its owner signed or accepted it, so it needs nobody else's
+    signatures. Raises `NotFound` before there is one.
     """
     digest = home.pinned()
     if digest is None:
         raise NotFound(
-            f"{home.path} trusts no charter yet; sign one with `charter sign FILE --home {home.path}`."
+            f"{home.path} trusts no charter yet; sign one with "
+            f"`charter sign FILE --home {home.path}`."
         )
     payload = signing.payload_of(home.charter_statement(digest), Charter.limit)
     if hashlib.sha256(payload).digest() != digest:
@@ -67,96 +67,63 @@ def pinned_charter(home: InstitutionHome) -> Charter:
     return check_charter(Charter.decode(payload))
 
 
-NEVER = 1 << 62
-
-
-class Known(msgspec.Struct, frozen=True):
-    """A charter, its index in the log, and since when it is in force (Unix seconds; None while the
-    log does not say).
-    """
-
-    charter: VerifiedCharter
-    index: int
-    dated: int | None
-
-    @property
-    def active(self) -> int:
-        """Since when it is in force; the end of time while the log does not say."""
-        return NEVER if self.dated is None else self.dated
-
-
 class Rules:
-    """A domain's charters and keysets as far as this home has verified them. `sync` goes on from
+    """A domain's rules as far as this home has verified them, in `trusted`. `sync` goes on from
     what is held.
     """
 
-    def __init__(
-        self, home: InstitutionHome, clock: Callable[[], int] = lambda: int(time.time())
-    ) -> None:
+    def __init__(self, home: InstitutionHome, clock: Clock = real_clock) -> None:
         self.home, self._clock = home, clock
-        self.charters: list[Known] = []
-        self.keysets: dict[bytes, VerifiedKeyset] = {}
-        self.revocations: list[VerifiedRevocation] = []
-        self._taken: set[bytes] = set()
-        self._views: dict[tuple[str, KeyPair], LogView] = {}
+        self.trusted = TrustedRules()
+        self._view: LogView | None = None
 
     def sync(self, source: Source) -> None:
-        """Takes charters and keysets that are new. Raises `Refused` C1 to C19, K1 to K8,
-        `TlogError`, `Unavailable`.
+        """Takes charters, keysets and revocations that are new. Raises `Refused` C1 to C19, K1 to
+        K8, W18, `TlogError`, `Conflict`, `Unavailable`.
         """
-        rows = get_array(source, "/v1/charters")
-        for place, row in enumerate(rows):
-            match row:
-                case (bytes(statement), int(index)):
-                    self._take_charter(source, place, statement, index)
-                case _:
-                    raise Refused("E6", "An answer of /v1/charters is not [[charter, index], ...].")
-        if len(rows) < len(self.charters):
+        # no digest is the empty one: a home without a pin takes no charter
+        self.trusted.pinned = self.home.pinned() or b""
+        shown, known = ask(source, CHARTERS).rows, self.trusted.charters
+        if [row.statement for row in shown[: len(known)]] != [
+            one.charter.statement for one in known
+        ]:
             raise Conflict(
-                "The service shows fewer charters than before; keep both answers, one of them is false."
+                "The service shows other charters than before, or fewer; keep both answers, one of "
+                "them is false."
             )
+        for row in shown[len(known) :]:
+            self._take_charter(source, row)
         self._date_charters(source)
-        for known in self.charters:
-            self._take_keysets(source, known.charter)
+
+        for one in self.trusted.charters:
+            self._take_keysets(source, one.charter.digest)
         self._take_revocations(source)
 
-    def _take_charter(self, source: Source, place: int, statement: bytes, index: int) -> None:
-        if place < len(self.charters):
-            if self.charters[place].charter.statement != statement:
-                raise Conflict(
-                    f"The service shows another charter {place + 1} than before; keep both, one of them is false."
-                )
-            return
-        previous = self.charters[-1].charter if self.charters else None
-        verified = ReceivedCharter.decode(statement).check(previous)
-        if previous is None and verified.digest != self.home.pinned():
-            raise Refused(
-                "C19",
-                "The service shows another first charter than the one that this home pinned; trust neither.",
-            )
-        judge = previous or verified
-        if self._log_of(judge.charter).prove(source, entry_hash(statement)) != index:
-            raise Refused(
-                "C19",
-                f"Charter {verified.charter.version} does not stand in the log where the service says.",
-            )
-        self.home.keep_charter(verified.digest, statement)
-        self.charters.append(Known(verified, index, 0 if previous is None else None))
+    def _take_charter(self, source: Source, row: ShownCharter) -> None:
+        before = self.trusted.newest
+        charter = self.trusted.check_charter(row.statement)
+        judge = before or charter
+        logged = _at_place(
+            self._log_of(judge.charter).prove(source, entry_hash(row.statement)),
+            row.log_index,
+            "C19",
+        )
+        self.home.keep_charter(charter.digest, row.statement)
+        self.trusted.add_charter(charter, logged, 0 if before is None else None)
 
     def _date_charters(self, source: Source) -> None:
-        """Gives each successor the time from which it is in force: a delay after the log's own next
-        statement of the time.
+        """Dates each successor: in force a delay after the log's own next statement of the time.
 
         That statement, a directory root, is the same for whoever asks and whenever: else two
         holders would judge one ledger by two charters. Roots are logged hourly and after changes;
         until there is one, the successor is not in force.
         """
-        for place, known in enumerate(self.charters):
-            if known.dated is None:
-                logged_at = self._time_after(source, known.index)
+        for one in self.trusted.charters:
+            if one.active is None:
+                logged_at = self._time_after(source, one.index)
                 if logged_at is not None:
-                    active = active_from(logged_at, self.charters[place - 1].charter)
-                    self.charters[place] = Known(known.charter, known.index, active)
+                    active = self.trusted.active_from(one.charter, logged_at)
+                    self.trusted.date(one.charter.digest, active)
 
     def _time_after(self, source: Source, index: int) -> int | None:
         """The time of the first directory root over the entry at `index`; None if none is logged
@@ -165,124 +132,86 @@ class Rules:
         seen = self.log.update(source).checkpoint
         for place, entry in log_entries(source, index + 1, seen.size):
             try:
-                match get_array(source, f"/v1/statements/{entry.hex()}"):
-                    case (bytes(statement),) if entry_hash(statement) == entry:
-                        root = DirectoryRoot.decode(statement)
-                        if index < root.log_size <= place:
-                            return root.time
+                statement = ask(source, STATEMENT, entry=entry).statement
+                root = DirectoryRoot.decode(statement)
             except (Refused, NotFound, NotAuthorised):
                 continue  # another statement, or an account's: those are not for everybody
+            if entry_hash(statement) == entry and index < root.log_size <= place:
+                return root.time
         return None
 
-    def _take_keysets(self, source: Source, charter: VerifiedCharter) -> None:
-        for row in get_array(source, f"/v1/keysets/{charter.digest.hex()}"):
-            match row:
-                case (int(quarter), bytes(statement), int(index)):
-                    self._take_keyset(source, charter, quarter, statement, index)
-                case _:
-                    raise Refused(
-                        "E6", "An answer of /v1/keysets is not [[quarter, keyset, index], ...]."
-                    )
-
-    def _take_keyset(
-        self, source: Source, charter: VerifiedCharter, quarter: int, statement: bytes, index: int
-    ) -> None:
-        if (entry := entry_hash(statement)) in self._taken:
-            return
-        received = ReceivedKeyset.decode(statement)
-        previous = next(reversed(self.keysets.values()), None)
-        keyset = received.check(charter, previous)
-        if keyset.keyset.quarter != quarter:
-            raise Refused("K1", f"The keyset shown for quarter {quarter} is for another.")
-        if self.log.prove(source, entry) != index:
-            raise Refused(
-                "K1",
-                f"The keyset of quarter {quarter} does not stand in the log where the service says.",
-            )
-        self.keysets[keyset.digest] = keyset
-        self._taken.add(entry)
+    def _take_keysets(self, source: Source, charter_digest: bytes) -> None:
+        for row in ask(source, KEYSETS, charter=charter_digest).rows:
+            keyset = self.trusted.check_keyset(row.statement, charter_digest, row.quarter)
+            if self.trusted.find_keyset(keyset.digest) is None:
+                proved = self.log.prove(source, entry_hash(row.statement))
+                self.trusted.add_keyset(keyset, _at_place(proved, row.log_index, "K1"))
 
     def _take_revocations(self, source: Source) -> None:
         """Revocations that the service shows, and those that this home keeps: a custodian who
         signed one need not ask for it.
 
-        Each is verified by its custodians' quorum (W18); one that is shown stands in the log as
-        well.
+        Each is verified by its custodians' quorum (W18); one that is shown is in the log as well.
         """
-        shown: list[bytes] = []
-        for row in get_array(source, "/v1/revocations"):
-            match row:
-                case (bytes(statement), int(index)):
-                    if self.log.prove(source, entry_hash(statement)) != index:
-                        raise Refused(
-                            "W18", "A revocation does not stand in the log where the service says."
-                        )
-                    shown.append(statement)
-                case _:
-                    raise Refused(
-                        "E6", "An answer of /v1/revocations is not [[statement, index], ...]."
-                    )
         folder = self.home.path / "revocations"
-        kept = (
-            [store.read(place, "revocation") for place in sorted(folder.glob("*"))]
-            if folder.is_dir()
-            else []
-        )
-        for statement in (*shown, *kept):
-            received = ReceivedSign.decode(statement, Revocation.limit)
-            charter = self.charter(Revocation.decode(received.payload).charter_digest)
-            verified = verify_revocation(statement, charter)
-            if verified not in self.revocations:
-                self.revocations.append(verified)
-                store.write(
-                    folder / hashlib.sha256(received.payload).hexdigest(), statement, private=False
-                )
+        for row in ask(source, REVOCATIONS).rows:
+            verified = self.trusted.check_revocation(row.statement)
+            proved = self.log.prove(source, entry_hash(row.statement))
+            _at_place(proved, row.log_index, "W18")
+            if verified not in self.trusted.revocations:
+                self.trusted.add_revocation(verified)
+                place = folder / verified.revocation.digest().hex()
+                files.write_state(place, row.statement, mode=files.PUBLIC)
+
+        known = {one.revocation.digest().hex() for one in self.trusted.revocations}
+        for place in sorted(folder.glob("*")):
+            if place.name not in known:
+                statement = store.read(place, "revocation")
+                self.trusted.add_revocation(self.trusted.check_revocation(statement))
+
+    @property
+    def charters(self) -> tuple[TrustedCharter, ...]:
+        """All charters, in order."""
+        return self.trusted.charters
+
+    @property
+    def keysets(self) -> dict[bytes, VerifiedKeyset]:
+        """All keysets by digest, in order."""
+        return {one.keyset.digest: one.keyset for one in self.trusted.keysets}
 
     @property
     def latest(self) -> VerifiedCharter:
         """The newest charter, in force or not yet. Raises `NotFound` before the first."""
-        if not self.charters:
+        if self.trusted.newest is None:
             raise NotFound("No charter is published yet; `charter publish` comes first.")
-        return self.charters[-1].charter
+        return self.trusted.newest
 
     def in_force(self, at: int | None = None) -> VerifiedCharter:
         """The newest charter whose activation delay has passed at `at` (this home's clock unless
-        given).
+        given). Raises `NotFound` before the first.
         """
-        now = self._clock() if at is None else at
-        active = [known.charter for known in self.charters if known.active <= now]
-        if not active:
-            raise NotFound("No charter is published yet; `charter publish` comes first.")
-        return active[-1]
+        if self.trusted.newest is None:
+            return self.latest  # raises
+        return self.trusted.in_force(self._clock() if at is None else at)
 
     @property
     def rulebook(self) -> Rulebook:
-        """Charters with the times from which they are in force, and revocations: what the ledger is
-        folded by.
-        """
-        dated = [(known.dated, known.charter) for known in self.charters if known.dated is not None]
-        return Rulebook(tuple(dated), tuple(self.revocations))
+        """What the ledger is folded by."""
+        return self.trusted.rulebook()
 
     def charter(self, digest: bytes) -> VerifiedCharter:
         """The charter with this digest. Raises `NotFound`."""
-        for known in self.charters:
-            if known.charter.digest == digest:
-                return known.charter
-        raise NotFound(f"No charter {digest.hex()[:16]} is in this domain's log.")
+        found = self.trusted.find_charter(digest)
+        if found is None:
+            raise NotFound(f"No charter {digest.hex()[:16]} is in this domain's log.")
+        return found.charter
 
     def keyset(self, digest: bytes) -> VerifiedKeyset:
         """The keyset with this digest. Raises `NotFound`."""
-        found = self.keysets.get(digest)
+        found = self.trusted.find_keyset(digest)
         if found is None:
             raise NotFound(f"No keyset {digest.hex()[:16]} is in this domain's log.")
-        return found
-
-    def keyset_of(self, charter_digest: bytes, quarter: int) -> VerifiedKeyset | None:
-        """The keyset of a quarter under a charter, or None."""
-        for keyset in self.keysets.values():
-            if (keyset.keyset.charter_digest, keyset.keyset.quarter) == (charter_digest, quarter):
-                return keyset
-        return None
+        return found.keyset
 
     @property
     def log(self) -> LogView:
@@ -290,14 +219,22 @@ class Rules:
         return self._log_of(self.in_force().charter)
 
     def _log_of(self, charter: Charter) -> LogView:
-        return self._view("log", keys_of_log(charter), charter)
+        keys, witnesses = keys_of_log(charter), keys_of_witnesses(charter)
+        needed = charter.witnesses.c
+        if self._view is None or not self._view.judged_by(keys, witnesses, needed):
+            place = self.home.path / "log.checkpoint"
+            self._view = LogView(place, keys, witnesses, needed)
+        return self._view
 
-    def _view(self, name: str, keys: KeyPair, charter: Charter) -> LogView:
-        view = self._views.get((name, keys))
-        witnesses = keys_of_witnesses(charter)
-        if view is None or not view.judged_by(witnesses, charter.witnesses.c):
-            place = self.home.path / f"{name}.checkpoint"
-            view = self._views[name, keys] = LogView(
-                place, name, keys, witnesses, charter.witnesses.c
-            )
-        return view
+
+def _at_place(proved: LoggedEntry, index: int, rule: str) -> LoggedEntry:
+    """The proved entry again, if it is where the service said. Raises `Refused` by the rule of its
+    statement.
+    """
+    if proved.index != index:
+        raise Refused(
+            rule,
+            f"The service says that a statement is in the log at {index}, and proves that it is at "
+            f"{proved.index}.",
+        )
+    return proved

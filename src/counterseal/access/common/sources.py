@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
-from counterseal.protocol import cbor
-from counterseal.protocol.errors import NotFound, Refused
+from counterseal import files
+from counterseal.protocol.errors import NotFound
+from counterseal.wire.endpoint import Authentication, Endpoint
 
-from . import store
-
-ANSWER_MAX = 256 << 20
-"""Bytes that one answer may have."""
+A = TypeVar("A")
 
 
 class Source(Protocol):
-    """Where a log, a ledger and records are read from: a service, or a folder of files carried to a
-    machine without a network.
-    """
+    """A service, or a folder of files carried to a machine without a network."""
 
     def get(self, path: str, *, signed: bool = False) -> bytes:
         """The bytes at `path`, which begins with a slash. `signed` asks as the institution. Raises
@@ -30,14 +26,12 @@ class Source(Protocol):
         ...
 
 
-def get_array(source: Source, path: str, *, signed: bool = False) -> tuple[Any, ...]:
-    """The CBOR array at `path`, right in encoding and nothing more. Raises `Refused` E1 to E7,
-    `NotFound`, `Unavailable`.
+def ask(source: Source, endpoint: Endpoint[None, A], **parts: bytes | int | str) -> A:
+    """The answer of a route, right in form and nothing more; `parts` are those of its path and its
+    query. Raises `Refused` E1 to E7, `NotFound`, `Unavailable`.
     """
-    value = cbor.decode(source.get(path, signed=signed), ANSWER_MAX)
-    if type(value) is not tuple:
-        raise Refused("E6", f"The answer to {path} is not an array.")
-    return value
+    signed = endpoint.authentication is Authentication.INSTITUTION
+    return endpoint.decode_answer(source.get(endpoint.at(**parts), signed=signed))
 
 
 class Folder:
@@ -54,8 +48,8 @@ class Folder:
             return (self._root / file_name(path)).read_bytes()
         except FileNotFoundError:
             raise NotFound(
-                f"The folder {self._root} has no answer to {path}. Run `custodian seen` here, and `custodian fetch --seen` "
-                "with what it wrote on the machine with a network."
+                f"The folder {self._root} has no answer to {path}. Run `custodian seen` here, and "
+                "`custodian fetch --seen` with what it wrote on the machine with a network."
             ) from None
 
 
@@ -77,7 +71,7 @@ class Recording:
             return self._kept.get(path)
         except NotFound:
             answer = self.source.get(path, signed=signed)
-        store.write(self.root / file_name(path), answer, private=False)
+        files.write_state(self.root / file_name(path), answer, mode=files.PUBLIC)
         return answer
 
 

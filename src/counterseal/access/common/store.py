@@ -1,8 +1,6 @@
-"""Small durable files, and secrets at rest.
+"""What a home keeps: files read back and erased, and secrets locked under a passphrase.
 
-A write here is durable when it returns: the bytes are in a new file, synced, renamed over the old
-one, and the directory is synced. A crash at any point leaves the old file or the new one, whole.
-Everything a witness must not forget goes through `write`.
+They are written by `files.write_state`: whole or not at all, and on the disk when the call returns.
 """
 
 from __future__ import annotations
@@ -15,66 +13,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from counterseal.files import sync_folder
 from counterseal.protocol.cbor import decode, encode, tag
-from counterseal.protocol.errors import BadInput, FatalError, NotFound, Refused
+from counterseal.protocol.errors import BadInput, NotFound, Refused
 
 _LIMIT = 1 << 20
-
-
-def write(path: Path, data: bytes, *, private: bool = True) -> None:
-    """Replaces `path` by `data`, durably. Private files are 0600. Raises `FatalError` when the disk
-    fails.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o644
-        )
-        try:
-            _write_all(handle, data)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        temporary.replace(path)
-        sync_directory(path.parent)
-    except OSError as error:
-        # After a failed sync nobody knows what the disk holds: going on could show two histories.
-        raise FatalError(
-            f"{path} could not be written durably ({error.strerror}); the program stops.",
-            code="disk",
-        ) from error
-
-
-def write_new(path: Path, data: bytes) -> bool:
-    """Writes a private file that must not be there yet, durably. False, and nothing changed, if it
-    is there: who came first counts.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.first")
-    write(temporary, data)
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
-    sync_directory(path.parent)
-    return True
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(handle, left) :]
-
-
-def sync_directory(path: Path) -> None:
-    """Makes the names inside a directory durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read(path: Path, what: str) -> bytes:
@@ -102,7 +45,7 @@ def erase(path: Path) -> None:
             file.write(bytes(path.stat().st_size))
             os.fsync(file.fileno())
         path.unlink()
-        sync_directory(path.parent)
+        sync_folder(path.parent)
 
 
 def lock_secret(secret: bytes, passphrase: bytes | None) -> bytes:

@@ -1,18 +1,21 @@
 """The custodian's member: a person who reads, in words, what a warrant is about to open, and then
 says yes or says nothing.
 
-Everything that is shown has passed every check of `holder`; what has not is not shown as something
+Everything that is shown has passed every check of `checks`; what has not is not shown as something
 that could be released. On a machine with a network: `review`, `release`. On one without: `fetch`
 elsewhere, `review` and `release_offline` here, `submit` elsewhere.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta
 
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient, post_statement
@@ -21,10 +24,25 @@ from counterseal.access.holders import checks
 from counterseal.access.holders.holder import Case, Holder, in_ledger, post_shares
 from counterseal.describe.listing import describe_listing
 from counterseal.describe.warrant import describe_warrant
-from counterseal.protocol import cbor
+from counterseal.protocol.cbor import tag
 from counterseal.protocol.errors import Conflict, CountersealError, NotFound, Refused, Unavailable
+from counterseal.protocol.record import Part, Record
+from counterseal.wire.ledger import LEDGER_POST
+from counterseal.wire.shares import SHARES_POST
 
-OUTBOX_MAX = 256 << 20
+
+class OutboxPost(Part, frozen=True):
+    """A signed statement, and the path of the service that it is to be posted to."""
+
+    path: Annotated[str, Meta(max_length=256)]
+    statement: bytes
+
+
+class Outbox(Record, frozen=True, tag=tag("outbox")):
+    """What a machine without a network released, in the order in which it is to be sent."""
+
+    limit: ClassVar[int] = 256 << 20
+    posts: tuple[OutboxPost, ...]
 
 
 class Reviewed(msgspec.Struct, frozen=True):
@@ -179,37 +197,34 @@ def release_offline(holder: Holder, digest: bytes, *, standing: bool = False) ->
     """
     fresh = holder.sync()
     case = holder.case(fresh, digest)
-    posts: list[tuple[str, bytes]] = [
-        ("/v1/ledger", statement) for statement in make_releases(holder, fresh, case, standing)
+    posts = [
+        OutboxPost(LEDGER_POST.at(), statement)
+        for statement in make_releases(holder, fresh, case, standing)
     ]
     for listing_digest in (*case.to_release, *case.to_hand_over):
         statement = holder.shares(case, holder.verify(fresh, case, listing_digest))
-        posts.append((f"/v1/warrants/{digest.hex()}/shares", statement))
-    return cbor.encode((cbor.tag("outbox"), posts))
+        posts.append(OutboxPost(SHARES_POST.at(warrant=digest), statement))
+    return Outbox(tuple(posts)).encode()
 
 
 def submit(service: InstitutionClient, outbox: bytes, patience: float = 60.0) -> int:
-    """Sends what `release_offline` made: releases first, shares once the ledger has those. Gives
-    the number of things sent.
+    """Sends what `release_offline` made: releases first, shares once the ledger has those. Returns
+    the number of things sent. Raises `Refused` E5 or E6 for another file.
     """
-    match cbor.decode(outbox, OUTBOX_MAX):
-        case ("counterseal/v1/outbox", tuple(posts)):
-            for post in posts:
-                _send(service, post, time.monotonic() + patience)
-            return len(posts)
-    raise Refused("E5", "The file is no outbox of `custodian release`.")
+    posts = Outbox.decode(outbox).posts
+    for post in posts:
+        _send(service, post, time.monotonic() + patience)
+    return len(posts)
 
 
-def _send(service: InstitutionClient, post: object, deadline: float) -> None:
-    match post:
-        case ("/v1/ledger", bytes(statement)):
-            post_statement(service, statement)
-        case (str(path), bytes(sealed)) if path.startswith("/v1/warrants/") and path.endswith(
-            "/shares"
-        ):
-            _send_shares(service, bytes.fromhex(path.split("/")[3]), sealed, deadline)
-        case _:
-            raise Refused("E6", "The outbox holds something that is neither a release nor shares.")
+def _send(service: InstitutionClient, post: OutboxPost, deadline: float) -> None:
+    if post.path == LEDGER_POST.at():
+        post_statement(service, post.statement)
+        return
+    shares = re.fullmatch(SHARES_POST.path.replace("{warrant}", "([0-9a-f]{64})"), post.path)
+    if shares is None:
+        raise Refused("E6", "The outbox holds something that is neither a release nor shares.")
+    _send_shares(service, bytes.fromhex(shares[1]), post.statement, deadline)
 
 
 def _send_shares(

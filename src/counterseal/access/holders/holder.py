@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from counterseal import files
 from counterseal.access.common import store
 from counterseal.access.common.clock import Clock, real_clock
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
-from counterseal.access.common.keysets import position_of
 from counterseal.access.common.ledger_copy import Fresh, LedgerCopy
 from counterseal.access.common.rules import Rules
 from counterseal.access.common.sources import Source
@@ -27,6 +27,7 @@ from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.decision import VerifiedWarrant
 from counterseal.protocol.errors import Conflict, NotFound, Refused
 from counterseal.protocol.release import Release, seal_shares
+from counterseal.wire.shares import SHARES_POST, PostShares
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -76,14 +77,14 @@ class Holder:
             # not approved, over, or not this holder's: nothing to do
             with suppress(Refused, NotFound):
                 warrant = checks.check_access(fresh, digest, self.clock())
-                yield self._case(warrant, position_of(self.home, warrant.charter))
+                yield self._case(warrant, self.home.position(warrant.charter))
 
     def case(self, fresh: Fresh, digest: bytes) -> Case:
         """The one warrant with this digest. Raises `Refused` W1 to W15 if it does not run,
         `NotFound` if this is no holder.
         """
         warrant = checks.check_access(fresh, digest, self.clock())
-        return self._case(warrant, position_of(self.home, warrant.charter))
+        return self._case(warrant, self.home.position(warrant.charter))
 
     def _case(self, warrant: VerifiedWarrant, position: int) -> Case:
         mine = [
@@ -124,7 +125,7 @@ class Holder:
         with suppress(NotFound):
             held = store.read(place, "release")
             return _same(held, record)
-        store.write(place, sign([self.home.signer], record.encode()))
+        files.write_state(place, sign([self.home.signer], record.encode()))
         return store.read(place, "release")
 
     def held_release(self, case: Case, listing: bytes | None) -> bytes | None:
@@ -162,7 +163,7 @@ class Holder:
 
     def handed(self, warrant: bytes, listing: bytes) -> None:
         """Remembers that the shares of a listing are with the opener."""
-        store.write(self._handed(warrant, listing), b"", private=False)
+        files.write_state(self._handed(warrant, listing), b"", mode=files.PUBLIC)
 
     def _handed(self, warrant: bytes, listing: bytes) -> Path:
         return self._place(warrant, listing, "handed")
@@ -180,7 +181,7 @@ def post_shares(service: InstitutionClient, warrant: bytes, statement: bytes) ->
     error.
     """
     with suppress(Conflict):
-        service.post(f"/v1/warrants/{warrant.hex()}/shares", (statement,))
+        service.post(SHARES_POST, PostShares(statement), warrant=warrant)
 
 
 def in_ledger(access: Access, position: int, listing: bytes | None) -> bool:

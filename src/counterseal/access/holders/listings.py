@@ -9,20 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
-from counterseal.access.common import store
+from msgspec import Meta
+
+from counterseal import files
 from counterseal.access.common.log_view import LogView
-from counterseal.access.common.sources import ANSWER_MAX, Source, get_array
-from counterseal.access.holders.checks import ListedWindow
-from counterseal.access.holders.window_proofs import logged_window
-from counterseal.protocol import cbor
+from counterseal.access.common.sources import Source, ask
 from counterseal.protocol.access_state import Access
-from counterseal.protocol.counterseal import SealedShare
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import Refused
-from counterseal.protocol.record import convert
+from counterseal.protocol.period import WindowFrames
 from counterseal.protocol.window import Label, Roster
+from counterseal.tlog.periods import decode_period_root, verify_window
+from counterseal.wire.body import Rows, decode_body, encode_body
+from counterseal.wire.listings import HOLDER_LISTING, HolderWindow, LabelBytes
+
+from .checks import ListedWindow
 
 
 def fetch(
@@ -31,39 +34,36 @@ def fetch(
     """The windows of a warrant's listing `number` as the holder at `position` needs them. Raises
     `Refused`, `TlogError`, `NotFound`.
     """
-    match get_array(
-        source, f"/v1/warrants/{warrant.hex()}/listings/{number}/holder/{position}", signed=True
-    ):
-        case (bytes(), tuple(rows)):
-            roots: dict[bytes, int] = {}
-            return [_window(source, log, row, roots) for row in rows]
-    raise Refused("E6", "A listing's page is not [listing, [window, ...]].")
+    shown = ask(source, HOLDER_LISTING, warrant=warrant, listing=number, position=position)
+    roots: dict[bytes, int] = {}
+    for window in shown.windows:
+        if window.root not in roots:
+            roots[window.root] = log.prove(source, entry_hash(window.root)).index
+        if roots[window.root] != window.log_index:
+            raise Refused("R6", "A period root is not in the log where the service says.")
+    return [_listed(window) for window in shown.windows]
 
 
-def _window(source: Source, log: LogView, row: Any, roots: dict[bytes, int]) -> ListedWindow:
-    match row:
-        case (
-            bytes(label),
-            bytes(roster),
-            sealed,
-            bytes(_),
-            tuple(proof),
-            bytes(root),
-            int(index),
-        ):
-            if root not in roots:
-                roots[root] = log.prove(source, entry_hash(root))
-            if roots[root] != index:
-                raise Refused(
-                    "R6", "A period root does not stand in the log where the service says."
-                )
-            decoded = Label.decode(label)
-            logged = logged_window(decoded, proof, root)
-            share = None if sealed is None else convert(sealed, SealedShare)
-            return ListedWindow(decoded, Roster.decode(roster), share, logged)
-    raise Refused(
-        "E6", "A row of a listing's page is not of the form that docs/reference/api.md states."
+def _listed(shown: HolderWindow) -> ListedWindow:
+    """The window as a leaf of its period root, whose own place in the log is proved. Raises P1, P3,
+    P6, R6, E1 to E7.
+    """
+    label, proof = Label.decode(shown.label), shown.proof
+    logged = verify_window(
+        decode_period_root(shown.root),
+        WindowFrames(label.window_id, proof.frames, proof.frames_root),
+        proof.index,
+        proof.windows,
+        proof.path,
     )
+    return ListedWindow(label, Roster.decode(shown.roster), shown.sealed, logged)
+
+
+class KeptLabels(Rows, frozen=True):
+    """A listing's encoded labels, in its order."""
+
+    limit: ClassVar[int] = 256 << 20
+    rows: Annotated[tuple[LabelBytes, ...], Meta(max_length=1 << 20)]
 
 
 class Labels:
@@ -76,22 +76,21 @@ class Labels:
 
     def keep(self, listing_digest: bytes, labels: Sequence[Label]) -> None:
         """Keeps a listing's labels."""
-        store.write(self._place(listing_digest), cbor.encode([label.encode() for label in labels]))
+        kept = KeptLabels(tuple(label.encode() for label in labels))
+        files.write_state(self._place(listing_digest), encode_body(kept))
 
     def before(
         self, access: Access, number: int, source: Source, log: LogView, position: int
     ) -> list[Label]:
         """The labels of all listings before `number`: kept ones, else fetched and compared with the
-        ledger's window ids.
+        ledger's window ids. Raises `Refused` R7, and as `fetch`.
         """
         labels: list[Label] = []
         for digest, listing in access.listings[:number]:
             there = self._read(digest)
             if there is None:
-                there = [
-                    window.label
-                    for window in fetch(source, log, access.digest, listing.number, position)
-                ]
+                windows = fetch(source, log, access.digest, listing.number, position)
+                there = [window.label for window in windows]
                 self.keep(digest, there)
             if [label.window_id for label in there] != list(listing.windows):
                 raise Refused(
@@ -106,12 +105,9 @@ class Labels:
             data = self._place(digest).read_bytes()
         except FileNotFoundError:
             return None
-        value = cbor.decode(data, ANSWER_MAX)
-        return (
-            [Label.decode(label) for label in value if isinstance(label, bytes)]
-            if isinstance(value, tuple)
-            else None
-        )
+        return [
+            Label.decode(label) for label in decode_body(data, KeptLabels.limit, KeptLabels).rows
+        ]
 
     def _place(self, digest: bytes) -> Path:
         return self._folder / f"{digest.hex()}.labels"

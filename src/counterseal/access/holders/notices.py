@@ -10,19 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterseal import files
 from counterseal.access.common import store
 from counterseal.access.common.home import InstitutionHome
-from counterseal.access.common.sources import Source, get_array
+from counterseal.access.common.sources import Source, ask
 from counterseal.access.holders.checks import VerifiedListing
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.account import VerifiedChain
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.decision import notice_due
-from counterseal.protocol.errors import CountersealError, NotFound, Refused, Unavailable
+from counterseal.protocol.errors import CountersealError, Refused, Unavailable
 from counterseal.protocol.keys import HPKE_OVERHEAD, SealingKey, seal_to
 from counterseal.protocol.notice import PADDED, SealedNotice, make_notice, seal_notice
 from counterseal.protocol.record import Bytes32, Record
+from counterseal.wire.accounts import NOTICE_KEY
 
 HELD_MAX = 10_000
 """Published notices that a witness keeps to show."""
@@ -68,7 +70,7 @@ class NoticeStore:
             record = make_notice(warrant.warrant, account_id, position, now, in_force, issuers)
             sealed = seal_notice(self._home.signer, record, _key_for(source, account_id, in_force))
             kept = Kept(warrant.digest, listing.digest, sealed.encode())
-            store.write(self._folder / "kept" / sealed.digest().hex(), kept.encode())
+            files.write_state(self._folder / "kept" / sealed.digest().hex(), kept.encode())
             digests.append(sealed.digest())
         return tuple(digests)
 
@@ -99,15 +101,15 @@ class NoticeStore:
 
     def set_next(self, moment: int) -> None:
         """Fixes when the next batch goes out."""
-        store.write(self._folder / "next", str(moment).encode())
+        files.write_state(self._folder / "next", str(moment).encode())
 
     def published(self, sealed: bytes, digest: bytes | None) -> None:
         """Keeps a published notice to show, and forgets that it waits."""
         numbers = self._numbers()
-        store.write(
+        files.write_state(
             self._folder / "published" / f"{(numbers[-1] if numbers else -1) + 1:020d}",
             sealed,
-            private=False,
+            mode=files.PUBLIC,
         )
         if digest is not None:
             (self._folder / "kept" / digest.hex()).unlink(missing_ok=True)
@@ -161,12 +163,8 @@ def _key_for(source: Source, account_id: bytes, charter: Charter) -> bytes:
 
 
 def _notice_key(source: Source, account_id: bytes, domain: str) -> bytes:
-    match get_array(source, f"/v1/accounts/{account_id.hex()}/notice-key", signed=True):
-        case (bytes(statement),):
-            chain = VerifiedChain.start(statement, domain)
-            if chain.account_id != account_id:
-                raise Refused(
-                    "A1", "The service gave another account's statement than the one asked for."
-                )
-            return chain.check_notice_key()
-    raise NotFound("The service gave no account statement.")
+    statement = ask(source, NOTICE_KEY, account=account_id).statement
+    chain = VerifiedChain.start(statement, domain)
+    if chain.account_id != account_id:
+        raise Refused("A1", "The service gave another account's statement than the one asked for.")
+    return chain.check_notice_key()

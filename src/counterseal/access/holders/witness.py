@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from counterseal import files
 from counterseal.access.common import keysets, signing, store
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient, post_statement
@@ -38,6 +39,7 @@ from counterseal.tlog.checkpoint import Checkpoint, KeyPair
 from counterseal.tlog.cosigner import Cosigner, Response
 from counterseal.tlog.errors import LedgerError, TlogError
 from counterseal.tlog.witness_state import FileWitnessStore
+from counterseal.wire.notices import NOTICE_POST, PostNotice
 
 DEFAULT_LISTEN = "127.0.0.1:8460"
 
@@ -56,7 +58,7 @@ def create(
     home = InstitutionHome.create(
         path, "witness", name, url=url or f"http://{host}:{port}", passphrase=passphrase
     )
-    store.write(path / "listen", listen.encode(), private=False)
+    files.write_state(path / "listen", listen.encode(), mode=files.PUBLIC)
     return home
 
 
@@ -132,7 +134,7 @@ class WitnessDaemon:
         charter = self._charter(record.charter_digest)
         check_holder_key(statement, charter, record.quarter, record.position)
         place = self._delivered(charter, record.quarter) / str(record.position)
-        if not store.write_new(place, statement) and store.read(place, "holder key") != statement:
+        if not files.write_first(place, statement) and store.read(place, "holder key") != statement:
             raise Conflict(
                 f"Position {record.position} has delivered another key for quarter {record.quarter} already."
             )
@@ -147,7 +149,7 @@ class WitnessDaemon:
         with self.lock:
             charter = self._charter(charter_digest)
             self.rules.sync(self.service)
-            held = self.rules.keyset_of(charter_digest, quarter)
+            held = self.rules.trusted.keyset_for(charter_digest, quarter)
             if held is not None:
                 return held.statement
             self._deliver_own(charter, quarter)
@@ -163,7 +165,7 @@ class WitnessDaemon:
         if done.exists():
             return
         keysets.deliver(self.home, charter, quarter, self.service)
-        store.write(done, b"", private=False)
+        files.write_state(done, b"", mode=files.PUBLIC)
 
     def _delivered(self, charter: VerifiedCharter, quarter: int) -> Path:
         return self.home.path / "delivered" / f"{charter.digest.hex()}.{quarter}"
@@ -281,7 +283,7 @@ class WitnessDaemon:
         self, sealed: bytes, digest: bytes | None, position: int, *, patient: bool
     ) -> None:
         try:
-            self.service.post("/v1/notices", (sealed, position), signed=True)
+            self.service.post(NOTICE_POST, PostNotice(sealed, position))
         except CountersealError as error:
             if digest is not None and not (patient and isinstance(error, Unavailable)):
                 self._hold(
@@ -296,7 +298,7 @@ class WitnessDaemon:
         """Durable, so that a restart does not make this witness forget why it stopped."""
         place = self.home.path / "holding"
         if reason is not None:
-            store.write(place, reason.encode(), private=False)
+            files.write_state(place, reason.encode(), mode=files.PUBLIC)
         else:
             place.unlink(missing_ok=True)
         self.holding = reason
@@ -319,7 +321,8 @@ class WitnessDaemon:
 
     def _interval(self) -> float:
         with self.lock:
-            tick = self.rules.charters[-1].charter.charter.ledger.tick if self.rules.charters else 1
+            newest = self.rules.trusted.newest
+            tick = newest.charter.ledger.tick if newest else 1
         return float(min(max(tick, 1), 30)) / 2
 
 

@@ -1,29 +1,30 @@
 """The witness's HTTP side: cosigning for the log, and what anybody may fetch from it.
 
-``` POST /add-checkpoint          tlog-witness v1.0.0; the state is durable before the answer GET
-/HASH/checkpoint         the checkpoint last cosigned, HASH = SHA-256 of the origin GET
-/notices?after=N         [[n, sealed-notice], ...] that this witness has published, at most 500 POST
-/holder-keys             [COSE]: a holder's key for a quarter, so that the service cannot keep it
-from the keyset GET  /keysets/CHARTER/QUARTER [COSE]: the keyset as this witness signed it; 404
-until it has GET  /health                  200 "ok", or 503 and a sentence ```
+```
+POST /add-checkpoint          tlog-witness v1.0.0; the state is durable before the answer
+GET  /HASH/checkpoint         the checkpoint last cosigned, HASH = SHA-256 of the origin
+```
+
+The other routes are those of `wire.witness`.
 """
 
 from __future__ import annotations
 
 import http.server
-import json
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from counterseal.protocol import cbor
-from counterseal.protocol.errors import BadInput, CountersealError, FatalError, NotFound
+from counterseal.protocol.errors import CountersealError, FatalError, Refused
 from counterseal.tlog.add_checkpoint import MAX_REQUEST
 from counterseal.tlog.cosigner import Response
-
-CBOR = "application/cbor"
+from counterseal.wire.endpoint import CBOR, TEXT, read_part
+from counterseal.wire.failure import JSON, Failure
+from counterseal.wire.keysets import HolderKeyPosted, PostKeyset
+from counterseal.wire.notices import ShownNotice, ShownNotices
+from counterseal.wire.witness import WITNESS_HOLDER_KEY, WITNESS_KEYSET, WITNESS_NOTICES
 
 
 class Answers(Protocol):
@@ -93,9 +94,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             or int(length) > MAX_REQUEST
         ):
             self.close_connection = True
-            self._send(
-                _error(413, "E4", f"A request states its length, at most {MAX_REQUEST} bytes.")
-            )
+            refused = Refused("E4", f"A request states its length, at most {MAX_REQUEST} bytes.")
+            self._send(_error(refused, 413))
             return
         self._answer(self.rfile.read(int(length)))
 
@@ -103,10 +103,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             self._send(_route(self.server.answers, self.command, self.path, body))
         except CountersealError as error:
-            self._send(_error(error.http_status, error.code, error.message))
+            self._send(_error(error, error.http_status))
         except FatalError as error:
             self.close_connection = True
-            self._send(_error(500, error.code, error.message))
+            self._send(_error(error, 500))
             self.server.stop(error)
 
     def _send(self, response: Response) -> None:
@@ -123,49 +123,33 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _route(answers: Answers, method: str, target: str, body: bytes) -> Response:
     parts = urlsplit(target)
-    if (method, parts.path) == ("GET", "/health"):
-        wrong = answers.health()
-        return Response(
-            503 if wrong else 200, "text/plain; charset=utf-8", f"{wrong or 'ok'}\n".encode()
-        )
-    if (method, parts.path) == ("GET", "/notices"):
-        return _array(answers.notices_after(_number(parse_qs(parts.query).get("after", ["-1"])[0])))
-    if (method, parts.path) == ("POST", "/holder-keys"):
-        match cbor.decode(body, MAX_REQUEST):
-            case (bytes(statement),):
-                return _array((answers.take_holder_key(statement),))
-        raise BadInput("A holder's key is posted as an array of one signed statement.")
-    match parts.path.split("/"):
-        case ["", "keysets", digest, quarter] if method == "GET":
-            return _array((answers.signed_keyset(_hex(digest), _number(quarter)),))
+    match method, *parts.path.split("/"):
+        case "GET", "", "health":
+            wrong = answers.health()
+            return Response(503 if wrong else 200, TEXT, f"{wrong or 'ok'}\n".encode())
+        case "GET", "", "notices":
+            after = WITNESS_NOTICES.read_query(dict(parse_qsl(parts.query)))["after"]
+            rows = answers.notices_after(-1 if after is None else after)
+            shown = ShownNotices(tuple(ShownNotice(index, sealed) for index, sealed in rows))
+            return _array(WITNESS_NOTICES.encode_answer(shown))
+        case "POST", "", "holder-keys":
+            posted = WITNESS_HOLDER_KEY.decode_request(body)
+            position = answers.take_holder_key(posted.statement)
+            return _array(WITNESS_HOLDER_KEY.encode_answer(HolderKeyPosted(position)))
+        case "GET", "", "keysets", charter, quarter:
+            keyset = answers.signed_keyset(
+                read_part("charter", charter), read_part("quarter", quarter)
+            )
+            return _array(WITNESS_KEYSET.encode_answer(PostKeyset(keyset)))
     return answers.cosign(method, parts.path, body)
 
 
-def _array(value: object) -> Response:
-    return Response(200, CBOR, cbor.encode(value))
+def _array(body: bytes) -> Response:
+    return Response(200, CBOR, body)
 
 
-def _error(status: int, code: str, message: str) -> Response:
-    return Response(
-        status, "application/json", json.dumps({"code": code, "message": message}).encode()
-    )
-
-
-def _number(text: str) -> int:
-    digits = text.removeprefix("-")
-    if not digits.isascii() or not digits.isdigit() or len(text) > 18:
-        raise BadInput(f"{text[:20]!r} is not a number.")
-    return int(text)
-
-
-def _hex(text: str) -> bytes:
-    try:
-        digest = bytes.fromhex(text)
-    except ValueError:
-        digest = b""
-    if len(digest) != 32 or digest.hex() != text:
-        raise NotFound("A digest is 64 lower-case hexadecimal digits.")
-    return digest
+def _error(error: CountersealError | FatalError, status: int) -> Response:
+    return Response(status, JSON, Failure(error.code, error.message).encode())
 
 
 def serve(server: WitnessServer, loop: Callable[[], None]) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from counterseal.access.common import store
+from counterseal import files
 from counterseal.access.common.ledger_copy import segments
 from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_witnesses
-from counterseal.access.common.sources import Source
+from counterseal.access.common.sources import Source, ask
 from counterseal.evidence.events import concerned, with_predecessors
 from counterseal.evidence.records import Event, Events
 from counterseal.protocol import cbor
@@ -39,6 +39,8 @@ from counterseal.tlog.ledger_reader import LedgerReader, ReaderState, Trust
 from counterseal.tlog.prove import make_inclusion
 from counterseal.tlog.tile_store import TileReader
 from counterseal.tlog.tiles import Tile
+from counterseal.wire.endpoint import Endpoint
+from counterseal.wire.ledger import LEDGER_CHECKPOINT, LEDGER_CHUNK
 
 _KEPT_MAX = 1 << 30
 
@@ -70,13 +72,13 @@ class RemoteTiles:
     cosigned root.
     """
 
-    def __init__(self, source: Source, log: str) -> None:
-        self._source, self._log = source, log
+    def __init__(self, source: Source, files: Endpoint[None, bytes]) -> None:
+        self._source, self._files = source, files
 
     def read(self, path: str) -> bytes | None:
         """See `BlobStore`."""
         try:
-            return self._source.get(f"/{self._log}/{path}")
+            return ask(self._source, self._files, path=path)
         except NotFound:
             return None
 
@@ -92,8 +94,9 @@ class RemoteTiles:
 class Prover:
     """Makes inclusion proofs under one checkpoint from a log's public tiles."""
 
-    def __init__(self, source: Source, log: str, size: int) -> None:
-        self._reader, self.size = TileReader(RemoteTiles(source, log), size), size
+    def __init__(self, source: Source, tiles: Endpoint[None, bytes], size: int) -> None:
+        """`tiles` is `LOG_FILE` or `LEDGER_FILE`."""
+        self._reader, self.size = TileReader(RemoteTiles(source, tiles), size), size
 
     def path(self, index: int) -> tuple[bytes, ...]:
         """The path of leaf `index`. Raises `TlogError` T11 or T12."""
@@ -118,12 +121,12 @@ class OpenerLedger:
             charter.ledger.origin, Schedule(segments(self._rules, self._rules.home.reader)), state
         )
         trust = Trust(keys_of_ledger(charter), keys_of_witnesses(charter), charter.witnesses.c)
-        received = reader.read_checkpoint(source.get("/ledger/checkpoint"), trust)
+        received = reader.read_checkpoint(ask(source, LEDGER_CHECKPOINT), trust)
         leaves: list[Leaf] = []
         part = state.part
         while reader.schedule.first_leaf(reader.next_chunk) < received.checkpoint.size:
             number = reader.next_chunk
-            chunk = source.get(f"/ledger/chunk/{number}")
+            chunk = ask(source, LEDGER_CHUNK, chunk=number)
             reader.feed(number, chunk)
             openings, part = _openings(
                 reader.schedule.segment(number), charter.ledger.origin, number, chunk, part
@@ -136,10 +139,10 @@ class OpenerLedger:
     def _keep(self, start: int, leaves: Sequence[Leaf], state: ReaderState) -> None:
         """Leaves first, then the place: a crash between the two takes the same leaves in again."""
         if leaves:
-            store.write(
+            files.write_state(
                 self._folder / f"{start:020d}", cbor.encode([leaf.plain() for leaf in leaves])
             )
-        store.write(self._folder / "reader", state.encode())
+        files.write_state(self._folder / "reader", state.encode())
 
     def _fold(self, received: CosignedCheckpoint, reader: ReaderState) -> OpenedLedger:
         state = AccessState(self._rules.rulebook)

@@ -24,10 +24,10 @@ import msgspec
 
 from counterseal.access.common import signing
 from counterseal.access.common.home import InstitutionHome
-from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.institution_client import InstitutionClient, post_statement
 from counterseal.access.common.log_view import LogView
 from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_log, keys_of_witnesses
-from counterseal.access.common.sources import get_array
+from counterseal.access.common.sources import ask
 from counterseal.access.openers.ledger import OpenedLedger, OpenerLedger, Prover, events_about
 from counterseal.evidence.logged import Keys
 from counterseal.evidence.messages import rfc3339
@@ -57,15 +57,20 @@ from counterseal.protocol.errors import (
     Refused,
     Unavailable,
 )
-from counterseal.protocol.record import convert
 from counterseal.protocol.release import Listing, SealedShares, open_shares
 from counterseal.protocol.report import Destruction, OpeningReport
 from counterseal.protocol.tree import Tree
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.protocol.warrant import Warrant
 from counterseal.protocol.window import Label
+from counterseal.wire.accounts import ACCOUNT_CHAIN, ShownChainStatement
+from counterseal.wire.ledger import LEDGER_FILE
+from counterseal.wire.log import LOG_FILE
+from counterseal.wire.material import MATERIAL, ListedMaterial
+from counterseal.wire.shares import SHARES
 
 _PAGE = 50
+_NOT_YET = 1 << 62  # since when a charter is in force that the log has not dated
 _POLL = 1.0
 Clock = Callable[[], int]
 Teller = Callable[[str], None]
@@ -170,7 +175,7 @@ class WarrantOpener:
 
     def post(self, report: bytes) -> None:
         """Logs the opening report; posting it again does no harm."""
-        self.service.post("/v1/ledger", (report,))
+        post_statement(self.service, report)
 
     def post_again(self, warrant: bytes, place: Path) -> bool:
         """Whether the warrant's bag is at `place` already; if so its report is logged, in case the
@@ -195,7 +200,7 @@ class WarrantOpener:
         record = Destruction(
             access.warrant.domain, access.warrant.charter_digest, warrant, self._clock()
         )
-        self.service.post("/v1/ledger", (sign([self.home.signer], record.encode()),))
+        post_statement(self.service, sign([self.home.signer], record.encode()))
 
     def collect(self, access: Access) -> list[Held]:
         """The shares handed over so far, for every listing. Raises `SharesMissing`, which says how
@@ -248,13 +253,8 @@ class WarrantOpener:
         return access
 
     def _sealed_shares(self, warrant: bytes) -> Iterator[SealedShares]:
-        match get_array(self.service, f"/v1/warrants/{warrant.hex()}/shares", signed=True):
-            case (tuple(rows),):
-                for row in rows:
-                    if isinstance(row, bytes):
-                        yield SealedShares.decode(row)
-                return
-        raise Refused("E6", "The answer with the shares is not [[sealed-shares, ...]].")
+        for sealed in ask(self.service, SHARES, warrant=warrant).sealed:
+            yield SealedShares.decode(sealed)
 
     def _open_sealed(self, charter: VerifiedCharter, held: Held, sealed: SealedShares) -> None:
         """Takes shares that their holder signed; others are noted and count as missing (R11,
@@ -279,7 +279,7 @@ class WarrantOpener:
         short = 0
         for one in held:
             for row in self._material_rows(access.digest, one.listing):
-                window, root = _window_file(row), row[5]
+                window, root = _window_file(row), row.root
                 window_id = Label.decode(window.label).window_id
                 package.add_window(window)
                 self._roots[window.period] = root
@@ -305,26 +305,19 @@ class WarrantOpener:
                 "are no quorum. The statements are with the service; ask another holder to release, and the charter's bodies to act."
             )
 
-    def _material_rows(self, warrant: bytes, listing: Listing) -> Iterator[tuple[Any, ...]]:
-        after = 0
-        while after < len(listing.windows):
-            path = f"/v1/warrants/{warrant.hex()}/listings/{listing.number}/material?after={after}&limit={_PAGE}"
-            rows = get_array(self.service, path, signed=True)
-            if not rows:
-                raise NotFound(
-                    f"The service gives {after} of the {len(listing.windows)} windows of listing {listing.number}."
-                )
-            for row in rows:
-                if type(row) is not tuple or len(row) != 7:
-                    raise Refused(
-                        "E6",
-                        "A row of a listing's material is not of the form that docs/reference/api.md states.",
-                    )
-                yield row
-            after += len(rows)
-            self._tell(
-                f"Listing {listing.number}: {after} of {len(listing.windows)} windows fetched."
+    def _material_rows(self, warrant: bytes, listing: Listing) -> Iterator[ListedMaterial]:
+        after, wanted, number = 0, len(listing.windows), listing.number
+        while after < wanted:
+            page = ask(
+                self.service, MATERIAL, warrant=warrant, listing=number, after=after, limit=_PAGE
             )
+            if not page.rows:
+                raise NotFound(
+                    f"The service gives {after} of the {wanted} windows of listing {number}."
+                )
+            yield from page.rows
+            after += len(page.rows)
+            self._tell(f"Listing {number}: {after} of {wanted} windows fetched.")
 
     def _material(
         self, package: Package, told: OpenedLedger, access: Access, held: Sequence[Held]
@@ -333,9 +326,9 @@ class WarrantOpener:
         charter = self.rules.latest.charter
         view: LogView = self.rules.log
         note = view.update(self.service)
-        prover = Prover(self.service, "log", note.checkpoint.size)
+        prover = Prover(self.service, LOG_FILE, note.checkpoint.size)
         chains, names = self._accounts(package.senders | set(access.warrant.account_ids), prover)
-        ledger = Prover(self.service, "ledger", told.checkpoint.checkpoint.size)
+        ledger = Prover(self.service, LEDGER_FILE, told.checkpoint.checkpoint.size)
         material = Material(
             warrant=access.digest,
             log_note=note.note,
@@ -362,27 +355,25 @@ class WarrantOpener:
         )
 
     def _charters(self, prover: Prover) -> Charters:
-        indices = {row[0]: _index(row) for row in get_array(self.service, "/v1/charters")}
-        placed: list[PlacedCharter] = []
-        for known in self.rules.charters:
-            # `sync` has seen it there, and found it in the log
-            index = indices[known.charter.statement]
-            placed.append(
-                PlacedCharter(known.charter.statement, index, prover.path(index), known.active)
+        return Charters(
+            tuple(
+                PlacedCharter(
+                    one.charter.statement,
+                    one.index,
+                    prover.path(one.index),
+                    _NOT_YET if one.active is None else one.active,
+                )
+                for one in self.rules.trusted.charters
             )
-        return Charters(tuple(placed))
+        )
 
     def _keysets(self, prover: Prover) -> Keysets:
-        placed: list[Placed] = []
-        indices = {
-            row[1]: _index(row)
-            for known in self.rules.charters
-            for row in get_array(self.service, f"/v1/keysets/{known.charter.digest.hex()}")
-        }
-        for keyset in self.rules.keysets.values():
-            index = indices[keyset.statement]
-            placed.append(Placed(keyset.statement, index, prover.path(index)))
-        return Keysets(tuple(placed))
+        return Keysets(
+            tuple(
+                Placed(one.keyset.statement, one.index, prover.path(one.index))
+                for one in self.rules.trusted.keysets
+            )
+        )
 
     def _accounts(self, accounts: set[bytes], prover: Prover) -> tuple[Accounts, dict[bytes, str]]:
         """The chains, each statement with its proof, and the names that the service gives: display
@@ -391,14 +382,10 @@ class WarrantOpener:
         chains: list[AccountChain] = []
         names: dict[bytes, str] = {}
         for account in sorted(accounts):
-            match get_array(self.service, f"/v1/accounts/{account.hex()}/chain", signed=True):
-                case (str(handle), display, tuple(rows)):
-                    names[account] = display if isinstance(display, str) and display else handle
-                    chains.append(AccountChain(account, tuple(_link(row, prover) for row in rows)))
-                case _:
-                    raise Refused(
-                        "E6", "An account is not of the form that docs/reference/api.md states."
-                    )
+            shown = ask(self.service, ACCOUNT_CHAIN, account=account)
+            names[account] = shown.display or shown.handle
+            links = tuple(_link(statement, prover) for statement in shown.chain)
+            chains.append(AccountChain(account, links))
         return Accounts(tuple(chains)), names
 
     def _note(self, what: str, **more: Any) -> None:
@@ -432,33 +419,23 @@ def _has_quorum(tree: Tree, positions: Mapping[int, bytes]) -> bool:
         return False
 
 
-def _window_file(row: tuple[Any, ...]) -> WindowFile:
-    """A row of the material, right in form. Raises `Refused` E6."""
-    label, roster, counterseal, proof, frames, _, index = row
-    record = WindowFile(
-        label,
-        roster,
-        counterseal,
-        convert(proof, WindowProof),
-        index,
-        tuple(convert(frame, Frame) for frame in frames),
-    )
-    return convert(record.plain(), WindowFile)
-
-
-def _link(row: Any, prover: Prover) -> Placed:
-    match row:
-        case (str(), bytes(cose), possession, int(index)) if possession is None or isinstance(
-            possession, bytes
-        ):
-            statement = cose if possession is None else cbor.encode([cose, possession])
-            return Placed(statement, index, prover.path(index))
-    raise Refused(
-        "E6", "A statement of an account is not [kind, COSE, possession or null, log index]."
+def _window_file(row: ListedMaterial) -> WindowFile:
+    """A window of the material as the evidence has it."""
+    proof = row.proof
+    return WindowFile(
+        row.label,
+        row.roster,
+        row.counterseal,
+        WindowProof(proof.frames, proof.frames_root, proof.index, proof.windows, proof.path),
+        row.log_index,
+        tuple(Frame(frame.n, frame.time, frame.message) for frame in row.frames),
     )
 
 
-def _index(row: Any) -> int:
-    if type(row) is not tuple or not isinstance(row[-1], int):
-        raise Refused("E6", "A row of charters or keysets does not end in its log index.")
-    return int(row[-1])
+def _link(shown: ShownChainStatement, prover: Prover) -> Placed:
+    statement = (
+        shown.statement
+        if shown.possession is None
+        else cbor.encode([shown.statement, shown.possession])
+    )
+    return Placed(statement, shown.log_index, prover.path(shown.log_index))
