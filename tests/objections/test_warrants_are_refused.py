@@ -13,7 +13,8 @@ from tests.support.waiting import until
 from counterseal.access.authorities import issuer
 from counterseal.access.common.ledger_copy import Fresh
 from counterseal.access.holders import checks, listings
-from counterseal.protocol.access_state import AccessState, check_release
+from counterseal.protocol.access import check_release
+from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.keys import SealingKey

@@ -3,7 +3,8 @@ import pytest
 from tests.support import world as w
 from tests.support.refusals import refused
 
-from counterseal.protocol import access_state, approval, decision, notice, release, report
+from counterseal.protocol import approval, decision, notice, release, report
+from counterseal.protocol.access import check_released
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import BadInput
 from counterseal.protocol.release import Listing
@@ -76,10 +77,10 @@ def test_the_whole_way():
     assert window.window_id == LABEL.window_id
     assert decision.check_units(verified, [LABEL], listing.digest()) == 1
     with refused("R10"):
-        access_state.check_released(verified.access, listing.digest(), CHARTER)
+        check_released(verified.access, listing.digest(), CHARTER)
     play.released(warrant, listing)
     access = play.state.access(warrant.digest())
-    assert access_state.check_released(access, listing.digest(), CHARTER) == listing
+    assert check_released(access, listing.digest(), CHARTER) == listing
     assert play.say(w.make_report(warrant, listing), "Opener") is None
     assert (
         decision.check_export(play.state, warrant.digest(), play.now)

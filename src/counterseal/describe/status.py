@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from counterseal.protocol.access_state import Access, AccessState
+from counterseal.protocol.access import Access
+from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.decision import notice_due
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.verified_charter import VerifiedCharter

@@ -22,7 +22,8 @@ from counterseal.evidence.bag import Bag
 from counterseal.evidence.findings import Findings
 from counterseal.evidence.logged import Logged, decode_file, prove
 from counterseal.evidence.records import Event, Events
-from counterseal.protocol.access_state import Access, AccessState, check_released
+from counterseal.protocol.access import Access, check_released
+from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.approval import Replacement
 from counterseal.protocol.decision import VerifiedWarrant, check_export, decide
 from counterseal.protocol.errors import CountersealError, Refused

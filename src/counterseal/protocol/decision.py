@@ -27,7 +27,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from .access_state import Access, AccessState, LoggedRelease
+from .access import Access, LoggedRelease
+from .access_state import AccessState
 from .charter import Issuer
 from .errors import Refused
 from .period import LoggedWindow, check_logged

@@ -19,7 +19,8 @@ from counterseal.access.common.ledger_copy import Fresh, LedgerCopy
 from counterseal.access.common.rules import Rules
 from counterseal.describe.phrases import names, when
 from counterseal.describe.status import WarrantStatus, warrant_status
-from counterseal.protocol.access_state import Access, AccessState
+from counterseal.protocol.access import Access
+from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.approval import (
     Approval,
     Cancellation,

@@ -19,7 +19,7 @@ from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.ledger_copy import LedgerCopy
 from counterseal.access.common.rules import Rules
 from counterseal.access.common.sources import Recording, Source, ask, file_name
-from counterseal.protocol.access_state import Access
+from counterseal.protocol.access import Access
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import NotFound, Refused

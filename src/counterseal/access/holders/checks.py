@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from counterseal.access.common.ledger_copy import Fresh
-from counterseal.protocol.access_state import check_release
+from counterseal.protocol.access import check_release
 from counterseal.protocol.counterseal import SealedShare, open_share
 from counterseal.protocol.decision import VerifiedWarrant, check_units, decide, window_in_scope
 from counterseal.protocol.errors import NotFound, Refused

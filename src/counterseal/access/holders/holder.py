@@ -22,7 +22,7 @@ from counterseal.access.common.ledger_copy import Fresh, LedgerCopy
 from counterseal.access.common.rules import Rules
 from counterseal.access.common.sources import Source
 from counterseal.access.holders import checks, listings
-from counterseal.protocol.access_state import Access
+from counterseal.protocol.access import Access
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.decision import VerifiedWarrant
 from counterseal.protocol.errors import Conflict, NotFound, Refused

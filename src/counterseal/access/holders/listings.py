@@ -16,7 +16,7 @@ from msgspec import Meta
 from counterseal import files
 from counterseal.access.common.log_view import LogView
 from counterseal.access.common.sources import Source, ask
-from counterseal.protocol.access_state import Access
+from counterseal.protocol.access import Access
 from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.period import WindowFrames

@@ -46,7 +46,7 @@ from counterseal.evidence.records import (
 )
 from counterseal.evidence.shares import check_seal, quorum, sift, who
 from counterseal.protocol import cbor
-from counterseal.protocol.access_state import Access
+from counterseal.protocol.access import Access
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.decision import check_export

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from counterseal.protocol.access_state import Access, AccessState
+from counterseal.protocol.access import Access
+from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import NotAuthorised, NotFound, Refused
 from counterseal.protocol.release import Listing, SealedShares

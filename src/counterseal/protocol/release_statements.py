@@ -1,0 +1,89 @@
+"""What the statements about what is opened do: listings, releases, reports, destruction (section 8).
+
+Each function checks a statement against the fold, then changes it; what is refused changes nothing.
+"""
+
+from __future__ import annotations
+
+from .access import Access, LoggedRelease, both_released, check_release
+from .access_fold import AccessFold, as_kind
+from .errors import Refused
+from .ledger_statement import LedgerStatement
+from .release import Listing, Release
+from .report import OpeningReport, check_report
+
+
+def take_listing(fold: AccessFold, time: int, received: LedgerStatement) -> None:
+    """Windows are named as what a warrant reaches. Raises `Refused` R7, R8, W1 and as `check_running`."""
+    listing = as_kind(received.record, Listing)
+    access = fold.check_running(listing.warrant_digest, time)
+    if listing.domain != fold.rulebook.domain:
+        raise Refused("W1", "The listing is of another domain.")
+    if listing.number != len(access.listings) or list(listing.windows) != sorted(
+        set(listing.windows)
+    ):
+        raise Refused(
+            "R7",
+            f"Listing {len(access.listings)} comes next, its windows sorted and each once.",
+        )
+    before = {window for _, earlier in access.listings for window in earlier.windows}
+    if not before.isdisjoint(listing.windows):
+        raise Refused("R7", "The listing repeats a window of an earlier one.")
+    floor = access.listings[-1][1].units if access.listings else 1
+    if not floor <= listing.units <= access.warrant.units - access.inherited:
+        raise Refused(
+            "R8",
+            f"The listing brings the units to {listing.units}; {floor} to the warrant's units may be.",
+        )
+    fold.put(access, listings=(*access.listings, (listing.digest(), listing)))
+
+
+def take_release(fold: AccessFold, time: int, received: LedgerStatement) -> None:
+    """A holder releases a listing. Raises `Refused` N1, R9, R10, R12, C18, X2, X4, W1 and as
+    `check_running`.
+    """
+    release = as_kind(received.record, Release)
+    charter = fold.check_named(release)
+    access = fold.of(release)
+    fold.check_running(access.digest, time)
+    holder = charter.check_holder(release.position)
+    if received.signed.verify({holder.kid: holder}) != (holder.kid,):
+        raise Refused("R9", "A release is signed by its holder alone.")
+    check_release(access, release, charter)
+    fold.put(access, releases=(*access.releases, LoggedRelease(release, time)))
+
+
+def take_report(fold: AccessFold, time: int, received: LedgerStatement) -> None:
+    """The opener says what it opened. Raises `Refused` O1 to O3, W1, W9, W15."""
+    report = as_kind(received.record, OpeningReport)
+    access = fold.of(report)
+    _check_opener(fold, access, received)
+    charter = fold.rulebook.charter(access.warrant.charter_digest)
+    released = {
+        digest: one for digest, one in access.listings if both_released(access, digest, charter)
+    }
+    check_report(report, released)
+    fold.put(access, reports=(*access.reports, report))
+
+
+def take_destruction(fold: AccessFold, time: int, received: LedgerStatement) -> None:
+    """The opener destroyed what it had. Raises `Refused` O1, W1, W9, W15."""
+    access = fold.of(received.record)
+    _check_opener(fold, access, received)
+    if access.destroyed_at is not None:
+        raise Refused("W15", "The destruction has been logged already.")
+    fold.put(access, destroyed_at=time)
+
+
+def _check_opener(fold: AccessFold, access: Access, received: LedgerStatement) -> None:
+    opener = fold.rulebook.in_force(access.requested_at).openers.get(access.warrant.opener_key)
+    if opener is None:
+        raise Refused(
+            "W9", "The charter that the warrant was judged by has no opener with its key."
+        )
+    try:
+        received.signed.verify({opener.key.kid: opener.key})
+    except Refused as error:
+        raise Refused(
+            "O1", f"This is signed by the warrant's opener, {opener.name!r}. {error.message}"
+        ) from error
