@@ -78,6 +78,17 @@ def open_whole(
             beside.unlink()
 
 
+def write_once(path: Path, data: bytes, *, mode: int | None = PRIVATE) -> bool:
+    """Writes a file unless it is there with these very bytes, as after a command that is run again.
+    Returns whether it was written. Raises `FileExists` when the bytes differ, else as `write_whole`.
+    """
+    with _named(path):
+        if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
+            return False
+    write_whole(path, data, mode=mode)
+    return True
+
+
 def rewrite(path: Path, data: bytes) -> None:
     """Replaces a file that the caller has read before, durably; its permissions stay. Raises
     OSError with the file's name.

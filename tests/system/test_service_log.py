@@ -22,7 +22,7 @@ from tests.support.refusals import refused_by_service
 from tests.support.waiting import until
 from tests.support.world import DOMAIN
 
-from counterseal.cli.serve import service as service_group
+from counterseal.cli.service import service as service_group
 from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import BadInput

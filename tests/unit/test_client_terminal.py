@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from counterseal.client.history import HistoryEntry
 from counterseal.client.states import MessageState
-from counterseal.client.terminal import safe, words
+from counterseal.client.terminal import words
 from counterseal.protocol.frame import Attachment
+from counterseal.terminal import safe
 
 
 def line(**changes):

@@ -9,15 +9,14 @@ import click
 
 from counterseal.client.home import Pins
 from counterseal.client.member_device import MemberDevice
-from counterseal.client.terminal import safe
+from counterseal.terminal import safe
 
-from .member_home import (
+from .common import json_option, show_json
+from .member import (
     demonstration_option,
     home_option,
-    json_option,
     new_passphrase,
     passphrase_option,
-    show_json,
     with_device,
 )
 
@@ -65,7 +64,8 @@ def create(
     local, pins = asyncio.run(work())
     click.echo(f"You are @{local}:{pins.domain}. Your device is {home}.")
     click.echo(
-        f"Pinned: the first charter, {pins.genesis}, and the keys of {len(pins.witnesses)} witnesses."
+        f"Pinned: the first charter, {pins.genesis}, and the keys of"
+        f" {len(pins.witnesses)} witnesses."
     )
     if genesis is None:
         click.echo(

@@ -9,9 +9,10 @@ import click
 from counterseal.client.member_device import MemberDevice
 from counterseal.client.overview import ConversationOverview
 from counterseal.client.states import ConversationState
-from counterseal.client.terminal import safe
+from counterseal.terminal import safe
 
-from .member_home import home_option, json_option, show_json, with_device
+from .common import json_option, show_json
+from .member import home_option, with_device
 
 
 @click.group()

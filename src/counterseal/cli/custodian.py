@@ -6,35 +6,47 @@ from pathlib import Path
 
 import click
 
+from counterseal import files
 from counterseal.access.authorities import ceremony
 from counterseal.access.common import keysets, signing
 from counterseal.access.common.bundle import fetch_bundle, seen_so_far
 from counterseal.access.common.home import InstitutionHome
-from counterseal.access.common.institution_client import InstitutionClient
-from counterseal.access.common.rules import Rules, pinned_charter
+from counterseal.access.common.rules import pinned_charter
 from counterseal.access.common.sources import Folder
 from counterseal.access.holders import custodian as work
 from counterseal.access.holders.holder import Holder
 from counterseal.describe.charter import describe_charter
-from counterseal.describe.keys import describe_keyset, describe_new_key
+from counterseal.describe.keys import describe_keyset
 from counterseal.describe.phrases import count, names, quarter_name
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.errors import BadInput, NotFound
 from counterseal.protocol.keyset import Keyset
 
-from .charter import quarter_number, quarter_option
-from .homes import (
+from .common import (
     FILE,
     FOLDER,
     agree,
-    home_option,
+    hex_bytes,
+    in_file,
     json_option,
-    open_home,
-    passphrase,
+    out_option,
+    quarter_number,
+    quarter_option,
     read_file,
-    service_option,
     show,
     show_json,
+)
+from .institution import (
+    at_service,
+    home_option,
+    lock_options,
+    new_home_option,
+    open_home,
+    passphrase,
+    service_of,
+    service_option,
+    tell_new_keys,
+    with_rules,
 )
 
 
@@ -44,26 +56,14 @@ def custodian() -> None:
 
 
 @custodian.command()
-@click.option(
-    "--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there."
-)
+@new_home_option
 @click.option("--body", required=True, help="The custodian body.")
 @click.option("--member", required=True, help="The member's name.")
-@click.option(
-    "--lock/--no-lock", default=True, show_default=True, help="Lock the keys under a passphrase."
-)
-@click.option(
-    "--passphrase-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Instead of asking.",
-)
+@lock_options(by_default=True)
 def keygen(home: Path, body: str, member: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw a member's keys and print where its card is: `charter new` is given that file."""
     made = work.create(home, body, member, passphrase(passphrase_file, new=True) if lock else None)
-    click.echo(
-        f"{member} of {body} has keys in {home}. Give {home / 'card'} to whoever drafts the charter."
-    )
-    click.echo(describe_new_key(made.signer.kid))
+    tell_new_keys(made, f"{member} of {body} has keys")
 
 
 @custodian.command(name="sealing-key")
@@ -76,8 +76,8 @@ def sealing_key(
     """Draw this member's fresh sealing key for a quarter and deliver it to the service and to each
     witness.
     """
-    opened, service, rules = _online(home, passphrase_file, service_url)
     quarter = quarter_number(quarter_text)
+    opened, service, rules = with_rules(home, passphrase_file, service_url)
     silent = keysets.deliver(opened, rules.latest, quarter, service)
     click.echo(f"The key for {quarter_name(quarter)} is delivered.")
     if silent:
@@ -95,20 +95,21 @@ def sign(
     """Sign a charter's or a keyset's file, after it was shown in words."""
     data, opened = read_file(file, "file"), open_home(home, passphrase_file)
     if b"counterseal/v1/keyset" in data[:64]:
-        _, _, rules = _online(home, passphrase_file, service_url)
-        keyset = Keyset.decode(signing.payload_of(data, Keyset.limit))
+        with in_file(file, "keyset"):
+            keyset = Keyset.decode(signing.payload_of(data, Keyset.limit))
+        _, _, rules = with_rules(home, passphrase_file, service_url)
         show(describe_keyset(keyset, rules.charter(keyset.charter_digest)))
         agree(f"Sign this keyset as {opened.card.name}?", yes)
         signed = ceremony.sign_keyset(opened, rules, data, keyset.quarter)
     else:
-        record, digest = ceremony.charter_in(data)
+        with in_file(file, "charter or keyset"):
+            record, digest = ceremony.charter_in(data)
         show(describe_charter(record, digest))
         agree(f"Sign this charter as {opened.card.name}?", yes)
         signed = ceremony.sign_charter(opened, data, service_url)
-    file.write_bytes(signed)
-    click.echo(
-        f"{opened.card.name} signed; {len(signing.signers_of(signed, max(Charter.limit, Keyset.limit)))} have so far."
-    )
+    files.rewrite(file, signed)
+    signatures = len(signing.signers_of(signed, max(Charter.limit, Keyset.limit)))
+    click.echo(f"{opened.card.name} signed; {signatures} have so far.")
 
 
 @custodian.command()
@@ -150,7 +151,7 @@ def review(
 @click.option(
     "--standing", is_flag=True, help="Release also what is listed later, until the warrant expires."
 )
-@click.option("--out", type=FILE, help="With a BUNDLE: the file for `custodian submit`.")
+@out_option("With a BUNDLE: the file for `custodian submit`.", required=False)
 @click.option("--yes", is_flag=True, help="Release without being asked.")
 @json_option
 def release(
@@ -161,14 +162,18 @@ def release(
     beginning: str | None,
     standing: bool,
     out: Path | None,
+    replace: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
     """Release a warrant's listings, after they were shown in words and you said yes."""
     if (bundle is None) != (out is None):
         raise BadInput(
-            "A BUNDLE and --out go together: on a machine without a network the release goes into a file."
+            "A BUNDLE and --out go together: on a machine without a network the release goes into a"
+            " file."
         )
+    if out is not None:
+        files.check_free(out, replace=replace)
     opened = open_home(home, passphrase_file)
     holder = _holder(opened, service_url, bundle)
     chosen = _choose(work.review(holder), beginning)
@@ -177,12 +182,14 @@ def release(
     digest = chosen.case.warrant.digest
     agree("Give a standing release?" if standing else "Release these windows?", yes)
     if out is not None:
-        out.write_bytes(work.release_offline(holder, digest, standing=standing))
+        made = work.release_offline(holder, digest, standing=standing)
+        files.write_whole(out, made, replace=replace)
         click.echo(
-            f"{out} holds the release; carry it to a machine with a network and run `custodian submit {out}`."
+            f"{out} holds the release; carry it to a machine with a network and run"
+            f" `custodian submit {out}`."
         )
         return
-    done = work.release(holder, _service(opened, service_url), digest, standing=standing)
+    done = work.release(holder, service_of(opened, service_url), digest, standing=standing)
     if as_json:
         show_json(
             {
@@ -206,10 +213,9 @@ def follow(home: Path, passphrase_file: Path | None, service_url: str | None) ->
     release.
     """
     opened = open_home(home, passphrase_file)
-    done = work.follow(_holder(opened, service_url, None), _service(opened, service_url))
-    click.echo(
-        f"The shares of {count(sum(one.handed_over for one in done), 'listing')} were handed over."
-    )
+    done = work.follow(_holder(opened, service_url, None), service_of(opened, service_url))
+    handed_over = count(sum(one.handed_over for one in done), "listing")
+    click.echo(f"The shares of {handed_over} were handed over.")
 
 
 @custodian.command()
@@ -236,29 +242,31 @@ def fetch(
     out: Path,
 ) -> None:
     """Gather, as an issuer or opener, all that a custodian needs on a machine without a network."""
-    opened = open_home(home, passphrase_file)
-    start = read_file(seen, "file") if seen else None
-    listings = fetch_bundle(opened, _service(opened, service_url), out, positions, start)
+    start = read_file(seen, "file of `custodian seen`") if seen else None
+    opened, service = at_service(home, passphrase_file, service_url)
+    listings = fetch_bundle(opened, service, out, positions, start)
     click.echo(
-        f"{out} holds the ledger and {count(listings, 'listing')}. Nothing in it needs to be trusted: it is all checked."
+        f"{out} holds the ledger and {count(listings, 'listing')}. Nothing in it needs to be"
+        " trusted: it is all checked."
     )
 
 
 @custodian.command()
 @home_option
-@click.option("--out", required=True, type=FILE, help="The file for `custodian fetch --seen`.")
-def seen(home: Path, passphrase_file: Path | None, out: Path) -> None:
+@out_option("The file for `custodian fetch --seen`.")
+def seen(home: Path, passphrase_file: Path | None, out: Path, replace: bool) -> None:
     """Write how far this machine has read log and ledger, so that the next bundle holds only what
     is new.
     """
+    files.check_free(out, replace=replace)
     opened = open_home(home, passphrase_file)
-    out.write_bytes(seen_so_far(opened))
     kids = [holder.key.kid for holder in pinned_charter(opened).holders]
     place = (
         f" Under the first charter your position is {kids.index(opened.signer.kid)}."
         if opened.signer.kid in kids
         else ""
     )
+    files.write_whole(out, seen_so_far(opened), replace=replace)
     click.echo(f"{out} says how far this machine has read.{place}")
 
 
@@ -268,8 +276,9 @@ def seen(home: Path, passphrase_file: Path | None, out: Path) -> None:
 @service_option
 def submit(file: Path, home: Path, passphrase_file: Path | None, service_url: str | None) -> None:
     """Send what `custodian release BUNDLE --out FILE` made."""
-    opened = open_home(home, passphrase_file)
-    sent = work.submit(_service(opened, service_url), read_file(file, "outbox"))
+    data = read_file(file, "release")
+    _, service = at_service(home, passphrase_file, service_url)
+    sent = work.submit(service, data)
     click.echo(f"{count(sent, 'statement')} sent.")
 
 
@@ -284,8 +293,8 @@ def destroy_key(
     home: Path, passphrase_file: Path | None, charter_text: str, quarter_text: str | None, yes: bool
 ) -> None:
     """Destroy a quarter's sealing key after the charter's retention. Destroy its back-ups too."""
-    opened, quarter = open_home(home, passphrase_file), quarter_number(quarter_text)
-    digest = bytes.fromhex(charter_text)
+    quarter, digest = quarter_number(quarter_text), hex_bytes(charter_text, 32)
+    opened = open_home(home, passphrase_file)
     if opened.sealing_key(digest, quarter) is None:
         raise NotFound(
             f"This home has no sealing key of {quarter_name(quarter)} under that charter."
@@ -297,22 +306,9 @@ def destroy_key(
     )
 
 
-def _service(home: InstitutionHome, service_url: str | None) -> InstitutionClient:
-    return InstitutionClient(service_url or home.service_url(), home.domain() or "", home.signer)
-
-
-def _online(
-    home: Path, passphrase_file: Path | None, service_url: str | None
-) -> tuple[InstitutionHome, InstitutionClient, Rules]:
-    opened = open_home(home, passphrase_file)
-    service, rules = _service(opened, service_url), Rules(opened)
-    rules.sync(service)
-    return opened, service, rules
-
-
 def _holder(home: InstitutionHome, service_url: str | None, bundle: Path | None) -> Holder:
     return (
-        Holder(home, _service(home, service_url))
+        Holder(home, service_of(home, service_url))
         if bundle is None
         else Holder(home, Folder(bundle), offline=True)
     )

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from counterseal import files
 from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.account import Device
 from counterseal.protocol.errors import BadInput
 
-from .member_home import (
-    agree,
+from .common import FILE, agree, day, json_option, out_option, read_file, show_json
+from .member import (
     ask_passphrase,
     demonstration_option,
     home_option,
-    json_option,
     new_passphrase,
     passphrase_option,
-    show_json,
     with_device,
 )
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -42,15 +38,9 @@ def invite(home: Path) -> None:
 @device.command()
 @click.option("--service", help="The service's address.")
 @click.option("--account", "code", help="The code that `device invite` printed.")
+@out_option("Where the request goes.", default="device.request")
 @click.option(
-    "--out",
-    type=_FILE,
-    default=Path("device.request"),
-    show_default=True,
-    help="Where the request goes.",
-)
-@click.option(
-    "--finish", "reply", type=_FILE, help="The reply that `device approve` wrote: the last step."
+    "--finish", "reply", type=FILE, help="The reply that `device approve` wrote: the last step."
 )
 @demonstration_option
 @passphrase_option
@@ -59,6 +49,7 @@ def link(
     service: str | None,
     code: str | None,
     out: Path,
+    replace: bool,
     reply: Path | None,
     demonstration: bool,
     locked: bool,
@@ -66,54 +57,56 @@ def link(
 ) -> None:
     """On the new device: write a request; after it was approved, finish."""
     if reply is not None:
-        asyncio.run(MemberDevice.finish_link(home, _read(reply), ask_passphrase))
+        data = read_file(reply, "reply")
+        asyncio.run(MemberDevice.finish_link(home, data, ask_passphrase))
         click.echo(
-            "This device is linked. It reads from now on; it is in your conversations as soon as your other device has synchronised."
+            "This device is linked. It reads from now on; it is in your conversations as soon as"
+            " your other device has synchronised."
         )
         return
     if service is None or code is None:
         raise BadInput(
-            "Say --service URL and --account CODE; `device invite` on your other device prints the code."
+            "Say --service URL and --account CODE; `device invite` on your other device prints the"
+            " code."
         )
+    # before the keys are drawn, which is done once
+    files.check_free(out, replace=replace)
     request = asyncio.run(
         MemberDevice.request_link(
             home, service, code, demonstration=demonstration, passphrase=new_passphrase(locked)
         )
     )
-    out.write_bytes(request.encode())
+    files.write_whole(out, request.encode(), replace=replace)
     key = Device.decode(request.payload).device_key.hex()
+    shown = " ".join(key[at : at + 4] for at in range(0, 32, 4))
     click.echo(
-        f"The request is {out}. Take it to your other device and run `counterseal device approve {out}`."
+        f"The request is {out}. Take it to your other device and run"
+        f" `counterseal device approve {out}`."
     )
-    click.echo(
-        f"That device has to show this key: {' '.join(key[at : at + 4] for at in range(0, 32, 4))}"
-    )
+    click.echo(f"That device has to show this key: {shown}")
 
 
 @device.command()
-@click.argument("request", type=_FILE)
-@click.option(
-    "--out",
-    type=_FILE,
-    default=Path("device.reply"),
-    show_default=True,
-    help="Where the reply goes.",
-)
+@click.argument("request", type=FILE)
+@out_option("Where the reply goes.", default="device.reply")
 @click.option("--yes", is_flag=True, help="Approve without being asked.")
 @home_option
-def approve(request: Path, out: Path, yes: bool, home: Path) -> None:
+def approve(request: Path, out: Path, replace: bool, yes: bool, home: Path) -> None:
     """On a device you have: approve a request, after it was shown in words."""
-    data = _read(request)
+    data = read_file(request, "request")
+    files.check_free(out, replace=replace)
 
     async def work(device: MemberDevice) -> None:
         click.echo(device.describe_request(data))
         agree("Approve it?", yes)
-        out.write_bytes(await device.approve(data))
+        files.write_whole(out, await device.approve(data), replace=replace)
         click.echo(
-            f"Approved. Take {out} to the new device and run `counterseal device link --finish {out}`;"
+            f"Approved. Take {out} to the new device and run"
+            f" `counterseal device link --finish {out}`;"
         )
         click.echo(
-            "then synchronise here once (`counterseal read`), and it is brought into your conversations."
+            "then synchronise here once (`counterseal read`), and it is brought into your"
+            " conversations."
         )
 
     with_device(home, work)
@@ -132,8 +125,8 @@ def list_devices(home: Path, as_json: bool) -> None:
     for row in rows:
         state = "this device" if row.this else "linked"
         if row.revoked:
-            state = f"revoked {_day(row.revoked)}"
-        click.echo(f"{row.device.hex()[:16]}  added {_day(row.added)}  {state}")
+            state = f"revoked {day(row.revoked)}"
+        click.echo(f"{row.device.hex()[:16]}  added {day(row.added)}  {state}")
 
 
 @device.command()
@@ -155,14 +148,3 @@ def revoke(key: str, yes: bool, home: Path) -> None:
         )
 
     with_device(home, work)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.", code="file") from None
-
-
-def _day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

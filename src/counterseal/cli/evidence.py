@@ -10,7 +10,7 @@ import click
 from counterseal.evidence.verify import verify_bag
 from counterseal.protocol.errors import BadInput
 
-from .homes import json_option, show_json
+from .common import json_option, read_text, show_json
 
 
 @click.group()
@@ -52,11 +52,12 @@ def verify(folder: Path, keys: tuple[str, ...], more_keys: tuple[str, ...], as_j
         click.echo(sentence)
     if verdict.faults:
         click.echo(f"{len(verdict.faults)} things are wrong with {folder}.")
-        sys.exit(1)  # click would turn ctx.exit into a value that nobody reads
+        sys.exit(1)
     tally = verdict.tally
     click.echo(
-        f"{folder} stands: {tally.messages:,} messages in {tally.frames:,} frames of {tally.windows:,} windows, each signed, sealed, "
-        "stamped and logged as it should be; the order was approved by two bodies, logged, and released by both quorums, in that order."
+        f"{folder} stands: {tally.messages:,} messages in {tally.frames:,} frames of"
+        f" {tally.windows:,} windows, each signed, sealed, stamped and logged as it should be; the"
+        " order was approved by two bodies, logged, and released by both quorums, in that order."
     )
 
 
@@ -67,12 +68,9 @@ def _texts(given: str) -> list[str]:
     if given.count("+") >= 2 and not given.startswith((".", "/")):
         return [given]
     try:
-        return [
-            line.strip()
-            for line in Path(given).read_text(encoding="utf-8").splitlines()
-            if line.strip()
-        ]
-    except (OSError, UnicodeDecodeError):
+        text = read_text(Path(given), "file of verifier keys")
+    except BadInput as error:
         raise BadInput(
-            f"{given!r} is neither a verifier key nor a file of them.", code="B1"
+            f"{given!r} is neither a verifier key nor a file of them: {error.message}", code="B1"
         ) from None
+    return [line.strip() for line in text.splitlines() if line.strip()]

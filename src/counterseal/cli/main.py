@@ -1,15 +1,15 @@
-"""The program `counterseal`: finds the group that was asked for, loads only that, and turns
-refusals into a sentence and an exit status.
-"""
+"""The program `counterseal`: finds the group that was asked for and loads only that."""
 
 from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 import click
 
-from counterseal.protocol.errors import CountersealError
+from counterseal import terminal
+from counterseal.protocol.errors import BadInput, error_from_os
 
 _COMMANDS = {
     "account": "account:account",
@@ -20,15 +20,15 @@ _COMMANDS = {
     "demo": "demo:demo",
     "device": "device:device",
     "evidence": "evidence:evidence",
-    "issuer": "warrant:issuer",
-    "keyset": "charter:keyset",
+    "issuer": "issuer:issuer",
+    "keyset": "keyset:keyset",
     "notices": "notices:notices",
-    "open": "opening:open_command",
-    "opener": "opening:opener",
+    "open": "opener:open_command",
+    "opener": "opener:opener",
     "read": "messages:read",
     "send": "messages:send",
-    "serve": "serve:serve",
-    "service": "serve:service",
+    "serve": "service:serve",
+    "service": "service:service",
     "warrant": "warrant:warrant",
     "witness": "witness:witness",
 }
@@ -51,29 +51,45 @@ class _Lazy(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does, which would end the program in silence after a broken pipe of its own."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise error_from_os(error) from error
+
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="counterseal")
-def _program() -> None:
+def program() -> None:
     """Counterseal: end-to-end encrypted messages that a logged, doubly signed warrant can open, and
     nothing else can.
     """
 
 
 def main() -> None:
-    """Entry point. Exit status 0; 1 a check that failed; 2 wrong use; others as
-    `CountersealError.exit_status` says.
-    """
+    """Entry point. The exit status is as terminal.py says; 1 is also a check that failed."""
+    sys.exit(terminal.run(_run))
+
+
+def _run() -> int | None:
     try:
-        _program(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        status = program(standalone_mode=False)
     except click.Abort:
-        click.echo("Stopped.", err=True)
-        sys.exit(130)
-    except click.ClickException as wrong:
+        raise KeyboardInterrupt from None
+    except click.exceptions.NoArgsIsHelpError as wrong:
         wrong.show()
-        sys.exit(wrong.exit_code)
-    except CountersealError as refused:
-        click.echo(f"{refused.code}: {refused.message}", err=True)
-        sys.exit(refused.exit_status)
+        return wrong.exit_code
+    except click.UsageError as wrong:
+        raise BadInput(_sentence(wrong), code="usage") from None
+    except click.ClickException as wrong:
+        raise BadInput(wrong.format_message()) from None
+    return status if isinstance(status, int) else None
+
+
+def _sentence(wrong: click.UsageError) -> str:
+    """What is wrong with the words that were typed, and where to read more."""
+    what = wrong.format_message()
+    if wrong.ctx is None:
+        return what
+    return f"{what} `{wrong.ctx.command_path} --help` says how it is used."

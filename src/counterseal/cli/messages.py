@@ -11,12 +11,19 @@ from counterseal.client.attachments import Progress
 from counterseal.client.history import HistoryEntry
 from counterseal.client.member_device import MemberDevice
 from counterseal.client.states import READABLE
-from counterseal.client.terminal import safe, words
-from counterseal.protocol.errors import BadInput, CountersealError, NotFound, Unavailable
+from counterseal.client.terminal import words
+from counterseal.protocol.errors import BadInput, CountersealError, Unavailable, error_from_os
+from counterseal.terminal import output_is_closed, safe
 
-from .member_home import complain, home_option, json_option, show_json, with_device
+from .common import FILE, FOLDER, complain, json_option, show_json
+from .member import home_option, with_device
 
-_ALL = 100_000  # rows of a conversation that are shown at once
+# rows of a conversation that are shown at once
+_ALL = 100_000
+
+
+class _ReaderGone(Exception):
+    """Whoever read what `--follow` shows has closed the pipe."""
 
 
 @click.command()
@@ -47,7 +54,7 @@ def send(conversation: str, text: str, home: Path) -> None:
 @click.option("--follow", is_flag=True, help="Stay and show what comes.")
 @click.option(
     "--save",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Fetch attachments into this folder.",
 )
 @click.option("--search", "wanted", help="Show messages that hold these words, newest first.")
@@ -81,6 +88,8 @@ def read(
         with_device(home, work)
     except KeyboardInterrupt:
         click.echo()
+    except _ReaderGone:
+        pass
 
 
 async def _read_all(
@@ -115,6 +124,8 @@ async def _follow(
     async def show(entry: HistoryEntry) -> None:
         _show(entry, as_json)
         await _save(device, entry, save)
+        if output_is_closed():
+            raise _ReaderGone
 
     await device.follow(show, after=last, conversation=conversation, trouble=complain)
 
@@ -139,7 +150,7 @@ async def _save(device: MemberDevice, entry: HistoryEntry, folder: Path | None) 
 
 @click.command()
 @click.argument("conversation")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--text", default="", help="What to say with it.")
 @home_option
 def attach(conversation: str, file: Path, text: str, home: Path) -> None:
@@ -149,8 +160,11 @@ def attach(conversation: str, file: Path, text: str, home: Path) -> None:
         await device.bring_up()
         await device.attach(device.find_conversation(conversation), file, text, _progress())
 
-    if not file.exists():
-        raise NotFound(f"There is no file {file}.", code="file")
+    # before anything is sent; it is read once the service answers
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise error_from_os(error, file) from None
     with_device(home, work)
     click.echo(f"Sent {safe(file.name)}.")
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from counterseal import files
 from counterseal.client.member_device import MemberDevice
 from counterseal.client.notices import WarrantNotice
-from counterseal.client.terminal import safe
 from counterseal.describe.notice import describe_notice
+from counterseal.terminal import safe
 
-from .member_home import home_option, json_option, show_json, with_device
+from .common import json_option, show_json
+from .member import home_option, with_device
 
 
 @click.command()
@@ -44,11 +46,13 @@ def notices(proofs: Path | None, home: Path, as_json: bool) -> None:
         click.echo(safe(describe_notice(entry.notice, entry.witnesses)))
     if not entries:
         click.echo(
-            "No notice is for this account. A warrant's notice is published after the charter's delay."
+            "No notice is for this account. A warrant's notice is published after the charter's"
+            " delay."
         )
 
 
 def _write_proofs(device: MemberDevice, entry: WarrantNotice, folder: Path) -> None:
     warrant = entry.notice.warrant_digest
     for number, statement in enumerate(device.notice_statements(warrant)):
-        (folder / f"{warrant.hex()[:16]}-{number}.notice").write_bytes(statement)
+        place = folder / f"{warrant.hex()[:16]}-{number}.notice"
+        files.write_once(place, statement, mode=files.PUBLIC)

@@ -1,4 +1,4 @@
-"""`counterseal warrant` and `counterseal issuer`: draft, sign, approve, submit, follow."""
+"""`counterseal warrant`: draft, sign, approve, submit, follow."""
 
 from __future__ import annotations
 
@@ -7,62 +7,26 @@ from pathlib import Path
 import click
 import msgspec
 
+from counterseal import files
 from counterseal.access.authorities import issuer as work
-from counterseal.access.common.home import InstitutionHome
-from counterseal.access.common.institution_client import InstitutionClient
-from counterseal.describe.keys import describe_new_key
 from counterseal.describe.phrases import count, names
 from counterseal.describe.status import describe_status, warrant_status
 from counterseal.describe.warrant import describe_draft
 from counterseal.protocol.errors import BadInput
 
-from .homes import (
+from .common import (
     FILE,
-    FOLDER,
     agree,
-    home_option,
+    hex_bytes,
+    in_file,
     json_option,
     moment,
-    open_home,
-    passphrase,
+    out_option,
     read_file,
-    service_option,
     show,
     show_json,
 )
-
-
-@click.group()
-def issuer() -> None:
-    """A legal authority that may sign warrants."""
-
-
-@issuer.command()
-@click.option(
-    "--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there."
-)
-@click.option("--name", required=True, help="The issuer's name, as the charter will have it.")
-@click.option(
-    "--body",
-    required=True,
-    help="The body it belongs to: requester and approver are of different ones.",
-)
-@click.option(
-    "--lock/--no-lock", default=True, show_default=True, help="Lock the keys under a passphrase."
-)
-@click.option(
-    "--passphrase-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Instead of asking.",
-)
-def keygen(home: Path, name: str, body: str, lock: bool, passphrase_file: Path | None) -> None:
-    """Draw an issuer's keys and print where its card is."""
-    secret = passphrase(passphrase_file, new=True) if lock else None
-    made = InstitutionHome.create(home, "issuer", name, body, passphrase=secret)
-    click.echo(
-        f"{name} of {body} has keys in {home}. Give {home / 'card'} to whoever drafts the charter."
-    )
-    click.echo(describe_new_key(made.signer.kid))
+from .institution import at_service, home_option, open_home, service_option
 
 
 @click.group()
@@ -107,7 +71,7 @@ def warrant() -> None:
 )
 @click.option("--expires", help="Day or moment, UTC; by default 30 days on.")
 @click.option("--reference", default="", help="The order's own reference.")
-@click.option("--out", required=True, type=FILE, help="Where the draft goes.")
+@out_option("Where the draft goes.")
 @json_option
 def draft(
     home: Path,
@@ -125,27 +89,34 @@ def draft(
     expires: str | None,
     reference: str,
     out: Path,
+    replace: bool,
     as_json: bool,
 ) -> None:
     """Draft a warrant under the charter in force. Periods are made whole, outward; what that adds
     is said.
     """
-    charter = work.IssuerLedger(*_at(home, passphrase_file, service_url)).charter()
+    files.check_free(out, replace=replace)
+    account_ids = [hex_bytes(account, 32) for account in accounts]
+    first, end = moment(start), moment(until)
+    only = [hex_bytes(one, 16) for one in conversations] or None
+    expiry = None if expires is None else moment(expires)
+
+    charter = work.IssuerLedger(*at_service(home, passphrase_file, service_url)).charter()
     made = work.draft(
         charter,
-        [_hex(account, 32) for account in accounts],
-        moment(start),
-        moment(until),
+        account_ids,
+        first,
+        end,
         ground,
         direction=direction,
-        conversations=[_hex(one, 16) for one in conversations] or None,
+        conversations=only,
         urgent=urgent,
         units=units,
         opener=opener,
-        expires=None if expires is None else moment(expires),
+        expires=expiry,
         reference=reference,
     )
-    out.write_bytes(made.warrant.encode())
+    files.write_whole(out, made.warrant.encode(), replace=replace)
     if as_json:
         show_json(
             {
@@ -169,11 +140,13 @@ def sign(
     file: Path, home: Path, passphrase_file: Path | None, service_url: str | None, yes: bool
 ) -> None:
     """Sign a warrant's draft as its requester, after it was shown in words."""
-    opened, service = _at(home, passphrase_file, service_url)
-    record = work.warrant_in(read_file(file, "warrant"))
+    data = read_file(file, "warrant")
+    with in_file(file, "warrant"):
+        record = work.warrant_in(data)
+    opened, service = at_service(home, passphrase_file, service_url)
     show(describe_draft(record, work.IssuerLedger(opened, service).charter().charter))
     agree(f"Sign this warrant as {opened.card.name}?", yes)
-    file.write_bytes(work.sign_warrant(opened, record))
+    files.rewrite(file, work.sign_warrant(opened, record))
     click.echo(f"{opened.card.name} signed; `warrant submit {file}` puts it into the ledger.")
 
 
@@ -181,9 +154,7 @@ def sign(
 @click.argument("file", type=FILE)
 @home_option
 @service_option
-@click.option(
-    "--out", required=True, type=FILE, help="Where the approval goes, for `warrant submit`."
-)
+@out_option("Where the approval goes, for `warrant submit`.")
 @click.option("--yes", is_flag=True, help="Approve without being asked.")
 def approve(
     file: Path,
@@ -191,17 +162,21 @@ def approve(
     passphrase_file: Path | None,
     service_url: str | None,
     out: Path,
+    replace: bool,
     yes: bool,
 ) -> None:
     """Approve somebody else's signed warrant (or ratify an urgent one), after it was checked and
     shown in words.
     """
-    opened, service = _at(home, passphrase_file, service_url)
+    data = read_file(file, "warrant")
+    files.check_free(out, replace=replace)
+    opened, service = at_service(home, passphrase_file, service_url)
     charter = work.IssuerLedger(opened, service).charter()
-    record = work.check_statement(read_file(file, "warrant"), charter)
+    with in_file(file, "signed warrant"):
+        record = work.check_statement(data, charter)
     show(describe_draft(record, charter.charter))
     agree(f"{'Ratify' if record.urgent else 'Approve'} this warrant as {opened.card.name}?", yes)
-    out.write_bytes(work.approve(opened, record))
+    files.write_whole(out, work.approve(opened, record), replace=replace)
     click.echo(f"{opened.card.name} approved; `warrant submit {out}` puts that into the ledger.")
 
 
@@ -216,17 +191,19 @@ warrant.add_command(
 
 
 @warrant.command()
-@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.argument("places", metavar="FILES...", type=FILE, nargs=-1, required=True)
 @home_option
 @service_option
 def submit(
-    files: tuple[Path, ...], home: Path, passphrase_file: Path | None, service_url: str | None
+    places: tuple[Path, ...], home: Path, passphrase_file: Path | None, service_url: str | None
 ) -> None:
     """Put signed statements into the ledger, in the order given."""
-    _, service = _at(home, passphrase_file, service_url)
-    work.submit(service, *(read_file(file, "statement") for file in files))
+    statements = [read_file(place, "statement") for place in places]
+    _, service = at_service(home, passphrase_file, service_url)
+    work.submit(service, *statements)
     click.echo(
-        f"{count(len(files), 'statement')} queued; `warrant status` says what the ledger makes of it."
+        f"{count(len(statements), 'statement')} queued; `warrant status` says what the ledger"
+        " makes of it."
     )
 
 
@@ -239,7 +216,7 @@ def cancel(
     beginning: str, home: Path, passphrase_file: Path | None, service_url: str | None, reason: str
 ) -> None:
     """Cancel a warrant, named by the beginning of its digest, as its requester or an approver."""
-    opened, service = _at(home, passphrase_file, service_url)
+    opened, service = at_service(home, passphrase_file, service_url)
     access = work.find(work.IssuerLedger(opened, service).sync(), beginning)
     work.submit(service, work.cancel(opened, access.warrant, reason))
     click.echo("The cancellation is queued. Nothing more is released once the ledger has it.")
@@ -249,21 +226,23 @@ def cancel(
 @click.argument("beginning")
 @home_option
 @service_option
-@click.option(
-    "--out",
-    required=True,
-    type=FILE,
-    help="Where it goes, for the other issuer's `warrant countersign`.",
-)
+@out_option("Where it goes, for the other issuer's `warrant countersign`.")
 def extend(
-    beginning: str, home: Path, passphrase_file: Path | None, service_url: str | None, out: Path
+    beginning: str,
+    home: Path,
+    passphrase_file: Path | None,
+    service_url: str | None,
+    out: Path,
+    replace: bool,
 ) -> None:
     """Put off the notices of a warrant once more; requester and approver both sign."""
-    opened, service = _at(home, passphrase_file, service_url)
+    files.check_free(out, replace=replace)
+    opened, service = at_service(home, passphrase_file, service_url)
     access = work.find(work.IssuerLedger(opened, service).sync(), beginning)
-    out.write_bytes(work.extend(opened, access.warrant, len(access.extended_at) + 1))
+    number = len(access.extended_at) + 1
+    files.write_whole(out, work.extend(opened, access.warrant, number), replace=replace)
     click.echo(
-        f"{out} is extension {len(access.extended_at) + 1}; the other issuer now runs `warrant countersign {out}`."
+        f"{out} is extension {number}; the other issuer now runs `warrant countersign {out}`."
     )
 
 
@@ -272,9 +251,11 @@ def extend(
 @home_option
 def countersign(file: Path, home: Path, passphrase_file: Path | None) -> None:
     """Add this issuer's signatures to an extension."""
-    file.write_bytes(
-        work.countersign(open_home(home, passphrase_file), read_file(file, "statement"))
-    )
+    data = read_file(file, "statement")
+    opened = open_home(home, passphrase_file)
+    with in_file(file, "extension"):
+        signed = work.countersign(opened, data)
+    files.rewrite(file, signed)
     click.echo(f"Signed; `warrant submit {file}` puts it into the ledger.")
 
 
@@ -286,13 +267,12 @@ def reinstate(
     requester: str, home: Path, passphrase_file: Path | None, service_url: str | None
 ) -> None:
     """Let a requester (by name) whose urgent warrant lapsed start urgent ones again."""
-    opened, service = _at(home, passphrase_file, service_url)
+    opened, service = at_service(home, passphrase_file, service_url)
     charter = work.IssuerLedger(opened, service).charter()
     kids = [kid for kid, one in charter.issuers.items() if one.name == requester]
     if not kids:
-        raise BadInput(
-            f"The charter has no issuer {requester!r}; it has {names([one.name for one in charter.issuers.values()])}."
-        )
+        known = names([one.name for one in charter.issuers.values()])
+        raise BadInput(f"The charter has no issuer {requester!r}; it has {known}.")
     work.submit(service, work.reinstate(opened, charter, kids[0]))
     click.echo("The reinstatement is queued.")
 
@@ -310,7 +290,7 @@ def status(
     as_json: bool,
 ) -> None:
     """Say what the ledger says of a warrant, or of all of them."""
-    fresh = work.IssuerLedger(*_at(home, passphrase_file, service_url)).sync()
+    fresh = work.IssuerLedger(*at_service(home, passphrase_file, service_url)).sync()
     digests = [work.find(fresh, beginning).digest] if beginning else list(fresh.state.accesses)
     found = [warrant_status(fresh.state, digest, fresh.time) for digest in digests]
     if as_json:
@@ -320,22 +300,3 @@ def status(
         show(describe_status(one))
     if not found:
         click.echo("The ledger has no warrant.")
-
-
-def _at(
-    home: Path, passphrase_file: Path | None, service_url: str | None
-) -> tuple[InstitutionHome, InstitutionClient]:
-    opened = open_home(home, passphrase_file)
-    return opened, InstitutionClient(
-        service_url or opened.service_url(), opened.domain() or "", opened.signer
-    )
-
-
-def _hex(text: str, size: int) -> bytes:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != size:
-        raise BadInput(f"{text!r} is not {2 * size} hexadecimal digits.")
-    return value

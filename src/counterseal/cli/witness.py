@@ -9,16 +9,16 @@ import click
 from counterseal.access.common.home import read_card
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.holders import witness as daemon
-from counterseal.describe.keys import describe_new_key
 
-from .homes import (
-    FOLDER,
+from .common import FOLDER, json_option, show_json
+from .institution import (
     home_option,
-    json_option,
+    lock_options,
+    new_home_option,
     open_home,
     passphrase,
     service_option,
-    show_json,
+    tell_new_keys,
 )
 
 
@@ -28,32 +28,20 @@ def witness() -> None:
 
 
 @witness.command()
-@click.option(
-    "--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there."
-)
+@new_home_option
 @click.option("--name", required=True, help="The witness's name, as the charter will have it.")
 @click.option(
     "--listen", default=daemon.DEFAULT_LISTEN, show_default=True, help="Address to answer at."
 )
 @click.option("--url", help="Where others reach it; by default http:// and the address above.")
-@click.option(
-    "--lock", is_flag=True, help="Lock the keys under a passphrase; the daemon then asks for it."
-)
-@click.option(
-    "--passphrase-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --lock.",
-)
+@lock_options(by_default=False)
 def init(
     home: Path, name: str, listen: str, url: str | None, lock: bool, passphrase_file: Path | None
 ) -> None:
     """Draw the witness's keys and print where its card is: `charter new` is given that file."""
     secret = passphrase(passphrase_file, new=True) if lock or passphrase_file else None
     made = daemon.create(home, name, listen, url, secret)
-    click.echo(
-        f"The witness {name} has its keys in {home}. Give {home / 'card'} to whoever drafts the charter."
-    )
-    click.echo(describe_new_key(made.signer.kid, "Its key"))
+    tell_new_keys(made, f"The witness {name} has its keys")
 
 
 @witness.command()

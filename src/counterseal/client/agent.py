@@ -35,6 +35,7 @@ from typing import Any
 
 import msgspec
 
+from counterseal import terminal
 from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.errors import BadInput, CountersealError
 
@@ -220,7 +221,8 @@ def main() -> None:
         prog="counterseal.client.agent", description="A member that another program drives."
     )
     parser.add_argument("--home", type=Path, required=True, help="the member's folder")
-    asyncio.run(run(parser.parse_args().home))
+    home = parser.parse_args().home
+    sys.exit(terminal.run(lambda: asyncio.run(run(home))))
 
 
 if __name__ == "__main__":

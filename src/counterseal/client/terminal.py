@@ -1,40 +1,12 @@
-"""Text of other people, made safe for a terminal: nothing in a message or a name may move the
-cursor, colour or hide anything.
-"""
+"""A row of the history as it is shown at a terminal."""
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime
 
 from counterseal.client.history import HistoryEntry
 from counterseal.client.states import MessageState
-
-_BIDI = {
-    "\u061c",
-    "\u200e",
-    "\u200f",
-    *map(chr, range(0x202A, 0x202F)),
-    *map(chr, range(0x2066, 0x206A)),
-}
-_JOINERS = {"\u200c", "\u200d"}  # needed by scripts and emoji; they move nothing
-
-
-def safe(text: str, *, lines: bool = False) -> str:
-    """`text` with every control, direction mark and unassigned character shown as its code,
-    `<U+001B>`. `lines` keeps line ends.
-    """
-    return "".join(
-        c if _harmless(c) or (lines and c == "\n") else f"<U+{ord(c):04X}>" for c in text
-    )
-
-
-def _harmless(c: str) -> bool:
-    if c in _BIDI:
-        return False
-    return c in _JOINERS or (
-        unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp")
-    )
+from counterseal.terminal import safe
 
 
 def words(line: HistoryEntry) -> str:

@@ -16,11 +16,13 @@ from typing import Any
 
 import msgspec
 
+from counterseal.files import read_whole
 from counterseal.protocol.errors import BadInput
 
 # bytes of UTF-8: what fits into one frame with its second seal's data and padding
 MAX_TEXT = 48 * 1024
 MAX_NAME = 200  # bytes of UTF-8
+CHAT_MAX = 256 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,13 +38,11 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def read_chat(path: Path) -> list[Line]:
-    """The file's messages in order of time, those of one moment in the file's order. Errors:
-    BadInput, a sentence with the line's number.
+    """The file's messages in order of time, those of one moment in the file's order. Raises
+    `BadInput`, a sentence with the line's number.
     """
     try:
-        raw = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadInput(f"The conversation {path} cannot be read: {error.strerror}.") from None
+        raw = read_whole(path, "conversation", limit=CHAT_MAX).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadInput(f"The conversation {path} is not UTF-8 text.") from None
     lines = raw.split("\n")

@@ -15,9 +15,11 @@ from typing import Any, get_args
 
 import msgspec
 
+from counterseal.files import read_whole
 from counterseal.protocol.errors import BadInput
 
 DAY = 86_400
+_MAX = 1 << 20
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": DAY}
 _LENGTH = re.compile(r"([0-9]{1,9}) ?(s|min|h|d)")
 Length = int | str
@@ -153,8 +155,8 @@ def read(path: Path) -> CharterFile:
     of a wrong key.
     """
     try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        value = tomllib.loads(read_whole(path, "charter.toml", limit=_MAX).decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path} cannot be read as TOML: {error}.") from None
     return parse(value, str(path))
 

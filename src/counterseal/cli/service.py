@@ -1,4 +1,4 @@
-"""`counterseal serve` and `counterseal service init`."""
+"""`counterseal service init` and `counterseal serve`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def init(directory: Path, domain: str, as_json: bool) -> None:
         click.echo(msgspec.json.encode({"domain": domain, **origins, **keys}).decode())
         return
     click.echo(
-        f"The service of {domain} has its data in {directory}. These verifier keys belong into its charter:"
+        f"The service of {domain} has its data in {directory}. These verifier keys belong into its"
+        " charter:"
     )
     for name, pair in keys.items():
         for key in pair:

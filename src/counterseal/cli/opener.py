@@ -11,17 +11,17 @@ import click
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.openers.opener import WarrantOpener, warrant_digest
-from counterseal.describe.keys import describe_new_key
 from counterseal.evidence.package import Written
 
-from .homes import (
-    FOLDER,
+from .common import json_option, show_json
+from .institution import (
     home_option,
-    json_option,
+    lock_options,
+    new_home_option,
     open_home,
     passphrase,
     service_option,
-    show_json,
+    tell_new_keys,
 )
 
 
@@ -52,8 +52,8 @@ def open_command(
     evidence can be checked again by anybody with `counterseal evidence verify`. An opening report
     is logged.
     """
-    opener = _opener(home, passphrase_file, service_url, quiet=as_json)
     digest = warrant_digest(warrant)
+    opener = _opener(home, passphrase_file, service_url, quiet=as_json)
     if out.exists() and opener.post_again(digest, out):
         click.echo(f"The evidence is in {out} already; its opening report is with the ledger.")
         return
@@ -70,24 +70,14 @@ def opener() -> None:
 
 
 @opener.command()
-@click.option(
-    "--home", required=True, type=FOLDER, help="Directory for the keys; made if it is not there."
-)
+@new_home_option
 @click.option("--name", required=True, help="The opener's name, as the charter will have it.")
-@click.option("--lock", is_flag=True, help="Lock the keys under a passphrase.")
-@click.option(
-    "--passphrase-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --lock.",
-)
+@lock_options(by_default=False)
 def keygen(home: Path, name: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw the opener's keys and say where its card is: `charter new` is given that file."""
     secret = passphrase(passphrase_file, new=True) if lock or passphrase_file else None
     made = InstitutionHome.create(home, "opener", name, passphrase=secret)
-    click.echo(
-        f"The opener {name} has its keys in {home}. Give {home / 'card'} to whoever drafts the charter."
-    )
-    click.echo(describe_new_key(made.signer.kid, "Its key"))
+    tell_new_keys(made, f"The opener {name} has its keys")
 
 
 @opener.command()
@@ -127,7 +117,8 @@ def _domain(home: InstitutionHome, service_url: str | None) -> str:
 def _tell(written: Written) -> None:
     tally = written.tally
     click.echo(
-        f"{tally.messages:,} messages in {tally.frames:,} frames of {tally.windows:,} windows are in {written.place}."
+        f"{tally.messages:,} messages in {tally.frames:,} frames of {tally.windows:,} windows are in"
+        f" {written.place}."
     )
     if tally.unread:
         click.echo(f"{tally.unread:,} frames could not be read:")

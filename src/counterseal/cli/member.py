@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
 from counterseal.client.home import passphrase_of
 from counterseal.client.member_device import MemberDevice
-from counterseal.client.terminal import safe
-from counterseal.protocol.errors import BadInput, CountersealError
+from counterseal.protocol.errors import BadInput
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -30,16 +28,9 @@ def home_option(command: F) -> F:
         envvar="COUNTERSEAL_HOME",
         default=DEFAULT_HOME,
         show_default=True,
-        callback=lambda _context, _option, value: Path(value).expanduser(),
+        callback=lambda _context, _option, value: _expand(value),
         help="The member's folder.",
     )(command)
-
-
-def json_option(command: F) -> F:
-    """`--json`: for programs."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")(
-        command
-    )
 
 
 def demonstration_option(command: F) -> F:
@@ -57,15 +48,17 @@ def passphrase_option(command: F) -> F:
         "--passphrase",
         "locked",
         is_flag=True,
-        help="Lock the folder under a passphrase, asked for or in the file that COUNTERSEAL_PASSPHRASE_FILE names.",
+        help="Lock the folder under a passphrase, asked for or in the file that"
+        " COUNTERSEAL_PASSPHRASE_FILE names.",
     )(command)
 
 
 def ask_passphrase() -> str:
-    """The passphrase of an existing folder, from the terminal. Errors: BadInput without one."""
+    """The passphrase of an existing folder, from the terminal. Raises `BadInput` without one."""
     if not sys.stdin.isatty():
         raise BadInput(
-            "This device wants a passphrase; put it in a file and name that in COUNTERSEAL_PASSPHRASE_FILE.",
+            "This device wants a passphrase; put it in a file and name that in"
+            " COUNTERSEAL_PASSPHRASE_FILE.",
             code="passphrase",
         )
     answer: str = click.prompt("Passphrase", hide_input=True)
@@ -91,35 +84,8 @@ def with_device(home: Path, work: Callable[[MemberDevice], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def agree(question: str, yes: bool) -> None:
-    """Goes on after a yes; without a terminal only `--yes` will do."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise BadInput(
-            "There is no terminal to answer on; read what is shown above, then say --yes.",
-            code="no-terminal",
-        )
-    click.confirm(question, abort=True)
-
-
-def show_json(value: Any) -> None:
-    """Prints one JSON value; bytes as lower-case hexadecimal."""
-    click.echo(msgspec.json.encode(_plain(value)).decode())
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value
-
-
-def complain(error: CountersealError) -> None:
-    """Says on the error stream what did not work, where the command goes on all the same."""
-    click.echo(f"{error.code}: {safe(error.message)}", err=True)
+def _expand(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise BadInput(f"{path} names the folder of a user who is not known here.") from None
