@@ -6,13 +6,13 @@ number, aad = [tag("attachment"), chunk number, last bool])`, one after the othe
 fresh bytes for each attachment, so no nonce meets a key twice. A chunk that is moved, dropped or
 cut off does not open. The digest is SHA-256 over the blob.
 
-| rule | refuses |
-| --- | --- |
-| M10 | a blob that is longer, shorter or other than the message says, or that does not open |
-
 Nothing that arrives is opened, run or believed: the name loses everything that could lead out of
 the folder or hide its ending, the file is written with mode 0600, and an existing file is never
 overwritten.
+
+| rule | refuses |
+| --- | --- |
+| M10 | a blob that is longer, shorter or other than the message says, or that does not open |
 """
 
 from __future__ import annotations

@@ -4,6 +4,10 @@ for good.
 A commit that this app must not follow leaves it no way on: everybody else's group has moved. The
 conversation is then marked broken, with the sentence that says why, nothing of the commit is kept,
 and nothing more is sent into it.
+
+| rule | refuses |
+| --- | --- |
+| M6 | a handshake that MLS refuses although the service took it |
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@ logged, and the handle is proved under a directory root that is new enough.
 
 | rule | refuses |
 | --- | --- |
-| M8 | an account's chain that is shorter than, or differs from, what was seen of it or what the directory's root names |
+| M8 | an account's chain that is shorter than, or differs from, what was seen of it or what the |
+|    | directory's root names |
 | M9 | a directory root over 24 hours old |
 """
 

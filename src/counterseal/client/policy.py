@@ -1,16 +1,17 @@
 """What a member's own app asks of membership, beyond what MLS asks: decisions without I/O.
 
-| rule | refuses |
-| --- | --- |
-| M1 | a handshake by somebody who is not in the conversation; an external commit that does anything but replace its own leaf |
-| M2 | an added device that is not in the directory's chain of its account, or is revoked |
-| M3 | a context that is not a logged charter and keyset, or that goes back |
-| M4 | an invitation into a conversation whose roster or context M2 or M3 would refuse, or in which one's own device does not stand |
-| M5 | a proposal to do anything but remove oneself |
-| M6 | a handshake that MLS refuses although the service took it |
-
 What the directory knows is asked of `Knowledge`, which raises `Need` for what was not looked up
 yet: the caller rolls back, looks it up with the proofs, and asks again.
+
+| rule | refuses |
+| --- | --- |
+| M1 | a handshake by somebody who is not in the conversation; an external commit that does |
+|    | anything but replace its own leaf |
+| M2 | an added device that is not in the directory's chain of its account, or is revoked |
+| M3 | a context that is not a logged charter and keyset, or that goes back |
+| M4 | an invitation into a conversation whose roster or context M2 or M3 would refuse, or in |
+|    | which one's own device does not stand |
+| M5 | a proposal to do anything but remove oneself |
 """
 
 from __future__ import annotations

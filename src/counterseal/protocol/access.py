@@ -1,4 +1,13 @@
-"""One warrant's life, as far as the ledger tells it (section 8)."""
+"""One warrant's life, as far as the ledger tells it (section 8).
+
+| rule | refuses |
+| --- | --- |
+| R9 | a release that its holder alone did not sign, or gave already |
+| R10 | a release out of order: of no listing, a witness's before the custodians' quorum or |
+|     | without a listing; an opening before both quorums |
+| R12 | a release to another key than the warrant's opener's |
+| N1 | a witness's release without a notice, or a custodian's with one |
+"""
 
 from __future__ import annotations
 

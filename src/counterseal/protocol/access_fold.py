@@ -1,5 +1,15 @@
 """The state of the fold over the ledger (section 8): accesses, barred requesters, and the checks that
 several kinds of statement share.
+
+| rule | refuses |
+| --- | --- |
+| W6 | an approval or ratification that is not signed by exactly one issuer in role approver; a |
+|    | warrant that has none |
+| W7 | an approver of the requester's own body |
+| W11 | anything under a warrant that is cancelled or replaced |
+| W14 | a ratification or extension after the time to ratify; anything under an urgent warrant |
+|     | that lapsed |
+| W15 | a statement out of order: no request before it, or the same step twice |
 """
 
 from __future__ import annotations

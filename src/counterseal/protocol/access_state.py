@@ -4,25 +4,6 @@
 A statement that a rule refuses has no effect; the rule is kept as the reason. Nothing here reads a
 clock: time is what the ledger says, and it only moves on. Decisions about an access are in
 `decision.py`.
-
-| rule | refuses |
-| --- | --- |
-| W2 | a warrant that is not signed by exactly one issuer in role requester |
-| W6 | an approval or ratification that is not signed by exactly one issuer in role approver; a warrant without it |
-| W7 | an approver of the requester's own body |
-| W8 | units beyond the charter's cap on 30 days |
-| W11 | anything under a warrant that is cancelled or replaced |
-| W13 | an urgent warrant while another is not ratified, or by a requester who is barred |
-| W14 | a ratification after its time; anything under an urgent warrant that lapsed |
-| W15 | a statement out of order: no request before it, or the same step twice |
-| W16 | a replacement by a warrant that differs in more than key, reference and dates |
-| W17 | an extension that is not the next, one too many, or not signed by the requester and an approver |
-| W18 | a cancellation, reinstatement or revocation by somebody who may not |
-| R7 | a listing that is not the warrant's next, is unsorted, or repeats a window |
-| R8 | units beyond the warrant's |
-| R9 | a release that its holder did not sign, or gave already |
-| R10 | a release out of order: of no listing, or a witness's before the custodians' quorum |
-| R12 | a release to another key than the warrant's opener |
 """
 
 from __future__ import annotations

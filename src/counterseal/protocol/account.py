@@ -7,11 +7,12 @@
 | A2 | a statement that does not follow the one before: account, previous digest or number |
 | A3 | a statement that the account key in force did not sign |
 | A4 | a new key that did not sign for its own possession |
-| A5 | a device that the chain has had already; a key used as device and account key |
+| A5 | a key that the account has had already, as a device's or its own |
 | A6 | the revocation of a device that the account does not have |
 | A7 | a device that is not the account's, or is revoked |
-| A8 | a notice key that nobody could seal to (at registration) |
-| A9 | a chain of over 1,024 statements, or an account of over 32 devices |
+| A8 | a notice key that nobody could seal to (K5). At registration only: later the notice goes to |
+|    | the charter's substitute |
+| A9 | a chain of over 1,024 statements after its first, or an account of over 32 devices |
 """
 
 from __future__ import annotations

@@ -2,29 +2,6 @@
 
 `ReceivedCharter.decode` reads a statement, `check` gives a `VerifiedCharter`, the only form in
 which a charter judges anything.
-
-| rule | refuses |
-| --- | --- |
-| C1 | a first charter that names a predecessor, or a later one that names none |
-| C2 | a domain that is no lower-case host name; a name that cannot be printed, or that stands twice in its list |
-| C3 | a period length that does not divide a day |
-| C4 | custodians of whom more are needed than there are, or none |
-| C5 | witnesses of whom more are needed than there are, or none; `2c < W + w` |
-| C6 | a key in two places, or a person or body that is both custodian and witness |
-| C7 | a key that is no good key, a verifier key that does not parse, a witness's address that is no URL |
-| C8 | issuers without a requester and an approver of another body; an unknown role |
-| C9 | grounds that are none, or that stand twice |
-| C10 | a cap of zero |
-| C11 | an urgent rule or a calendar that cannot be applied |
-| C12 | a notice rule that cannot be applied |
-| C13 | a disclosure rule for a field that is unknown or stands twice |
-| C14 | a log or ledger of another origin than `DOMAIN/log`, `DOMAIN/ledger`; ledger numbers that cannot be applied |
-| C15 | a validity, a retention or an activation delay that cannot be applied |
-| C16 | openers that are none; an opener's or reader's sealing key that is bad or stands twice |
-| C17 | a demonstration's charter where an ordinary one is required |
-| C18 | a charter without the signatures of both quorums |
-| C19 | a charter that is not the next one after the charter in force |
-| C20 | a time at which the charter is not in force |
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ A statement is `[protected, {}, payload, signature(s)]` without a CBOR tag. What
 
 | rule | refuses |
 | --- | --- |
-| X1 | a COSE structure with other headers, algorithms or order than the specification's; no signer or over 128 |
-| X2 | a signature that does not verify |
+| X1 | a COSE structure with other headers, algorithms or order than specified; no signer, or over |
+|    | 128 |
 | X3 | an institution's Ed25519 signature without its ML-DSA-65 signature, or the reverse |
 | X4 | a signer that the record does not admit, or the same signer twice |
 """

@@ -5,10 +5,10 @@ The compiled floor makes and remakes it; here it is read, and shares are opened,
 
 | rule | refuses |
 | --- | --- |
-| S1 | a counterseal with other positions than the tree's, or a null where the keyset has a key (or the reverse) |
+| S1 | a counterseal with another number of positions than the tree, or a null where the keyset |
+|    | has a key (or the reverse) |
+| S2 | a remade counterseal whose digest is not the one in the frame |
 | S3 | a share that does not have the hash in its sealed share |
-| S4 | a set of shares that does not satisfy the tree |
-| S5 | a joined `prk` that does not give the label's key commitment |
 """
 
 from __future__ import annotations

@@ -13,11 +13,12 @@ proofs of inclusion. An honest holder gives no share beyond what they return. In
 | rule | refuses |
 | --- | --- |
 | R1 | a window under another charter than the warrant's |
-| R2 | a window of an account that the warrant does not name |
+| R2 | a window whose sender (`sent`), or of whose roster nobody (`conversation`), is an account |
+|    | that the warrant names |
 | R3 | a window outside the warrant's span |
 | R4 | a window of a conversation that the warrant does not list |
-| R5 | a window that is still open, or was until less than the grace ago |
-| R8 | units beyond the warrant's |
+| R5 | a window for which the checkpoint's time is not past `closes + 300`, except under a |
+|    | demonstration's charter |
 | O4 | an export from an urgent warrant that is not ratified, or lapsed |
 """
 

@@ -2,13 +2,24 @@
 
 | rule | refuses |
 | --- | --- |
-| F2 | authenticated data or MLS content that is not as specified |
+| F1 | a PrivateMessage that MLS refuses, or that is not an application message |
+| F2 | authenticated data or MLS content not as specified; a `prev` at the first frame, or none |
+|    | later |
+| F3 | a sender whose leaf, credential and device are not the label's; a device that is revoked |
+| F4 | a label, rebuilt from the member's own view and this frame's K, that does not give |
+|    | `window_id` |
+| F5 | a remade counterseal that does not give `seal_digest` (S2) |
 | F6 | a ciphertext that does not open, or padding that is not as specified |
 | F7 | a content signature that does not verify, or content that is not as specified |
-| F9 | a `prev` that does not fit the frame before |
+| F8 | a `seq` that was seen already (same frame again: dropped in silence) |
+| F9 | a `prev` that does not fit the frame before (a missing frame before it is shown as a gap, |
+|    | not refused) |
 | F10 | `sent_at` outside `[opens, closes)` |
+| F11 | a frame whose period is over by the member's clock, until its inclusion in the period root |
+|     | is proved (pending, not refused) |
+| F12 | a `serial` lower than one already seen from the device |
 | V1 | a frame of a window whose counterseal is not stored |
-| V2 | a `seq` that is not the next of its window |
+| V2 | a `seq` that is not the next of its window (the same bytes again get the first stamp again) |
 | V3 | a time outside `[opens, closes + 300)` |
 | V4 | an epoch that is not the conversation's current one |
 | V5 | a sender that is not the window's device |

@@ -2,10 +2,11 @@
 
 | rule | refuses |
 | --- | --- |
+| K5 | an X-Wing key that fails FIPS 203's check, or whose X25519 half has low order. In a keyset |
+|    | it counts as absent and refuses nothing |
 | X2 | a signature that does not verify |
 | X5 | an HPKE ciphertext that does not open under the key and info it is for |
 | X6 | an Ed25519 public key that is not canonical or has low order |
-| K5 | an X-Wing key that fails FIPS 203's check, or whose X25519 half has low order (it counts as absent) |
 """
 
 from __future__ import annotations

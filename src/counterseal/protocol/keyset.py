@@ -5,8 +5,7 @@
 | K1 | a keyset of another domain, charter or quarter than expected, or after another keyset |
 | K2 | a keyset with another number of positions than the charter |
 | K3 | a holder key that its holder did not sign for this position, quarter and charter |
-| K4 | a key twice, in the keyset or from the one before |
-| K5 | an X-Wing key that fails FIPS 203's check, or whose X25519 half has low order (it counts as absent) |
+| K4 | a key (or half of one) twice, in the keyset or from the one before |
 | K6 | absent keys without one body and one witness to spare |
 | K7 | a keyset without the signatures of the custodians' quorum and c witnesses |
 | K8 | a ledger key that is not sealed to each reader, or does not have its commitment |

@@ -3,8 +3,7 @@
 
 | rule | refuses |
 | --- | --- |
-| N1 | a witness's release without a notice, or a custodian's with one |
-| N2 | a notice that is not padded and sealed as specified |
+| N2 | a notice that is not padded as specified |
 | N3 | a notice that the witness it names did not sign |
 | N4 | a notice that does not say what its warrant says |
 | N5 | a notice that is due later than the charter's delay after its issue |

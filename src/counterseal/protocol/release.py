@@ -2,7 +2,8 @@
 
 | rule | refuses |
 | --- | --- |
-| R11 | shares that are not those of the release: other warrant, listing, position or windows, or not the holder's |
+| R11 | shares that are not those of the release: other warrant, listing, position or windows, or |
+|     | not the holder's |
 """
 
 from __future__ import annotations

@@ -1,6 +1,12 @@
 """What the statements about what is opened do: listings, releases, reports, destruction (section 8).
 
 Each function checks a statement against the fold, then changes it; what is refused changes nothing.
+
+| rule | refuses |
+| --- | --- |
+| R7 | a listing that is not the warrant's next, is unsorted, or repeats a window |
+| R8 | units beyond the warrant's, or other than the listing says |
+| O1 | a report or a destruction by anybody but the opener whose key the warrant names |
 """
 
 from __future__ import annotations

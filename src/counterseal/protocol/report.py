@@ -3,9 +3,10 @@
 
 | rule | refuses |
 | --- | --- |
-| O1 | a report or a destruction by anybody but the opener whose key the warrant names |
-| O2 | a report of a listing that the warrant does not have, or that both quorums have not released |
-| O3 | a report that finds fault with a window of no listing, or twice, or counts fewer windows than its faults |
+| O2 | a report of a listing that the warrant does not have, or that both quorums have not |
+|    | released |
+| O3 | a report that finds fault with a window of no listing, or twice, or counts more windows |
+|    | than there are |
 """
 
 from __future__ import annotations

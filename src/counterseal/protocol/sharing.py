@@ -2,6 +2,10 @@
 sharing in GF(256), node by node (section 2).
 
 The compiled core shares; this joins, and is the reference for both.
+
+| rule | refuses |
+| --- | --- |
+| S5 | a joined `prk` that does not give the label's key commitment |
 """
 
 from __future__ import annotations

@@ -1,4 +1,14 @@
-"""A charter whose signatures were verified: the only form in which a charter judges anything."""
+"""A charter whose signatures were verified: the only form in which a charter judges anything.
+
+| rule | refuses |
+| --- | --- |
+| C17 | a demonstration's charter where an ordinary one is required |
+| C18 | a charter without the signatures of both quorums; a position that the charter does not |
+|     | have |
+| C19 | a charter that is not the next one after the charter before: domain, version, previous |
+|     | digest, demonstration |
+| C20 | a time outside `[valid_from, valid_until)` |
+"""
 
 from __future__ import annotations
 

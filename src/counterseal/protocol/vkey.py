@@ -1,9 +1,5 @@
 """Verifier keys of logs and witnesses, as signed notes write them: `NAME+HASH+BASE64(type || key)`
 (C2SP signed-note).
-
-| rule | refuses |
-| --- | --- |
-| C7 | a verifier key that does not parse, or whose hash, type or size is wrong |
 """
 
 from __future__ import annotations

@@ -2,14 +2,18 @@
 
 | rule | refuses |
 | --- | --- |
-| W3 | a span that is not whole periods, is empty, or is longer than the charter allows |
-| W4 | accounts or conversations that are none, unsorted, twice, or more than the charter allows |
+| W3 | a span that is not whole periods, is empty, or is longer than `days_per_warrant` |
+| W4 | accounts or conversations that are none, unsorted, twice, or more accounts than |
+|    | `accounts_per_warrant` |
 | W5 | a ground that the charter in force does not list |
-| W8 | units of zero, or more than the cap |
+| W8 | units of zero, or beyond the cap: declared units of running warrants and used units of |
+|    | ended ones, of the last 30 days, this one included |
 | W9 | an opener's key that is not one of the openers' of the charter in force |
-| W10 | a warrant that is expired, or would stay open longer than the charter's days after its end |
-| W13 | an urgent warrant on a ground that is not urgent, or over a longer span than the charter's urgent rule |
-| W19 | words for people that hold what a page cannot show |
+| W10 | a warrant that is expired; one that would expire over `days_per_warrant` days after the |
+|     | later of `until` and `issued` |
+| W13 | an urgent warrant on a ground that is not urgent, over more than `urgent_max_period`, |
+|     | while another waits to be ratified, or by a requester who is barred |
+| W19 | a reference that holds what a page cannot show |
 """
 
 from __future__ import annotations

@@ -1,6 +1,14 @@
 """What the statements about a warrant do, from its request to its end (section 8).
 
 Each function checks a statement against the fold, then changes it; what is refused changes nothing.
+
+| rule | refuses |
+| --- | --- |
+| W2 | a warrant that is not signed by exactly one issuer in role requester |
+| W16 | a replacement by a warrant that differs in more than opener's key, reference, dates of |
+|     | issue and (earlier) expiry |
+| W17 | an extension that is not the next, is one too many, or is not signed by the warrant's |
+|     | requester and an approver |
 """
 
 from __future__ import annotations

@@ -2,12 +2,8 @@
 
 | rule | refuses |
 | --- | --- |
-| L1 | a label of another domain, charter or keyset than the conversation's |
 | L2 | a period that is not `[p * length, (p + 1) * length)` |
 | L3 | a roster whose digest is not the label's, unsorted, or with a device twice |
-| L4 | an uploader that is not the label's device, or a device that is not in the roster |
-| L5 | a serial that does not rise, or a restart beyond 16 in a period |
-| L6 | a roster epoch that is not the conversation's |
 """
 
 from __future__ import annotations

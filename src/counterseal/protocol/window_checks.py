@@ -1,4 +1,12 @@
-"""A new window, as the service and the members of its conversation check it (section 3)."""
+"""A new window, as the service and the members of its conversation check it (section 3).
+
+| rule | refuses |
+| --- | --- |
+| L1 | a label of another domain, charter or keyset than the conversation's |
+| L4 | an uploader that is not the label's device, or a device that is not in the roster |
+| L5 | a serial that does not rise, or a restart beyond 16 in a period |
+| L6 | a roster epoch that is not the conversation's |
+"""
 
 from __future__ import annotations
 

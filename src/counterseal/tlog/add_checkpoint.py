@@ -1,4 +1,9 @@
-"""The request by which a log asks a witness to cosign (C2SP tlog-witness v1.0.0)."""
+"""The request by which a log asks a witness to cosign (C2SP tlog-witness v1.0.0).
+
+| rule | refuses |
+| --- | --- |
+| T15 | an add-checkpoint request that is not of the form, or over 64 KiB (400) |
+"""
 
 import hashlib
 

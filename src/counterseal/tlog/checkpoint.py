@@ -4,15 +4,18 @@ A log signs a checkpoint with Ed25519 (0x01) and ML-DSA-44 (0x06); a witness cos
 (0x04) and ML-DSA-44 (0x06). Both of a pair are needed, always: the one stands if the other's
 mathematics should fall.
 
-T2   two verifier keys that are no pair (C7: one that is none)
-T3   text that is not origin, size and root, or has extension lines
-T4   a signature by a key that we know which does not verify
-T5   a checkpoint without both of the log's signatures
-T6   a checkpoint of another log
-T7   a cosignature without a time, or of the wrong length
-T8   fewer witnesses than the charter asks for
-T29  a checkpoint smaller than one already seen, or of the same size with another root
-T30  a checkpoint that is older than the rule allows
+| rule | refuses |
+| --- | --- |
+| T2 | two verifier keys that are no pair (a key that is none at all is C7) |
+| T3 | a checkpoint text that is not origin, size and root, or has extension lines |
+| T4 | a signature by a known key that does not verify |
+| T5 | a checkpoint without both of its log's signatures |
+| T6 | a checkpoint of another log |
+| T7 | a cosignature without a time, or of the wrong length |
+| T8 | fewer cosigning witnesses than needed |
+| T23 | a witness's answer without its two cosignatures |
+| T29 | a checkpoint smaller than one already seen, or of the same size with another root |
+| T30 | a checkpoint older than allowed |
 """
 
 import hmac

@@ -4,12 +4,13 @@ asks it.
 A witness keeps, for each log, the largest checkpoint that it cosigned, and cosigns nothing that is
 not an append to it.
 
-T15  a request that is not of the form (400)               T16  an old size over the checkpoint's
-(400) T17  a log that this witness does not know (404)           T18  a checkpoint without its log's
-two signatures (403) T19  a witness that holds back for a reason of its own (403) T20  an old size
-that is not the one it last cosigned (409) T21  roots that differ at one size, or a proof that does
-not lead from one to the other (422) T22  a witness that gives no usable answer                 T23
-an answer without its two cosignatures T32  a witness's state that cannot be read back
+| rule | refuses |
+| --- | --- |
+| T16 | an old size over the checkpoint's (400) |
+| T17 | a log that the witness does not know (404) |
+| T18 | a checkpoint without both of its log's signatures (403) |
+| T19 | a witness that holds back for a reason of its own (403) |
+| T21 | different roots at one size, or a proof that does not lead from one to the other (422) |
 """
 
 import hmac

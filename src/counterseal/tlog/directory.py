@@ -7,11 +7,16 @@ up means following its bits from the root: that path ends in exactly one leaf, w
 key's or shows that the key is absent. So one form of proof serves for both, and a root that was
 made wrongly still gives each handle only one answer.
 
-D1  a directory root that is not of the form, or of another domain D2  a directory root that goes
-back: in time, or in the log's size D3  a proof that is not of the form: its depths do not rise, or
-its leaf does not lie on the key's path D4  a proof that does not lead to the root D5  a handle that
-the proof shows to be absent, or held by another account or at another head than expected D6  a root
-that is older than the rule allows D7  two entries for one handle
+| rule | refuses |
+| --- | --- |
+| D1 | a directory root that is not of the form, or of another domain |
+| D2 | a directory root that covers entries after itself, or goes back in time or size |
+| D3 | a handle or a proof that is not of the form: depths that do not rise, a leaf that is not on |
+|    | the key's path |
+| D4 | a proof that does not lead to the root |
+| D5 | a handle that is absent, taken, another account's, or at another head than expected |
+| D6 | a root older than allowed |
+| D7 | two entries for one handle |
 """
 
 import hmac

@@ -1,5 +1,11 @@
 """Errors of the log, the ledger, the period roots and the directory. Each carries the number of the
 rule that refused.
+
+| rule | refuses |
+| --- | --- |
+| T20 | an old size that is not the one the witness last cosigned (409, body: that size, type |
+|     | `text/x.tlog.size`) |
+| T22 | a witness that cannot be reached, is too slow, or gives something that is no answer |
 """
 
 from counterseal.protocol.errors import FatalError, Refused, Unavailable

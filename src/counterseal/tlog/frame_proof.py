@@ -1,4 +1,10 @@
-"""That a frame was stamped in a period: its place in its window, the window's in the period."""
+"""That a frame was stamped in a period: its place in its window, the window's in the period.
+
+| rule | refuses |
+| --- | --- |
+| P2 | a window without frames, an empty period, a stamp outside `[opens, closes + 300)` |
+| P4 | a frame that is not proved to be in its window at its `seq` |
+"""
 
 from collections.abc import Sequence
 from typing import ClassVar

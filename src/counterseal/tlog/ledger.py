@@ -12,11 +12,15 @@ chunk are the tick's leaves, in order. The first of them is the tick's own recor
 and the bytes of the chunk before, are under the cosigned root like everything else: every reader
 holds the ledger key, so what a chunk says about itself would bind nobody.
 
-G1   an opening that is not of the form
-G6   a chunk for which there is no ledger key
-G7   ledger keys that do not follow one another, or a key that is not the one committed to
-G9   a chunk that is not of the form: its length, its items, or what should be zeros
-G10  a cadence whose dummies do not fit into its chunks, or a statement that is too long
+| rule | refuses |
+| --- | --- |
+| G1 | a leaf whose opening is missing or does not open it: a chunk that does not decrypt, an |
+|    | opening that is not of the form, a root that is not the one computed |
+| G6 | a chunk for which there is no ledger key |
+| G7 | ledger keys that do not follow one another, or a key that is not the one committed to |
+| G9 | a chunk out of turn, of the wrong length, without its tick's record, or with items that are |
+|    | not of the form |
+| G10 | leaves and batch that do not go together, or a statement over 4 MiB |
 """
 
 import hashlib

@@ -6,13 +6,15 @@ an opening without a leaf, cannot pass: the roots would differ. What does not fi
 so that a good copy can be fed; until then the reader stays where it was, and its holder acts on
 nothing that came later.
 
-G1  a leaf whose opening is missing or does not open it: chunk, opening or root do not agree G2
-another number of leaves in a tick than the charter says, or a checkpoint that is not at a tick's
-end G3  a checkpoint smaller than one already seen, or of the same size with another root G4  a
-checkpoint that is not fresh G5  a checkpoint without enough cosignatures G8  a tick's time that is
-before the one before it, or does not fit the checkpoints around it G9  a chunk out of its turn,
-without its tick's record, or with a part of an opening where none is under way G11 a tick whose
-record names another chunk before it than the one that was fed
+| rule | refuses |
+| --- | --- |
+| G2 | a tick with another number of leaves than the charter's, a checkpoint that is not at a |
+|    | tick's end |
+| G3 | a checkpoint smaller than one seen, or of the same size with another root |
+| G4 | a checkpoint that is not fresh by the charter's rule |
+| G5 | a checkpoint with too few cosignatures |
+| G8 | a tick's time that falls, or that does not fit the checkpoints around it |
+| G11 | a tick whose record names another chunk before it than the one fed |
 """
 
 import hmac

@@ -5,7 +5,9 @@ What a tick holds has to be durable before any of it is shown: a chunk that was 
 different contents would use one key and nonce twice. So `Backlog.commit` takes the whole of a
 `WrittenTick`, or nothing.
 
-G12  a tick under way for a statement that is not in the queue any more
+| rule | refuses |
+| --- | --- |
+| G12 | (writer) a statement half sent that has left the queue |
 """
 
 from collections.abc import Callable, Sequence

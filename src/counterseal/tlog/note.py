@@ -3,7 +3,9 @@
 A note is text, an empty line, and signature lines; reading it says nothing about who signed. Which
 keys have to have signed what is decided in checkpoint.py.
 
-T1   a note that is not of this form, over a million bytes, or with over 100 signatures
+| rule | refuses |
+| --- | --- |
+| T1 | a note that is not of the form, over 1,000,000 bytes, or with over 100 signatures |
 """
 
 import base64

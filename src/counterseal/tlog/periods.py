@@ -5,11 +5,12 @@ Two trees as in RFC 6962: in each window its stamped frames in order of `seq`, a
 in order of their ids. A frame's proof is its place in its window and the window's place in the
 period.
 
-P1  a period root that is not of the form, or whose period is not one P2  windows that are not in
-order or occur twice, a window without frames, or stamps outside of the period P3  a window that is
-not proved to be in the period P4  a frame that is not proved to be in the window at its `seq` P5  a
-period root that does not follow the one before P6  a proof of another domain, period or window than
-asked for
+| rule | refuses |
+| --- | --- |
+| P1 | a period root that is not of the form, or whose period is not one |
+| P3 | a window that is not proved to be in the period |
+| P5 | a period root that does not follow the one before |
+| P6 | a root or a proof of another domain, window or frame than asked for |
 """
 
 from collections.abc import Sequence

@@ -4,9 +4,11 @@ verified against roots.
 A proof that came from elsewhere is a `Received...`; verifying it against a root gives a
 `Verified...` or raises:
 
-T9   the path does not lead from the leaf to the root
-T10  the path does not lead from the old root to the new one
-T11  an index or a size out of range, or a path that is longer than any tree's
+| rule | refuses |
+| --- | --- |
+| T9 | an inclusion path that does not lead from the leaf to the root |
+| T10 | a consistency path that does not lead from the old root to the new one |
+| T11 | a proof with an index or a size out of range, or hashes that are not 32 bytes |
 """
 
 import hmac

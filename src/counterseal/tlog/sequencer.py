@@ -5,12 +5,14 @@ compare-and-swap of the checkpoint row, then the witnesses, then the published c
 past the row are nobody's: a crash leaves them to be overwritten. Nothing is signed that is not the
 row's, and the row is read again before each signature.
 
-T8   too few witnesses cosigned: nothing is published, and may be tried again T24  fatal: the row,
-the tiles and the published checkpoint do not agree T25  fatal: a witness has cosigned another tree,
-or more of it than the row knows: a restored backup, or a second sequencer T26  fatal: a write or a
-sync failed, so that nobody knows what is on the disk T27  fatal: somebody else changed the row T28
-fatal: this sequencer has stopped for one of these reasons T31  entries that do not begin at the
-log's next index
+| rule | refuses |
+| --- | --- |
+| T24 | *fatal:* row, tiles and published checkpoint that do not agree, or a row that is missing |
+| T25 | *fatal:* a witness that has cosigned more than the row knows, or another tree |
+| T26 | *fatal:* a write or a sync that failed |
+| T27 | *fatal:* a row that somebody else changed |
+| T28 | *fatal:* anything asked of a sequencer that has stopped |
+| T31 | entries that do not begin at the log's next index |
 """
 
 import contextlib

@@ -1,4 +1,9 @@
-"""A log's tiles in a store of files, and the tree that is read from them."""
+"""A log's tiles in a store of files, and the tree that is read from them.
+
+| rule | refuses |
+| --- | --- |
+| T12 | a tile or a hash that is not there, or a tile of the wrong length |
+"""
 
 import contextlib
 from collections.abc import Sequence

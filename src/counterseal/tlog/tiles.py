@@ -5,9 +5,10 @@ A tile is 256 hashes of 32 bytes, fewer at the right edge; a bundle is the entri
 tile, each behind its length as uint16. What is read here is not believed: a proof or a root
 computed from it has to lead to a checkpoint's root.
 
-T12  a tile or a hash that is not there, or a tile of the wrong length
-T13  a bundle that is not of this form, or an entry over 65,535 bytes
-T14  a name that is not a tile's
+| rule | refuses |
+| --- | --- |
+| T13 | a bundle that is not of the form, or an entry over 65,535 bytes |
+| T14 | a name that is not a tile's |
 """
 
 import re

@@ -1,4 +1,9 @@
-"""What a witness keeps of a log: the largest checkpoint that it cosigned."""
+"""What a witness keeps of a log: the largest checkpoint that it cosigned.
+
+| rule | refuses |
+| --- | --- |
+| T32 | *fatal:* a witness's state that cannot be read back |
+"""
 
 from pathlib import Path
 from typing import Protocol

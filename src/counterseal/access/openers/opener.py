@@ -6,11 +6,6 @@ their cosigned checkpoints, the warrant by the ledger, each share by its hash in
 (S3), each window by the warrant's scope and its period root, each key by the label's commitment
 (S5), each seal by being made again (S2). A holder whose signed share is false is named, also when
 no quorum is left. The bag is written only if the check that its receivers run finds nothing wrong.
-
-| rule | refuses |
-| --- | --- |
-| O1 | an opener whose key the warrant does not name |
-| O4 | an export from an urgent warrant that is not ratified, or lapsed |
 """
 
 from __future__ import annotations
