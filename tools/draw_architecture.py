@@ -1,4 +1,4 @@
-"""Draws docs/architecture.svg: the journeys of a message and of a warrant, and the floors of the code.
+"""Draws docs/architecture.svg: the journeys of a message and of a warrant, and the code's floors.
 
     .venv/bin/python tools/draw_architecture.py
 
