@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from tests.support.processes import free_port
 
 from counterseal.access.authorities import ceremony, charter_draft, charter_file
-from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.new_home import create_home
 from counterseal.access.holders import witness
 from counterseal.protocol.errors import CountersealError
 from counterseal.tlog.add_checkpoint import AddCheckpoint
@@ -69,15 +69,9 @@ def setup(tmp_path):
     lies.
     """
     log, ledger = log_signer("log"), log_signer("ledger")
-    homes = [
-        InstitutionHome.create(tmp_path / "homes" / name, "custodian", name)
-        for name in ("ann", "bob")
-    ]
-    homes += [
-        InstitutionHome.create(tmp_path / "homes" / name, "issuer", name)
-        for name in ("asks", "agrees")
-    ]
-    InstitutionHome.create(tmp_path / "homes" / "opener", "opener", "opener")
+    homes = [create_home(tmp_path / "homes" / name, "custodian", name) for name in ("ann", "bob")]
+    homes += [create_home(tmp_path / "homes" / name, "issuer", name) for name in ("asks", "agrees")]
+    create_home(tmp_path / "homes" / "opener", "opener", "opener")
     made = witness.create(tmp_path / "homes" / "ivy", "ivy", f"127.0.0.1:{free_port()}")
     service = ServiceIdentity(
         "chat.example.org",

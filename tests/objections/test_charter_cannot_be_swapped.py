@@ -8,8 +8,8 @@ from tests.support.refusals import refused
 
 from counterseal.access.authorities import ceremony
 from counterseal.access.common import keysets, signing
-from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.new_home import create_home
 from counterseal.access.common.rules import Rules
 from counterseal.protocol import cbor
 from counterseal.protocol.charter import Charter
@@ -59,9 +59,7 @@ def test_a_charter_signed_by_all_witnesses_without_the_custodians(rig):
 
 def test_a_charter_signed_by_the_holders_that_it_itself_brings_in(rig, tmp_path):
     """Its own new quorums do not count: the ones before it decide."""
-    strangers = [
-        InstitutionHome.create(tmp_path / name, "custodian", name) for name in ("x", "y", "z")
-    ]
+    strangers = [create_home(tmp_path / name, "custodian", name) for name in ("x", "y", "z")]
     bodies = tuple(
         msgspec.structs.replace(
             body,
@@ -100,7 +98,7 @@ def test_a_service_that_shows_another_first_charter(rig, home):
 
 
 def test_a_service_that_swaps_a_custodians_key_in_the_charter(rig, home, tmp_path):
-    own = InstitutionHome.create(tmp_path / "own", "custodian", "own")
+    own = create_home(tmp_path / "own", "custodian", "own")
     received = ReceivedCharter.decode(rig.charter_bytes)
     old = rig.custodians[0].signer.public
     payload = received.cose.payload.replace(old.ed25519, own.signer.public.ed25519).replace(
@@ -143,7 +141,7 @@ def show_keyset(rig, home, change):
 
 def test_a_keyset_with_a_key_of_the_services_own(rig, home):
     """The service takes a holder's place with a key that it drew itself (K3)."""
-    stranger = InstitutionHome.create(rig.folder / "stranger", "custodian", "stranger")
+    stranger = create_home(rig.folder / "stranger", "custodian", "stranger")
 
     def change(keyset):
         record = HolderKey(
@@ -220,7 +218,7 @@ def test_a_second_key_for_one_place(rig):
     charter = rig.charter
 
     def statement(name):
-        xwing = InstitutionHome.create(rig.folder / name, "reader", "key").reader.public
+        xwing = create_home(rig.folder / name, "reader", "key").reader.public
         record = HolderKey(charter.charter.domain, charter.digest, quarter, position, xwing)
         return sign([home.signer], record.encode())
 

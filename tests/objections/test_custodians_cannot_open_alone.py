@@ -37,7 +37,7 @@ def stolen(rig: FullDomain, warrant):
     [row] = ask(rig.service_for(rig.opener), MATERIAL, warrant=warrant, listing=0).rows
     label, seal = Label.decode(row.label), Counterseal.decode(row.counterseal)
     rules = rig.rules(rig.custodians[0])
-    quarter = rules.keyset(label.keyset_digest).keyset.quarter
+    quarter = rules.keysets[label.keyset_digest].keyset.quarter
     homes = [*rig.custodians, *rig.witnesses]
     shares = {}
     for home in homes:

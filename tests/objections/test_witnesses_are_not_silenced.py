@@ -9,6 +9,7 @@ from tests.support.full_domain import running
 from tests.support.waiting import until
 
 from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.new_home import cosigner_of
 from counterseal.access.common.sources import ask
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.notice import SealedNotice, open_notice, verify_notice
@@ -163,7 +164,7 @@ def holding(home):
 def cosigning(rig, home):
     """The rule by which a witness refuses what it cosigned last, asked again."""
     origin = rig.charter.charter.ledger.origin
-    client = WitnessClient(home.card.url, home.keys.cosigner_of(home.card.name).keys)
+    client = WitnessClient(home.card.url, cosigner_of(home.keys, home.card.name).keys)
     note = parse_note(InstitutionClient(home.card.url).get(f"/{origin_digest(origin)}/checkpoint"))
     size = int(note.text.split("\n")[1])
     with pytest.raises(CountersealError) as refused:

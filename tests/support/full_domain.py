@@ -17,6 +17,7 @@ from counterseal.access.authorities import ceremony, charter_draft, charter_file
 from counterseal.access.common import keysets
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.new_home import create_home
 from counterseal.access.common.rules import Rules
 from counterseal.access.common.sources import Source, ask
 from counterseal.access.holders import custodian, witness
@@ -73,19 +74,15 @@ class FullDomain(ServedDomain):
         self.processes: dict[str, Process] = {}
         self.keyset_digest = b""
         self.custodians = [
-            InstitutionHome.create(folder / m, "custodian", m, b)
-            for b, ms in BODIES.items()
-            for m in ms
+            create_home(folder / m, "custodian", m, b) for b, ms in BODIES.items() for m in ms
         ]
         self.witnesses = [
             witness.create(folder / n, n, f"127.0.0.1:{free_port()}") for n in WITNESSES
         ]
-        self.prosecutor = InstitutionHome.create(
-            folder / "prosecutor", "issuer", "prosecutor", "prosecution"
-        )
-        self.judge = InstitutionHome.create(folder / "judge", "issuer", "judge", "judiciary")
-        self.deputy = InstitutionHome.create(folder / "deputy", "issuer", "deputy", "prosecution")
-        self.opener = InstitutionHome.create(folder / "opener", "opener", "opener")
+        self.prosecutor = create_home(folder / "prosecutor", "issuer", "prosecutor", "prosecution")
+        self.judge = create_home(folder / "judge", "issuer", "judge", "judiciary")
+        self.deputy = create_home(folder / "deputy", "issuer", "deputy", "prosecution")
+        self.opener = create_home(folder / "opener", "opener", "opener")
         self._used: tuple[VerifiedCharter, VerifiedKeyset] | None = None
 
     def start(self) -> FullDomain:
@@ -104,7 +101,7 @@ class FullDomain(ServedDomain):
     def use(self, keyset: bytes) -> None:
         """From now on people use the newest charter, and the keyset with this digest."""
         rules = self.rules(self.custodians[0])
-        self._used = rules.latest, rules.keyset(keyset)
+        self._used = rules.latest, rules.keysets[keyset]
 
     def rules_file(self) -> charter_file.CharterFile:
         """The rules: a demonstration with ticks of a second."""

@@ -11,7 +11,7 @@ from tests.support.waiting import until
 
 from counterseal.access.common.bundle import fetch_bundle, seen_so_far
 from counterseal.access.common.sources import Folder
-from counterseal.access.holders import custodian
+from counterseal.access.holders import custodian, offline
 from counterseal.access.holders.holder import Holder
 from counterseal.protocol.errors import CountersealError, NotFound
 
@@ -65,8 +65,8 @@ def test_review_and_release_from_a_folder(rig, dan, digest, bundle):
         "24 units",
     ):
         assert said in words
-    outbox = custodian.release_offline(Holder(dan, Folder(bundle), offline=True), digest)
-    assert custodian.submit(rig.service_for(rig.prosecutor), outbox) == 2  # anybody may carry it
+    outbox = offline.release_offline(Holder(dan, Folder(bundle), offline=True), digest)
+    assert offline.submit(rig.service_for(rig.prosecutor), outbox) == 2  # anybody may carry it
     position = rig.charter.positions[dan.signer.kid]
     until(lambda: position in rig.shares(digest))
     assert rig.opener.reader.open(

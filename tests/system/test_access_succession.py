@@ -14,8 +14,8 @@ from tests.support.waiting import until
 
 from counterseal.access.authorities import ceremony, charter_draft, issuer
 from counterseal.access.common import keysets
-from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.new_home import create_home
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import BadInput
 from counterseal.protocol.keyset import quarter_of
@@ -31,7 +31,7 @@ def rig(tmp_path_factory):
 @pytest.fixture(scope="module")
 def second(rig):
     """The successor: Cec has left the court and Fay has come, whose key nobody knew before."""
-    fay = InstitutionHome.create(rig.folder / "fay", "custodian", "fay", "court")
+    fay = create_home(rig.folder / "fay", "custodian", "fay", "court")
     (rig.folder / "cec" / "card").rename(rig.folder / "cec" / "card.old")
     draft = charter_draft.draft(
         msgspec.structs.replace(rig.rules_file(), retention="90 d"),
@@ -68,7 +68,7 @@ def test_everybody_follows_to_the_one_successor(rig, second):
 
 
 def test_there_is_no_second_successor(rig, second):
-    before = rig.rules(rig.custodians[0]).charters[0].charter
+    before = rig.rules(rig.custodians[0]).trusted.charters[0].charter
     other = msgspec.structs.replace(
         before.charter, version=2, previous=before.digest, retention=30 * 86_400
     )

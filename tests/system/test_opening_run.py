@@ -13,7 +13,8 @@ from tests.support import bag as e
 from tests.support import world as w
 from tests.support.refusals import refused
 
-from counterseal.access.common.home import Card, HomeKeys, InstitutionHome
+from counterseal.access.common.card import Card
+from counterseal.access.common.home import HomeKeys, InstitutionHome
 from counterseal.access.openers.opener import (
     FalseShares,
     SharesMissing,

@@ -4,6 +4,7 @@ from tests.support.refusals import refused
 from counterseal.access.authorities import ceremony, charter_draft, charter_file
 from counterseal.access.authorities.charter_file import parse, seconds
 from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.new_home import create_home
 from counterseal.describe.charter import describe_charter
 from counterseal.protocol.errors import BadInput
 from counterseal.protocol.vkey import LOG_ED25519, MLDSA44, make_vkey
@@ -64,12 +65,12 @@ def cards(tmp_path):
         "ombud": ("dan",),
     }.items():
         for member in members:
-            InstitutionHome.create(tmp_path / member, "custodian", member, body)
+            create_home(tmp_path / member, "custodian", member, body)
     for name in ("gazette", "harbour", "ivy"):
-        InstitutionHome.create(tmp_path / name, "witness", name, url=f"http://{name}.example")
-    InstitutionHome.create(tmp_path / "asks", "issuer", "asks", "prosecution")
-    InstitutionHome.create(tmp_path / "agrees", "issuer", "agrees", "judiciary")
-    InstitutionHome.create(tmp_path / "opener", "opener", "opener")
+        create_home(tmp_path / name, "witness", name, url=f"http://{name}.example")
+    create_home(tmp_path / "asks", "issuer", "asks", "prosecution")
+    create_home(tmp_path / "agrees", "issuer", "agrees", "judiciary")
+    create_home(tmp_path / "opener", "opener", "opener")
     return charter_draft.gather([tmp_path])
 
 

@@ -6,8 +6,9 @@ from tests.support.refusals import refused
 
 from counterseal.access.authorities import issuer
 from counterseal.access.common import signing
+from counterseal.access.common.bundle import Recording
 from counterseal.access.common.institution_client import InstitutionClient
-from counterseal.access.common.sources import Folder, Recording, file_name
+from counterseal.access.common.sources import Folder, file_name
 from counterseal.describe import phrases
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import (

@@ -11,9 +11,11 @@ from counterseal.access.authorities import ceremony
 from counterseal.access.common import keysets, signing
 from counterseal.access.common.bundle import fetch_bundle, seen_so_far
 from counterseal.access.common.home import InstitutionHome
-from counterseal.access.common.rules import pinned_charter
+from counterseal.access.common.new_home import create_home
+from counterseal.access.common.pin import pinned_charter
 from counterseal.access.common.sources import Folder
 from counterseal.access.holders import custodian as work
+from counterseal.access.holders import offline
 from counterseal.access.holders.holder import Holder
 from counterseal.describe.charter import describe_charter
 from counterseal.describe.keys import describe_keyset
@@ -62,7 +64,8 @@ def custodian() -> None:
 @lock_options(by_default=True)
 def keygen(home: Path, body: str, member: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw a member's keys and print where its card is: `charter new` is given that file."""
-    made = work.create(home, body, member, passphrase(passphrase_file, new=True) if lock else None)
+    secret = passphrase(passphrase_file, new=True) if lock else None
+    made = create_home(home, "custodian", member, body, passphrase=secret)
     tell_new_keys(made, f"{member} of {body} has keys")
 
 
@@ -182,7 +185,7 @@ def release(
     digest = chosen.case.warrant.digest
     agree("Give a standing release?" if standing else "Release these windows?", yes)
     if out is not None:
-        made = work.release_offline(holder, digest, standing=standing)
+        made = offline.release_offline(holder, digest, standing=standing)
         files.write_whole(out, made, replace=replace)
         click.echo(
             f"{out} holds the release; carry it to a machine with a network and run"
@@ -278,7 +281,7 @@ def submit(file: Path, home: Path, passphrase_file: Path | None, service_url: st
     """Send what `custodian release BUNDLE --out FILE` made."""
     data = read_file(file, "release")
     _, service = at_service(home, passphrase_file, service_url)
-    sent = work.submit(service, data)
+    sent = offline.submit(service, data)
     click.echo(f"{count(sent, 'statement')} sent.")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from counterseal.access.common.home import InstitutionHome
+from counterseal.access.common.new_home import create_home
 
 from .institution import lock_options, new_home_option, passphrase, tell_new_keys
 
@@ -28,5 +28,5 @@ def issuer() -> None:
 def keygen(home: Path, name: str, body: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw an issuer's keys and print where its card is."""
     secret = passphrase(passphrase_file, new=True) if lock else None
-    made = InstitutionHome.create(home, "issuer", name, body, passphrase=secret)
+    made = create_home(home, "issuer", name, body, passphrase=secret)
     tell_new_keys(made, f"{name} of {body} has keys")

@@ -10,6 +10,7 @@ import click
 
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.new_home import create_home
 from counterseal.access.openers.opener import WarrantOpener, warrant_digest
 from counterseal.evidence.package import Written
 
@@ -76,7 +77,7 @@ def opener() -> None:
 def keygen(home: Path, name: str, lock: bool, passphrase_file: Path | None) -> None:
     """Draw the opener's keys and say where its card is: `charter new` is given that file."""
     secret = passphrase(passphrase_file, new=True) if lock or passphrase_file else None
-    made = InstitutionHome.create(home, "opener", name, passphrase=secret)
+    made = create_home(home, "opener", name, passphrase=secret)
     tell_new_keys(made, f"The opener {name} has its keys")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from counterseal.access.common.home import read_card
+from counterseal.access.common.card import read_card
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.holders import witness as daemon
 

@@ -17,8 +17,10 @@ import msgspec
 from counterseal.access.authorities import ceremony, charter_draft
 from counterseal.access.authorities.charter_file import CharterFile, parse
 from counterseal.access.common import keysets
-from counterseal.access.common.home import InstitutionHome, Kind
+from counterseal.access.common.card import Kind
+from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
+from counterseal.access.common.new_home import create_home
 from counterseal.access.common.rules import Rules
 from counterseal.access.holders import witness
 from counterseal.demonstration.plan import DAY, Plan, days, quarters
@@ -92,7 +94,7 @@ def _homes(root: Path) -> dict[str, InstitutionHome]:
     homes: dict[str, InstitutionHome] = {}
 
     def create(kind: Kind, place: str, name: str, body: str | None = None) -> None:
-        homes[name] = InstitutionHome.create(folder(root, place, name), kind, name, body)
+        homes[name] = create_home(folder(root, place, name), kind, name, body)
 
     for body, members in BODIES.items():
         for member in members:

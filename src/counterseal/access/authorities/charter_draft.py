@@ -11,7 +11,7 @@ from pathlib import Path
 
 from counterseal.access.authorities import charter_file
 from counterseal.access.authorities.charter_file import CharterFile, seconds
-from counterseal.access.common.home import Card, read_card
+from counterseal.access.common.card import Card, read_card
 from counterseal.access.common.sources import Source, ask
 from counterseal.protocol.calendars import Calendar
 from counterseal.protocol.charter import (

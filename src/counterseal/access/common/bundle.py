@@ -18,7 +18,7 @@ from counterseal.access.common.clock import real_clock
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.ledger_copy import LedgerCopy
 from counterseal.access.common.rules import Rules
-from counterseal.access.common.sources import Recording, Source, ask, file_name
+from counterseal.access.common.sources import Folder, Source, ask, file_name
 from counterseal.protocol.access import Access
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.entry import entry_hash
@@ -28,6 +28,28 @@ from counterseal.wire.listings import HOLDER_LISTING, HolderListing, HolderWindo
 from counterseal.wire.material import MATERIAL, MATERIAL_PAGE, ListedMaterial
 
 _FILES = ("log.checkpoint", "ledger/reader")
+
+
+class Recording:
+    """A `Source` that keeps every answer in a directory, so that a `Folder` can give the same
+    answers again, in the same order.
+
+    What was asked once is answered from the directory: the other machine will ask the same twice
+    and must not see two states.
+    """
+
+    def __init__(self, source: Source, root: Path) -> None:
+        self.source, self.root = source, root
+        self._kept = Folder(root)
+
+    def get(self, path: str, *, signed: bool = False) -> bytes:
+        """See `Source`."""
+        try:
+            return self._kept.get(path)
+        except NotFound:
+            answer = self.source.get(path, signed=signed)
+        files.write_state(self.root / file_name(path), answer, mode=files.PUBLIC)
+        return answer
 
 
 def seen_so_far(home: InstitutionHome) -> bytes:

@@ -12,60 +12,20 @@ ledger.py ```
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from msgspec import Meta
 
 from counterseal import files
 from counterseal.access.common import store
+from counterseal.access.common.card import Card, read_card
 from counterseal.protocol import cbor
-from counterseal.protocol.cose import ReceivedSign, sign
-from counterseal.protocol.errors import BadInput, Conflict, FatalError, NotFound
-from counterseal.protocol.keys import InstitutionKey, InstitutionSigner, SealingKey
-from counterseal.protocol.record import Bytes32, Name, Part, Record, XWingKey
+from counterseal.protocol.errors import Conflict, FatalError, NotFound
+from counterseal.protocol.keys import InstitutionSigner, SealingKey
+from counterseal.protocol.record import Bytes32, Part
 from counterseal.protocol.verified_charter import VerifiedCharter
-from counterseal.tlog.checkpoint import witness_keys
-from counterseal.tlog.signers import WitnessSigner
-
-Kind = Literal["custodian", "witness", "issuer", "opener", "reader"]
-_Text = Annotated[str, Meta(max_length=4096)]
-
-
-class Card(Record, frozen=True, tag=cbor.tag("card")):
-    """What an institution hands to whoever drafts a charter. A witness, opener or reader is its own
-    body.
-    """
-
-    limit = 16_384
-
-    kind: Annotated[str, Meta(pattern=r"\A(custodian|witness|issuer|opener|reader)\Z")]
-    body: Name
-    name: Name
-    institution: InstitutionKey
-    reader: XWingKey
-    cosigner: tuple[_Text, _Text] | None
-    url: Annotated[str, Meta(max_length=512)] | None
-
-    def check(self) -> Card:
-        """The card again, if a witness has cosigner keys under its own name and an address. Raises
-        `BadInput`, `TlogError` T2.
-        """
-        if self.kind != "witness":
-            return self
-        if (
-            self.cosigner is None
-            or self.url is None
-            or witness_keys(self.cosigner).name != self.name
-        ):
-            raise BadInput(
-                f"The card of witness {self.name!r} lacks cosigner keys under its name, or an address."
-            )
-        return self
 
 
 class HomeKeys(Part, frozen=True):
@@ -82,13 +42,6 @@ class HomeKeys(Part, frozen=True):
         """The institution's signing key."""
         return InstitutionSigner(self.institution)
 
-    def cosigner_of(self, name: str) -> WitnessSigner:
-        """The witness's two cosigning keys. Raises `BadInput` for a home that has none."""
-        if self.cosigner is None:
-            raise BadInput("This home is not a witness's: it has no cosigning keys.")
-        ed25519 = Ed25519PrivateKey.from_private_bytes(self.cosigner[:32])
-        return WitnessSigner(name, ed25519, MLDSA44PrivateKey.from_seed_bytes(self.cosigner[32:]))
-
 
 class InstitutionHome:
     """An opened home: `card`, `keys` and the small durable things beside them."""
@@ -97,41 +50,6 @@ class InstitutionHome:
         self.path, self.card, self.keys, self._passphrase = path, card, keys, passphrase
         self.signer = keys.signer
         self.reader = SealingKey(keys.reader)
-
-    @classmethod
-    def create(
-        cls,
-        path: Path,
-        kind: Kind,
-        name: str,
-        body: str | None = None,
-        url: str | None = None,
-        passphrase: bytes | None = None,
-    ) -> InstitutionHome:
-        """Draws fresh keys into a new home. Raises `Conflict` if there is one already: keys are
-        never overwritten.
-        """
-        if (path / "keys").exists():
-            raise Conflict(
-                f"{path} holds keys already; they are not overwritten. Choose another --home."
-            )
-        keys = HomeKeys(
-            os.urandom(64), os.urandom(32), os.urandom(64) if kind == "witness" else None
-        )
-        cosigner = keys.cosigner_of(name).keys.texts() if kind == "witness" else None
-        card = Card(
-            kind,
-            body or name,
-            name,
-            keys.signer.public,
-            SealingKey(keys.reader).public,
-            cosigner,
-            url,
-        )
-        statement = sign([keys.signer], card.check().encode())
-        files.write_state(path / "card", statement, mode=files.PUBLIC)
-        files.write_state(path / "keys", store.lock_secret(cbor.encode(keys.plain()), passphrase))
-        return cls(path, card, keys, passphrase)
 
     @classmethod
     def open(cls, path: Path, passphrase: bytes | None = None) -> InstitutionHome:
@@ -231,14 +149,3 @@ class InstitutionHome:
 def is_locked(path: Path) -> bool:
     """Whether the home's keys want a passphrase. Raises `NotFound`."""
     return store.is_locked(store.read(path / "keys", "home"))
-
-
-def read_card(path: Path) -> Card:
-    """The card at `path` (a file, or a home), its own signature verified. Raises `NotFound` or
-    `Refused`.
-    """
-    place = path / "card" if path.is_dir() else path
-    received = ReceivedSign.decode(store.read(place, "card"), Card.limit)
-    card = Card.decode(received.payload).check()
-    received.verify({card.institution.kid: card.institution})
-    return card

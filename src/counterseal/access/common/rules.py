@@ -8,16 +8,13 @@ refused here and nowhere later.
 
 from __future__ import annotations
 
-import hashlib
-
 from counterseal import files
 from counterseal.protocol.charter import Charter
-from counterseal.protocol.charter_checks import check_charter
 from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.entry import LoggedEntry, entry_hash
 from counterseal.protocol.errors import Conflict, NotAuthorised, NotFound, Refused
 from counterseal.protocol.keyset import VerifiedKeyset
-from counterseal.protocol.trusted_rules import Rulebook, TrustedCharter, TrustedRules
+from counterseal.protocol.trusted_rules import Rulebook, TrustedRules
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.tlog.checkpoint import KeyPair, log_keys, witness_keys
 from counterseal.wire.charters import CHARTERS, ShownCharter
@@ -25,7 +22,7 @@ from counterseal.wire.keysets import KEYSETS
 from counterseal.wire.log import STATEMENT
 from counterseal.wire.revocations import REVOCATIONS
 
-from . import signing, store
+from . import store
 from .clock import Clock, real_clock
 from .home import InstitutionHome
 from .log_view import LogView, log_entries
@@ -47,24 +44,6 @@ def keys_of_witnesses(charter: Charter) -> tuple[KeyPair, ...]:
     return tuple(
         witness_keys((w.vkeys.ed25519, w.vkeys.mldsa44)) for w in charter.witnesses.members
     )
-
-
-def pinned_charter(home: InstitutionHome) -> Charter:
-    """The charter that the home pinned: its owner signed or accepted it, so it needs nobody else's
-    signatures. Raises `NotFound` before there is one.
-    """
-    digest = home.pinned()
-    if digest is None:
-        raise NotFound(
-            f"{home.path} trusts no charter yet; sign one with "
-            f"`charter sign FILE --home {home.path}`."
-        )
-    payload = signing.payload_of(home.charter_statement(digest), Charter.limit)
-    if hashlib.sha256(payload).digest() != digest:
-        raise Refused(
-            "C19", f"The charter kept in {home.path} is not the one that it pins; restore the file."
-        )
-    return check_charter(Charter.decode(payload))
 
 
 class Rules:
@@ -170,11 +149,6 @@ class Rules:
                 self.trusted.add_revocation(self.trusted.check_revocation(statement))
 
     @property
-    def charters(self) -> tuple[TrustedCharter, ...]:
-        """All charters, in order."""
-        return self.trusted.charters
-
-    @property
     def keysets(self) -> dict[bytes, VerifiedKeyset]:
         """All keysets by digest, in order."""
         return {one.keyset.digest: one.keyset for one in self.trusted.keysets}
@@ -205,13 +179,6 @@ class Rules:
         if found is None:
             raise NotFound(f"No charter {digest.hex()[:16]} is in this domain's log.")
         return found.charter
-
-    def keyset(self, digest: bytes) -> VerifiedKeyset:
-        """The keyset with this digest. Raises `NotFound`."""
-        found = self.trusted.find_keyset(digest)
-        if found is None:
-            raise NotFound(f"No keyset {digest.hex()[:16]} is in this domain's log.")
-        return found.keyset
 
     @property
     def log(self) -> LogView:

@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from counterseal import files
 from counterseal.protocol.errors import NotFound
 from counterseal.wire.endpoint import Authentication, Endpoint
 
@@ -51,28 +50,6 @@ class Folder:
                 f"The folder {self._root} has no answer to {path}. Run `custodian seen` here, and "
                 "`custodian fetch --seen` with what it wrote on the machine with a network."
             ) from None
-
-
-class Recording:
-    """A `Source` that keeps every answer in a directory, so that a `Folder` can give the same
-    answers again, in the same order.
-
-    What was asked once is answered from the directory: the other machine will ask the same twice
-    and must not see two states.
-    """
-
-    def __init__(self, source: Source, root: Path) -> None:
-        self.source, self.root = source, root
-        self._kept = Folder(root)
-
-    def get(self, path: str, *, signed: bool = False) -> bytes:
-        """See `Source`."""
-        try:
-            return self._kept.get(path)
-        except NotFound:
-            answer = self.source.get(path, signed=signed)
-        files.write_state(self.root / file_name(path), answer, mode=files.PUBLIC)
-        return answer
 
 
 def file_name(path: str) -> str:

@@ -18,7 +18,9 @@ from counterseal.access.common import keysets, signing, store
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient, post_statement
 from counterseal.access.common.ledger_copy import Fresh
-from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_log, pinned_charter
+from counterseal.access.common.new_home import cosigner_of, create_home
+from counterseal.access.common.pin import pinned_charter
+from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_log
 from counterseal.access.holders.holder import Case, Holder
 from counterseal.access.holders.notices import NoticeStore, dummy
 from counterseal.access.holders.witness_server import WitnessServer, serve
@@ -55,7 +57,7 @@ def create(
     others reach it.
     """
     host, port = address(listen)
-    home = InstitutionHome.create(
+    home = create_home(
         path, "witness", name, url=url or f"http://{host}:{port}", passphrase=passphrase
     )
     files.write_state(path / "listen", listen.encode(), mode=files.PUBLIC)
@@ -86,7 +88,7 @@ class WitnessDaemon:
         self._logs: dict[str, KeyPair] = {}
         self.heads = FileWitnessStore(home.path / "heads")
         self._cosigner = Cosigner(
-            home.keys.cosigner_of(home.card.name), self._logs, self.heads, clock, self._gate
+            cosigner_of(home.keys, home.card.name), self._logs, self.heads, clock, self._gate
         )
         self.rules = Rules(home, clock)
         # rules, keysets and rounds; cosigning has its own lock and never waits for this one
