@@ -50,7 +50,7 @@ class ConversationSummary(msgspec.Struct, frozen=True):
     sentence: str | None
 
 
-class Reader(msgspec.Struct, frozen=True):
+class ConversationReader(msgspec.Struct, frozen=True):
     """A device that reads a conversation; `handle` is empty when none is proved."""
 
     account: bytes
@@ -67,7 +67,7 @@ class ConversationOverview(msgspec.Struct, frozen=True):
     epoch: int
     suite: int
     quarter: int
-    readers: tuple[Reader, ...]
+    readers: tuple[ConversationReader, ...]
     charter: str
     counts: MessageCounts
 
@@ -141,7 +141,9 @@ def describe_conversation(
     state = store.conversations.state(conversation)
     view = store.device.group_view(conversation)
     readers = tuple(
-        Reader(account, device, store.accounts.handle(account), (account, device) == session.me)
+        ConversationReader(
+            account, device, store.accounts.handle(account), (account, device) == session.me
+        )
         for account, device in view.roster
     )
     charter = session.directory.rules.charter(store, view.charter_digest)
