@@ -6,7 +6,7 @@ from tests.support import world
 from counterseal.client.home import DeviceHome, Pins
 from counterseal.client.policy import Need
 from counterseal.client.rules import DeviceRules
-from counterseal.client.store.rules import CharterRow, KeysetRow
+from counterseal.client.store.rules import KnownCharter, KnownKeyset
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import Refused, Unavailable
 from counterseal.protocol.keyset import quarter_of
@@ -24,10 +24,10 @@ def store(tmp_path):
 
 
 def keep(store, *, in_force=True, keyset=True):
-    store.rules.add_charter(CharterRow(CHARTER.digest, 1, CHARTER.statement, 3, 99))
+    store.rules.add_charter(KnownCharter(CHARTER.digest, 1, CHARTER.statement, 3, 99))
     if keyset:
         packed = cbor.encode([KEYSET.statement, list(KEYSET.keys)])
-        store.rules.add_keyset(KeysetRow(KEYSET.digest, CHARTER.digest, QUARTER, packed, 4))
+        store.rules.add_keyset(KnownKeyset(KEYSET.digest, CHARTER.digest, QUARTER, packed, 4))
     if in_force:
         store.settings.charter_in_force = CHARTER.digest
 

@@ -7,13 +7,13 @@ import pytest
 
 from counterseal.client.home import DeviceHome, Pins
 from counterseal.client.states import LIVE, ConversationState, MessageState, WindowState
-from counterseal.client.store.accounts import AccountRow
+from counterseal.client.store.accounts import KnownAccount
 from counterseal.client.store.commits import CommitRow
 from counterseal.client.store.device_store import TABLES, DeviceStore
 from counterseal.client.store.messages import NewMessage
 from counterseal.client.store.notices import NoticeRow
 from counterseal.client.store.outbox import SealedRow
-from counterseal.client.store.rules import CharterRow, KeysetRow
+from counterseal.client.store.rules import KnownCharter, KnownKeyset
 from counterseal.client.store.windows import WindowRow
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import NotFound
@@ -79,7 +79,7 @@ def test_the_names_of_settings_are_what_devices_in_use_have(store: DeviceStore):
 
 def test_charters_and_keysets(store: DeviceStore):
     first, second = (
-        CharterRow(bytes([version]) * 32, version, b"statement", version * 10, 99)
+        KnownCharter(bytes([version]) * 32, version, b"statement", version * 10, 99)
         for version in (1, 2)
     )
     for row in (first, second, first):
@@ -89,8 +89,8 @@ def test_charters_and_keysets(store: DeviceStore):
     assert store.rules.charters_after(2) == []
 
     packed = cbor.encode([b"statement", [b"key", None]])
-    old = KeysetRow(b"k" * 32, first.digest, 8104, packed, 11)
-    new = KeysetRow(b"l" * 32, first.digest, 8105, packed, 12)
+    old = KnownKeyset(b"k" * 32, first.digest, 8104, packed, 11)
+    new = KnownKeyset(b"l" * 32, first.digest, 8105, packed, 12)
     for keyset in (new, old):
         store.rules.add_keyset(keyset)
     assert store.rules.keysets_after(-1) == [old, new]
@@ -108,7 +108,7 @@ def test_periods(store: DeviceStore):
 def test_accounts_and_devices(store: DeviceStore):
     assert store.accounts.account(ALICE) is None
     assert store.accounts.handle(ALICE) == ""
-    row = AccountRow(ALICE, "alice", "Alice", b"n" * 32, b"h" * 32, 2, 100)
+    row = KnownAccount(ALICE, "alice", "Alice", b"n" * 32, b"h" * 32, 2, 100)
     store.accounts.put_account(row)
     store.accounts.put_account(row)
     assert store.accounts.account(ALICE) == row
@@ -247,7 +247,7 @@ def test_a_message_from_the_outbox_to_sent(store: DeviceStore):
 
 
 def test_history_search_and_counts(store: DeviceStore):
-    store.accounts.put_account(AccountRow(BOB, "bob", "Bob", b"", b"", 2, 100))
+    store.accounts.put_account(KnownAccount(BOB, "bob", "Bob", b"", b"", 2, 100))
     shown = NewMessage(
         TALK, MessageState.SHOWN, "text", n=1, account=BOB, text="the quick fox", gap=2
     )

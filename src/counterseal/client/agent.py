@@ -3,7 +3,7 @@ one JSON command a line in, one JSON result a line out.
 
 | `do` | takes | does | answers |
 | --- | --- | --- | --- |
-| `create` | `service`, `handle`; `name`, `demonstration`, `genesis` | makes it | `account`, `device` |
+| `create` | `service`, `handle`; `name`, `demonstration`, `genesis` | | `account`, `device` |
 | `conversation` | `name`, `members` | makes a conversation | `conversation` |
 | `add`, `remove` | `conversation`, `members` | changes who is in it | |
 | `leave` | `conversation` | leaves | |

@@ -18,7 +18,7 @@ from typing import Any
 from counterseal.client.home import DeviceHome
 from counterseal.client.log import LogFollower
 from counterseal.client.service_client import ServiceClient
-from counterseal.client.store.accounts import AccountRow
+from counterseal.client.store.accounts import KnownAccount
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol import cbor
 from counterseal.protocol.account import Device, DeviceRevoked, ReceivedLink, VerifiedChain
@@ -181,7 +181,7 @@ def _heads(statements: list[bytes]) -> list[bytes]:
     return heads
 
 
-def _count_proved(heads: list[bytes], known: AccountRow | None) -> int:
+def _count_proved(heads: list[bytes], known: KnownAccount | None) -> int:
     """How many statements were proved before. Raises `Refused` M8 when the chain does not go on
     from them.
     """
@@ -200,7 +200,7 @@ def _keep(
     store: DeviceStore, chain: VerifiedChain, statements: list[bytes], handle: str, name: str
 ) -> None:
     store.accounts.put_account(
-        AccountRow(
+        KnownAccount(
             account=chain.account_id,
             handle=handle,
             name=name,

@@ -19,7 +19,7 @@ from counterseal.client.log import LogFollower
 from counterseal.client.rules import DeviceRules
 from counterseal.client.service_client import ServiceClient
 from counterseal.client.store.device_store import DeviceStore
-from counterseal.client.store.rules import CharterRow, KeysetRow
+from counterseal.client.store.rules import KnownCharter, KnownKeyset
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
@@ -96,7 +96,7 @@ class RuleUpdates:
 
         logged = await self._log.prove_statement(statement, index, verified)
         version = verified.charter.version
-        row = CharterRow(verified.digest, version, statement, index, logged.time)
+        row = KnownCharter(verified.digest, version, statement, index, logged.time)
         with self._home.store() as store, store.transaction():
             store.rules.add_charter(row)
 
@@ -126,7 +126,7 @@ class RuleUpdates:
         await self._log.prove_statement(shown.statement, shown.log_index)
 
         keys = list(verified.keys)
-        row = KeysetRow(
+        row = KnownKeyset(
             digest=verified.digest,
             charter=under.digest,
             quarter=verified.keyset.quarter,

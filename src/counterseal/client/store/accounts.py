@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from counterseal.client.store.database import Database, Row
+from counterseal.client.store.database import Database, TableRow
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS client_account (
@@ -14,7 +14,7 @@ TABLES = (
 )
 
 
-class AccountRow(Row, frozen=True):
+class KnownAccount(TableRow, frozen=True):
     """An account as it was looked up last. `handle` is empty when no directory root named it yet;
     `head` is the digest of the chain's last statement, `checked_at` Unix seconds.
     """
@@ -28,7 +28,7 @@ class AccountRow(Row, frozen=True):
     checked_at: int
 
 
-class AccountDeviceRow(Row, frozen=True):
+class AccountDeviceRow(TableRow, frozen=True):
     """A device of an account. `number` is its statement's place in the chain; `added` and `revoked`
     are Unix seconds.
     """
@@ -52,9 +52,9 @@ class AccountsTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def account(self, account: bytes) -> AccountRow | None:
+    def account(self, account: bytes) -> KnownAccount | None:
         """The account, if it was ever looked up."""
-        return self._database.row(AccountRow, f"{_ACCOUNT} WHERE account = ?", account)
+        return self._database.row(KnownAccount, f"{_ACCOUNT} WHERE account = ?", account)
 
     def handle(self, account: bytes) -> str:
         """The account's proved handle; empty when there is none."""
@@ -63,7 +63,7 @@ class AccountsTable:
             or ""
         )
 
-    def put_account(self, row: AccountRow) -> None:
+    def put_account(self, row: KnownAccount) -> None:
         """Keeps an account in the place of what was known of it."""
         self._database.execute(
             "INSERT OR REPLACE INTO client_account"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from counterseal.client.store.database import Database, Row
+from counterseal.client.store.database import Database, TableRow
 from counterseal.protocol import cbor
 
 TABLES = (
@@ -19,7 +19,7 @@ TABLES = (
 _RECIPIENTS_MAX = 1 << 20
 
 
-class CommitRow(Row, frozen=True):
+class CommitRow(TableRow, frozen=True):
     """A commit made here, kept until its event is seen, with all that offering it again takes.
 
     For a group that is being created, `message` is its GroupInfo and `epoch` 0. `recipients` is the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from counterseal.client.states import ConversationState
-from counterseal.client.store.database import Database, Row
+from counterseal.client.store.database import Database, TableRow
 from counterseal.protocol.errors import NotFound
 
 TABLES = (
@@ -13,7 +13,7 @@ TABLES = (
 )
 
 
-class ConversationRow(Row, frozen=True):
+class ConversationRow(TableRow, frozen=True):
     """A conversation. `name` is this device's own word for it, `sentence` says why it is in its
     state, `cursor` is the number of the last event that was taken in, `created` Unix seconds.
     """

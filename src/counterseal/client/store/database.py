@@ -12,7 +12,7 @@ from counterseal.client.core_errors import core_errors
 from counterseal.core._core import Device
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True):
+class TableRow(msgspec.Struct, frozen=True, array_like=True):
     """One row of a query: its fields are the selected columns, in order."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import msgspec
 
 from counterseal.client.states import MessageState
-from counterseal.client.store.database import Database, Row
+from counterseal.client.store.database import Database, TableRow
 from counterseal.protocol.frame import Attachment
 
 TABLES = (
@@ -56,7 +56,7 @@ _COLUMNS = ", ".join(NewMessage.__struct_fields__)
 _MARKS = ", ".join("?" * len(NewMessage.__struct_fields__))
 
 
-class MessageRow(Row, frozen=True):
+class MessageRow(TableRow, frozen=True):
     """A row for display, with the sender's handle ("" when none is known)."""
 
     number: int
@@ -72,7 +72,7 @@ class MessageRow(Row, frozen=True):
     gap: int
 
 
-class PendingRow(Row, frozen=True):
+class PendingRow(TableRow, frozen=True):
     """A message that waits for the proof of its inclusion (F11): frame `seq` of `window`."""
 
     number: int
@@ -82,7 +82,7 @@ class PendingRow(Row, frozen=True):
     raw: bytes
 
 
-class CountRow(Row, frozen=True):
+class CountRow(TableRow, frozen=True):
     """How many rows are in a state."""
 
     state: MessageState

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from counterseal.client.store.database import Database, Row
+from counterseal.client.store.database import Database, TableRow
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS client_notice (
@@ -11,7 +11,7 @@ TABLES = (
 )
 
 
-class NoticeRow(Row, frozen=True):
+class NoticeRow(TableRow, frozen=True):
     """What one witness signed of one warrant. `received` is Unix seconds."""
 
     warrant: bytes

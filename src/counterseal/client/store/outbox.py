@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from counterseal.client.store.database import Database, Row
+from counterseal.client.store.database import Database, TableRow
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS client_outbox (
@@ -10,7 +10,7 @@ TABLES = (
 )
 
 
-class WaitingRow(Row, frozen=True):
+class WaitingRow(TableRow, frozen=True):
     """A message that is not sealed yet. `wanted_ms` is the time that it asks for, in Unix
     milliseconds.
     """
@@ -21,7 +21,7 @@ class WaitingRow(Row, frozen=True):
     wanted_ms: int | None
 
 
-class SealedRow(Row, frozen=True):
+class SealedRow(TableRow, frozen=True):
     """A message that is sealed as frame `seq` of `window`."""
 
     message: int

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from counterseal.client.store.database import Database, Row
+from counterseal.client.store.database import Database, TableRow
 from counterseal.protocol import cbor
 
 TABLES = (
@@ -22,7 +22,7 @@ TABLES = (
 _KEYSET_MAX = 1 << 24
 
 
-class CharterRow(Row, frozen=True):
+class KnownCharter(TableRow, frozen=True):
     """A verified charter. `logged_at` is the time (Unix seconds) of the checkpoint that proved
     it.
     """
@@ -34,7 +34,7 @@ class CharterRow(Row, frozen=True):
     logged_at: int
 
 
-class KeysetRow(Row, frozen=True):
+class KnownKeyset(TableRow, frozen=True):
     """A verified keyset. `packed` is CBOR `[statement, [X-Wing key or null a position]]`."""
 
     digest: bytes
@@ -60,13 +60,13 @@ class RulesTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def charters_after(self, version: int) -> list[CharterRow]:
+    def charters_after(self, version: int) -> list[KnownCharter]:
         """Charters with a higher number than `version`, in order."""
         return self._database.rows(
-            CharterRow, f"{_CHARTER} WHERE version > ? ORDER BY version", version
+            KnownCharter, f"{_CHARTER} WHERE version > ? ORDER BY version", version
         )
 
-    def add_charter(self, row: CharterRow) -> None:
+    def add_charter(self, row: KnownCharter) -> None:
         """Keeps a verified charter."""
         self._database.execute(
             "INSERT OR IGNORE INTO client_charter"
@@ -78,13 +78,13 @@ class RulesTable:
             row.logged_at,
         )
 
-    def keysets_after(self, log_index: int) -> list[KeysetRow]:
+    def keysets_after(self, log_index: int) -> list[KnownKeyset]:
         """Keysets that were logged after `log_index`, in the log's order."""
         return self._database.rows(
-            KeysetRow, f"{_KEYSET} WHERE log_index > ? ORDER BY log_index", log_index
+            KnownKeyset, f"{_KEYSET} WHERE log_index > ? ORDER BY log_index", log_index
         )
 
-    def add_keyset(self, row: KeysetRow) -> None:
+    def add_keyset(self, row: KnownKeyset) -> None:
         """Keeps a verified keyset."""
         self._database.execute(
             "INSERT INTO client_keyset (digest, charter, quarter, statement, log_index)"

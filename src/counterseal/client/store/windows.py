@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from counterseal.client.states import WindowState
-from counterseal.client.store.database import Database, Row
+from counterseal.client.store.database import Database, TableRow
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS client_window (
@@ -12,7 +12,7 @@ TABLES = (
 )
 
 
-class WindowRow(Row, frozen=True):
+class WindowRow(TableRow, frozen=True):
     """A window. `opens` and `closes` are Unix seconds."""
 
     window: bytes
