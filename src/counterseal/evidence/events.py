@@ -27,7 +27,7 @@ from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.approval import Replacement
 from counterseal.protocol.decision import VerifiedWarrant, check_export, decide
 from counterseal.protocol.errors import CountersealError, Refused
-from counterseal.protocol.ledger_leaf import Opening, TickRecord
+from counterseal.protocol.ledger_leaf import STATEMENT_MAX, Opening, TickRecord
 from counterseal.protocol.ledger_statement import LedgerStatement
 from counterseal.protocol.record import Record
 from counterseal.protocol.release import Listing
@@ -233,7 +233,7 @@ def check_order_files(bag: Bag, statements: Mapping[str, bytes], findings: Findi
     for name in {*bag.names("order"), *(f"order/{kind}.cose" for kind in statements)}:
         kind = name.removeprefix("order/").removesuffix(".cose")
         with findings.under("B18", f"data/{name}"):
-            if bag.read(name, 4 << 20) != statements.get(kind):
+            if bag.read(name, STATEMENT_MAX) != statements.get(kind):
                 findings.fault(
                     "B18", f"data/{name}", "this is not the statement that the ledger holds."
                 )

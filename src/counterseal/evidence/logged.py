@@ -33,7 +33,14 @@ from counterseal.protocol.period import PeriodRoot
 from counterseal.protocol.record import Record
 from counterseal.protocol.trusted_rules import Rulebook
 from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
-from counterseal.protocol.vkey import LOG_ED25519, MLDSA44, WITNESS_ED25519, VerifierKey, parse_vkey
+from counterseal.protocol.vkey import (
+    LOG_ED25519,
+    MLDSA44,
+    NOTE_MAX,
+    WITNESS_ED25519,
+    VerifierKey,
+    parse_vkey,
+)
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     KeyPair,
@@ -44,7 +51,7 @@ from counterseal.tlog.checkpoint import (
     witness_keys,
 )
 from counterseal.tlog.ledger import Schedule, Segment
-from counterseal.tlog.note import MAX_NOTE, parse_note
+from counterseal.tlog.note import parse_note
 from counterseal.tlog.periods import decode_period_root
 from counterseal.tlog.proof import verify_inclusion
 from counterseal.tlog.tree import leaf_hash
@@ -199,7 +206,7 @@ def _checkpoint(
     """
     name = f"{log}/checkpoint"
     with findings.under("B4", f"data/{name}"):
-        note = bag.read(name, MAX_NOTE)
+        note = bag.read(name, NOTE_MAX)
         with findings.under("B4", f"data/{name}"):
             verify_checkpoint(note, key)
             return verify_cosigned(note, key, witnesses, needed).checkpoint

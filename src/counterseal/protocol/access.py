@@ -74,7 +74,8 @@ class Access(msgspec.Struct, frozen=True):
                 return listing
         raise Refused(
             "R10",
-            "The ledger has no such listing of this warrant; a listing is logged before it is released.",
+            "The ledger has no such listing of this warrant; a listing is logged before it is "
+            "released.",
         )
 
     def released_by(self, listing_digest: bytes) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
-"""The state of the fold over the ledger (section 8): accesses, barred requesters, and the checks that
-several kinds of statement share.
+"""The state of the fold over the ledger (section 8): accesses, barred requesters, and the checks
+that several kinds of statement share.
 
 | rule | refuses |
 | --- | --- |
@@ -49,7 +49,8 @@ class AccessFold:
         lapse, requesters are barred. Raises `BadInput` if time runs backwards."""
         if time < self.time:
             raise BadInput(
-                f"The ledger's time went back from {self.time} to {time}; read it from the start, in order."
+                f"The ledger's time went back from {self.time} to {time}; read it from the start, "
+                "in order."
             )
         self.time = time
         for access in self.accesses.values():
@@ -144,7 +145,9 @@ class AccessFold:
         return self.rulebook.charter(record.charter_digest)
 
     def of(self, record: Any) -> Access:
-        """The access that a later statement names, under the same charter. Raises `Refused` W1, W15."""
+        """The access that a later statement names, under the same charter. Raises `Refused` W1,
+        W15.
+        """
         self.check_named(record)
         access = self.access(record.warrant_digest)
         if access.warrant.charter_digest != record.charter_digest:
@@ -152,12 +155,15 @@ class AccessFold:
         return access
 
     def check_other_body(self, access: Access, approver: Issuer) -> None:
-        """Returns if the approver is of another body than the requester. Raises `Refused` W1, W7."""
+        """Returns if the approver is of another body than the requester. Raises
+        `Refused` W1, W7.
+        """
         requester = self.rulebook.issuer(access.requester, access.requested_at)
         if requester.body == approver.body:
             raise Refused(
                 "W7",
-                f"{approver.name!r} and {requester.name!r} are both of {approver.body!r}; another body approves.",
+                f"{approver.name!r} and {requester.name!r} are both of {approver.body!r}; another "
+                "body approves.",
             )
 
     def check_cap(self, warrant: Warrant, time: int) -> None:
@@ -166,7 +172,8 @@ class AccessFold:
         if self.committed(time) + warrant.units > cap:
             raise Refused(
                 "W8",
-                f"{self.committed(time)} units of 30 days are committed; {warrant.units} more pass {cap}.",
+                f"{self.committed(time)} units of 30 days are committed; {warrant.units} more "
+                f"pass {cap}.",
             )
 
 

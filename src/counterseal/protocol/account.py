@@ -111,7 +111,8 @@ class ReceivedLink(msgspec.Struct, frozen=True):
         if kind is None:
             raise Refused(
                 "E5",
-                "An account's chain goes on with device, device-revoked or account-key, not with this.",
+                "An account's chain goes on with device, device-revoked or account-key, not with "
+                "this.",
             )
         record = kind.decode(cose.payload)
         if (possession is None) != isinstance(record, DeviceRevoked):
@@ -177,7 +178,8 @@ class VerifiedChain(msgspec.Struct, frozen=True):
         ):
             raise Refused(
                 "A2",
-                f"The statement does not follow number {self.number} of its account; fetch the chain again.",
+                f"The statement does not follow number {self.number} of its account; fetch the "
+                "chain again.",
             )
         if record.number > CHAIN_MAX:
             raise Refused("A9", f"A chain has at most {CHAIN_MAX} statements after its first.")

@@ -33,7 +33,8 @@ class Calendar(Part, frozen=True):
         if days != sorted(set(days)) or len(days) == 7 or any(not 0 <= day <= 6 for day in days):
             raise Refused(
                 "C11",
-                f"The calendar {self.name!r} lists weekdays that are not 0 to 6 in order, or all seven.",
+                f"The calendar {self.name!r} lists weekdays that are not 0 to 6 in order, or all "
+                "seven.",
             )
         if abs(self.utc_offset_minutes) > 14 * 60:
             raise Refused("C11", f"The calendar {self.name!r} is more than 14 hours off UTC.")

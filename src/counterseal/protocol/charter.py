@@ -17,10 +17,24 @@ from .tree import BodyNode, CustodiansNode, Tree, WitnessesNode
 
 REQUESTER, APPROVER = "requester", "approver"
 DISCLOSABLE = (
-    "requested", "approved", "released", "opened", "ground", "urgency", "requester", "approver", "units", "accounts",
-    "windows", "period", "direction", "reference",
-)  # fmt: skip
+    "requested",
+    "approved",
+    "released",
+    "opened",
+    "ground",
+    "urgency",
+    "requester",
+    "approver",
+    "units",
+    "accounts",
+    "windows",
+    "period",
+    "direction",
+    "reference",
+)
 """Fields of an access that a disclosure rule may speak of."""
+READERS_MAX = 512
+"""Readers of the ledger, at most."""
 
 
 class Member(Part, frozen=True):
@@ -185,7 +199,7 @@ class Charter(Record, frozen=True, tag="counterseal/v1/charter"):
     ledger: Ledger
     activation_delay: Uint
     openers: Annotated[tuple[Opener, ...], Meta(max_length=64)]
-    readers: Annotated[tuple[Reader, ...], Meta(max_length=512)]
+    readers: Annotated[tuple[Reader, ...], Meta(max_length=READERS_MAX)]
     valid_from: Uint
     valid_until: Uint
 

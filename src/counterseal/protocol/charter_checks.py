@@ -73,7 +73,8 @@ def _check_names(charter: Charter) -> None:
     if not _DOMAIN.fullmatch(charter.domain):
         raise Refused(
             "C2",
-            f"{charter.domain!r} is no domain; write a lower-case host name, with a port if need be.",
+            f"{charter.domain!r} is no domain; write a lower-case host name, with a port if need "
+            "be.",
         )
     lists: list[list[str]] = [
         [holder.name for holder in charter.holders],
@@ -109,13 +110,15 @@ def _check_quorums(charter: Charter) -> None:
     if not 1 <= charter.custodians.needed <= len(bodies):
         raise Refused(
             "C4",
-            f"{charter.custodians.needed} of {len(bodies)} custodian bodies are needed; 1 to all can be.",
+            f"{charter.custodians.needed} of {len(bodies)} custodian bodies are needed; 1 to all "
+            "can be.",
         )
     for body in bodies:
         if not 1 <= body.threshold <= len(body.members):
             raise Refused(
                 "C4",
-                f"{body.name!r} needs {body.threshold} of {len(body.members)} members; 1 to all can be.",
+                f"{body.name!r} needs {body.threshold} of {len(body.members)} members; 1 to all "
+                "can be.",
             )
     w, c, count = charter.witnesses.w, charter.witnesses.c, len(charter.witnesses.members)
     if not 1 <= w <= count or not 1 <= c <= count:
@@ -126,7 +129,8 @@ def _check_quorums(charter: Charter) -> None:
     if 2 * c < count + w:
         raise Refused(
             "C5",
-            f"2 * {c} cosignatures are fewer than {count} + {w}: a fork could satisfy {w} witnesses.",
+            f"2 * {c} cosignatures are fewer than {count} + {w}: a fork could satisfy {w} "
+            "witnesses.",
         )
 
 
@@ -176,7 +180,8 @@ def vkey_pair(pair: VkeyPair, classical: int = LOG_ED25519) -> tuple[VerifierKey
     if keys[0].name != keys[1].name:
         raise Refused(
             "C7",
-            f"The verifier keys {keys[0].name!r} and {keys[1].name!r} are a pair, so have one name.",
+            f"The verifier keys {keys[0].name!r} and {keys[1].name!r} are a pair, so have one "
+            "name.",
         )
     return keys
 
@@ -190,7 +195,8 @@ def _check_issuers(charter: Charter) -> None:
         ):
             raise Refused(
                 "C8",
-                f"The issuer {issuer.name!r} has no role, or one that is not requester or approver.",
+                f"The issuer {issuer.name!r} has no role, or one that is not requester or "
+                "approver.",
             )
     requesters = {issuer.body for issuer in charter.issuers if REQUESTER in issuer.roles}
     approvers = {issuer.body for issuer in charter.issuers if APPROVER in issuer.roles}
@@ -220,7 +226,8 @@ def _check_urgent(charter: Charter) -> None:
     if urgent.calendar not in [calendar.name for calendar in charter.calendars]:
         raise Refused(
             "C11",
-            f"The urgent rule goes by the calendar {urgent.calendar!r}, which the charter does not have.",
+            f"The urgent rule goes by the calendar {urgent.calendar!r}, which the charter does "
+            "not have.",
         )
 
 

@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from . import cbor
 from .errors import Refused
-from .keys import InstitutionKey, InstitutionSigner
+from .keys import MLDSA65_SIGNATURE, InstitutionKey, InstitutionSigner
 from .record import Part, convert
 
 SIGNERS_MAX = 128
@@ -38,7 +38,7 @@ _MLDSA65_HEADER = bytes.fromhex("a2013830045820")
 class _Entry(Part, frozen=True):
     protected: bytes
     unprotected: dict[str, None]
-    signature: Annotated[bytes, Meta(max_length=3309)]
+    signature: Annotated[bytes, Meta(max_length=MLDSA65_SIGNATURE)]
 
 
 class _Sign(Part, frozen=True):
@@ -154,7 +154,10 @@ def _pairs(entries: tuple[_Entry, ...]) -> tuple[SignaturePair, ...]:
 
 def _algorithm(entry: _Entry) -> tuple[bool, bytes]:
     """(is Ed25519, kid) of one entry."""
-    for header, classical, size in ((_ED25519_HEADER, True, 64), (_MLDSA65_HEADER, False, 3309)):
+    for header, classical, size in (
+        (_ED25519_HEADER, True, 64),
+        (_MLDSA65_HEADER, False, MLDSA65_SIGNATURE),
+    ):
         if entry.protected.startswith(header) and len(entry.protected) == len(header) + 32:
             if len(entry.signature) != size:
                 raise Refused(

@@ -1,7 +1,7 @@
 """The counterseal: a window's `prk` shared among the holders, each share sealed to one of them
 (section 4).
 
-The compiled floor makes and remakes it; here it is read, and shares are opened, checked and joined.
+The compiled core makes and remakes it; here it is read, and shares are opened, checked and joined.
 
 | rule | refuses |
 | --- | --- |
@@ -21,15 +21,16 @@ from msgspec import Meta
 
 from .cbor import H, tag
 from .errors import Refused
-from .keys import SealingKey
+from .keys import XWING_ENC, SealingKey
 from .record import Bytes32, Part, Record
+from .tree import POSITIONS_MAX
 from .window import Label
 
 
 class SealedShare(Part, frozen=True):
     """One holder's share: HPKE encapsulation (1,120), ciphertext (48) and the share's hash (32)."""
 
-    enc: Annotated[bytes, Meta(min_length=1120, max_length=1120)]
+    enc: Annotated[bytes, Meta(min_length=XWING_ENC, max_length=XWING_ENC)]
     ciphertext: Annotated[bytes, Meta(min_length=48, max_length=48)]
     share_hash: Bytes32
 
@@ -40,7 +41,7 @@ class Counterseal(Record, frozen=True, tag="counterseal/v1/counterseal"):
     """
 
     limit: ClassVar[int] = 640_000
-    sealed: Annotated[tuple[SealedShare | None, ...], Meta(min_length=2, max_length=510)]
+    sealed: Annotated[tuple[SealedShare | None, ...], Meta(min_length=2, max_length=POSITIONS_MAX)]
 
     @property
     def seal_digest(self) -> bytes:
@@ -55,7 +56,8 @@ def check_positions(counterseal: Counterseal, keys: Sequence[bytes | None]) -> C
     if [sealed is None for sealed in counterseal.sealed] != [key is None for key in keys]:
         raise Refused(
             "S1",
-            "The counterseal's positions are not those of the keyset; seal again under the right one.",
+            "The counterseal's positions are not those of the keyset; seal again under the right "
+            "one.",
         )
     return counterseal
 

@@ -2,8 +2,8 @@
 window in its scope?
 
 Pure functions over what was verified before: the ledger folded up to a fresh cosigned checkpoint
-(`access_state.py`), the charters and revocations of the log (`trusted_rules.py`), labels, rosters, and
-proofs of inclusion. An honest holder gives no share beyond what they return. In order:
+(`access_state.py`), the charters and revocations of the log (`trusted_rules.py`), labels, rosters,
+and proofs of inclusion. An honest holder gives no share beyond what they return. In order:
 
 1. `decide`: the warrant runs (W1 to W15, by the ledger).
 2. `window_in_scope`: each window of the listing (R1 to R6, L1 to L3).
@@ -83,7 +83,8 @@ def window_in_scope(
     if label.charter_digest != warrant.charter_digest:
         raise Refused(
             "R1",
-            "The window is under another charter than the warrant's; it takes a warrant of its own.",
+            "The window is under another charter than the warrant's; it takes a warrant of its "
+            "own.",
         )
     if label.domain != warrant.domain:
         raise Refused(
@@ -102,7 +103,8 @@ def window_in_scope(
     if not charter.demonstration and checkpoint_time < label.closes + GRACE:
         raise Refused(
             "R5",
-            f"The window takes frames until {label.closes + GRACE}; its key would read on. Wait for that.",
+            f"The window takes frames until {label.closes + GRACE}; its key would read on. Wait "
+            "for that.",
         )
     check_logged(label, logged)
     return VerifiedWindow(label.window_id, label, roster)
@@ -137,7 +139,8 @@ def check_units(verified: VerifiedWarrant, labels: Iterable[Label], listing_dige
     if count != listing.units or count + verified.access.inherited > verified.warrant.units:
         raise Refused(
             "R8",
-            f"The windows make {count} units where the listing says {listing.units} of {verified.warrant.units}.",
+            f"The windows make {count} units where the listing says {listing.units} of "
+            f"{verified.warrant.units}.",
         )
     return count
 

@@ -6,6 +6,9 @@ from typing import ClassVar
 
 from .record import Bytes32, Domain, Record, Uint
 
+HANDLE_MAX = 320
+"""Bytes of a handle, at most."""
+
 
 class DirectoryRoot(Record, frozen=True, tag="counterseal/v1/directory-root"):
     """The derived map's root as of `log_size` entries of the log. Not signed: the log's."""

@@ -6,6 +6,10 @@ import msgspec
 
 from .cbor import H, tag
 
+ENTRY_MAX = 65_535
+"""Bytes of an entry of a log, at most: its length is two bytes in a bundle. The entries here have
+32."""
+
 
 def entry_hash(statement: bytes) -> bytes:
     """`H([tag("entry"), statement])`, 32 bytes: the log's entry of a statement, and the name by

@@ -1,4 +1,4 @@
-"""A frame: one sealed message inside a window (section 5). MLS itself is the compiled floor's.
+"""A frame: one sealed message inside a window (section 5). MLS itself is the compiled core's.
 
 | rule | refuses |
 | --- | --- |
@@ -172,7 +172,7 @@ def open_frame(prk: bytes, authenticated: Authenticated) -> bytes:
 
 def seal_frame(prk: bytes, authenticated: Authenticated, signed_content: bytes) -> Authenticated:
     """The frame with `signed_content` sealed in it; its `ct` before plays no part. The reference
-    for the compiled floor.
+    for the compiled core.
     """
     key = expand(prk, [tag("frame"), authenticated.seq, authenticated.r], 32)
     ct = ChaCha20Poly1305(key).encrypt(bytes(12), pad(signed_content), authenticated.external)
@@ -256,6 +256,7 @@ def check_posting(
     if epoch != place.epoch:
         raise Refused(
             "V4",
-            f"The frame is of epoch {epoch}, the conversation in {place.epoch}; process its commits.",
+            f"The frame is of epoch {epoch}, the conversation in {place.epoch}; process its "
+            "commits.",
         )
     return Stamp(message_digest(body), place.next_n, now)

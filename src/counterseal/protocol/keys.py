@@ -34,13 +34,18 @@ from .cbor import H, encode, tag
 from .errors import Refused
 from .record import Bytes32, Part
 
-XWING_PUBLIC = 1216
-XWING_ENC = 1120
+XWING_PUBLIC = 1_216
+"""Bytes of an X-Wing key: ML-KEM-768's part, then X25519's."""
+MLKEM_PUBLIC = 1_184
+"""Bytes of the ML-KEM-768 part."""
+XWING_ENC = 1_120
+"""Bytes of an X-Wing encapsulation."""
+MLDSA65_SIGNATURE = 3_309
+"""Bytes of an ML-DSA-65 signature."""
 HPKE_OVERHEAD = XWING_ENC + 16
 """Bytes that sealing adds: the encapsulation and the AEAD's tag."""
 
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
-_MLKEM_PUBLIC = 1184
 _MLKEM_MODULUS = 3329
 _ED25519_PRIME = (1 << 255) - 19
 _ED25519_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
@@ -152,8 +157,8 @@ def seal_to(public: bytes, info: object, plaintext: bytes) -> bytes:
     `Refused` K5.
     """
     check_xwing(public)
-    mlkem = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC])
-    x25519 = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:])
+    mlkem = MLKEM768PublicKey.from_public_bytes(public[:MLKEM_PUBLIC])
+    x25519 = X25519PublicKey.from_public_bytes(public[MLKEM_PUBLIC:])
     return _SUITE.encrypt(plaintext, MLKEM768X25519PublicKey(mlkem, x25519), encode(info))
 
 
@@ -168,10 +173,11 @@ def check_xwing(public: bytes) -> bytes:
         if pair & 0xFFF >= _MLKEM_MODULUS or pair >> 12 >= _MLKEM_MODULUS:
             raise Refused(
                 "K5",
-                "An X-Wing key's ML-KEM half has a coefficient that is not below 3329 (FIPS 203, 7.2).",
+                "An X-Wing key's ML-KEM half has a coefficient that is not below 3329 (FIPS 203, "
+                "7.2).",
             )
     try:
-        point = X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC:])
+        point = X25519PublicKey.from_public_bytes(public[MLKEM_PUBLIC:])
         X25519PrivateKey.from_private_bytes(bytes(32)).exchange(point)
     except ValueError:  # every scalar gives zero on a point of low order, so any scalar shows it
         raise Refused("K5", "An X-Wing key's X25519 half is a point of low order.") from None
@@ -186,7 +192,8 @@ def check_ed25519(public: bytes) -> bytes:
     if len(public) != 32 or y >= _ED25519_PRIME or y in _ED25519_LOW_ORDER:
         raise Refused(
             "X6",
-            f"The Ed25519 key {public.hex()[:16]} is not canonical or has low order; take a new key.",
+            f"The Ed25519 key {public.hex()[:16]} is not canonical or has low order; take a new "
+            "key.",
         )
     return public
 

@@ -24,10 +24,12 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from msgspec import Meta
 
 from .cbor import H, encode, expand, tag
+from .charter import READERS_MAX
 from .cose import SIGNER_BYTES, ReceivedSign
 from .errors import Refused
-from .keys import SealingKey, check_xwing, seal_to
+from .keys import MLKEM_PUBLIC, SealingKey, check_xwing, seal_to
 from .record import Bytes32, Domain, Part, Record, Uint, XWingKey
+from .tree import POSITIONS_MAX
 from .verified_charter import VerifiedCharter
 
 SEALED_LEDGER_KEY = 1_168
@@ -64,7 +66,7 @@ class LedgerKey(Part, frozen=True):
         tuple[
             Annotated[bytes, Meta(min_length=SEALED_LEDGER_KEY, max_length=SEALED_LEDGER_KEY)], ...
         ],
-        Meta(max_length=512),
+        Meta(max_length=READERS_MAX),
     ]
     predecessor: Annotated[bytes, Meta(min_length=48, max_length=48)] | None
 
@@ -79,7 +81,7 @@ class Keyset(Record, frozen=True, tag="counterseal/v1/keyset"):
     previous: Bytes32 | None
     holder_keys: Annotated[
         tuple[Annotated[bytes, Meta(max_length=HolderKey.limit + SIGNER_BYTES)] | None, ...],
-        Meta(min_length=2, max_length=510),
+        Meta(min_length=2, max_length=POSITIONS_MAX),
     ]
     ledger_key: LedgerKey
 
@@ -164,7 +166,8 @@ def check_keyset(
     if len(keyset.holder_keys) != len(charter.holder_keys):
         raise Refused(
             "K2",
-            f"The keyset has {len(keyset.holder_keys)} positions, the charter {len(charter.holder_keys)}.",
+            f"The keyset has {len(keyset.holder_keys)} positions, the charter "
+            f"{len(charter.holder_keys)}.",
         )
     if len(keyset.ledger_key.sealed) != len(charter.charter.readers):
         raise Refused("K8", "The ledger key is not sealed to each of the charter's readers.")
@@ -208,7 +211,7 @@ def _usable(keyset: Keyset, charter: VerifiedCharter, position: int) -> bytes | 
 def _check_fresh(keys: Sequence[bytes | None], previous: VerifiedKeyset | None) -> None:
     there = [key for key in keys if key is not None]
     # Each half alone counts: a key that shares one with another is not freshly drawn.
-    for cut in (slice(0, 1184), slice(1184, None)):
+    for cut in (slice(0, MLKEM_PUBLIC), slice(MLKEM_PUBLIC, None)):
         halves = [key[cut] for key in there]
         before = {key[cut] for key in previous.keys if key is not None} if previous else set()
         if len(set(halves)) != len(halves) or before.intersection(halves):
@@ -230,7 +233,8 @@ def check_present(
         if bodies <= charter.tree.custodians.needed or witnesses <= charter.tree.witnesses.needed:
             raise Refused(
                 "K6",
-                "Keys are absent, and the rest leave no body or no witness to spare; wait for them.",
+                "Keys are absent, and the rest leave no body or no witness to spare; wait for "
+                "them.",
             )
     return tuple(keys)
 

@@ -15,6 +15,8 @@ SALT = 32
 """Bytes of the salt that hides what a leaf commits to."""
 ITEM_HEADER = 4
 """Bytes before each opening in the stream: one of kind, three of length."""
+STATEMENT_MAX = 4 << 20
+"""Bytes of a statement in the ledger, at most."""
 LEAVES_MAX = 1_024
 """Leaves of a tick, at most."""
 BATCH_MAX = 8 << 20

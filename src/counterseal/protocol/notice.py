@@ -110,7 +110,8 @@ def pad_notice(statement: bytes) -> bytes:
     if len(statement) > PADDED - 4:
         raise Refused(
             "N2",
-            f"A notice of {len(statement)} bytes does not fit into {PADDED}; shorten its reference.",
+            f"A notice of {len(statement)} bytes does not fit into {PADDED}; shorten its "
+            "reference.",
         )
     return len(statement).to_bytes(4, "big") + statement + bytes(PADDED - 4 - len(statement))
 
@@ -151,7 +152,7 @@ def verify_notice(statement: bytes, charter: VerifiedCharter) -> VerifiedNotice:
 
 def check_notice(notice: Notice, warrant: Warrant, delay: int) -> Notice:
     """The notice again, if it says what its warrant says and is due `delay` seconds after its
-    issue. Raises N4, N5.
+    issue. Raises `Refused` N4, N5.
     """
     said = (notice.domain, notice.charter_digest, notice.warrant_digest, notice.start, notice.until)
     said_too = (notice.direction, notice.ground, notice.reference)
@@ -170,7 +171,8 @@ def check_notice(notice: Notice, warrant: Warrant, delay: int) -> Notice:
     if notice.due > notice.issued + delay:
         raise Refused(
             "N5",
-            f"The notice is due more than {delay} s after its issue; only a logged extension adds to that.",
+            f"The notice is due more than {delay} s after its issue; only a logged extension adds "
+            "to that.",
         )
     return notice
 

@@ -1,4 +1,5 @@
-"""What the statements about what is opened do: listings, releases, reports, destruction (section 8).
+"""What the statements about what is opened do: listings, releases, reports, destruction (section
+8).
 
 Each function checks a statement against the fold, then changes it; what is refused changes nothing.
 
@@ -20,7 +21,9 @@ from .report import OpeningReport, check_report
 
 
 def take_listing(fold: AccessFold, time: int, received: LedgerStatement) -> None:
-    """Windows are named as what a warrant reaches. Raises `Refused` R7, R8, W1 and as `check_running`."""
+    """Windows are named as what a warrant reaches. Raises `Refused` R7, R8, W1 and as
+    `check_running`.
+    """
     listing = as_kind(received.record, Listing)
     access = fold.check_running(listing.warrant_digest, time)
     if listing.domain != fold.rulebook.domain:
@@ -39,7 +42,8 @@ def take_listing(fold: AccessFold, time: int, received: LedgerStatement) -> None
     if not floor <= listing.units <= access.warrant.units - access.inherited:
         raise Refused(
             "R8",
-            f"The listing brings the units to {listing.units}; {floor} to the warrant's units may be.",
+            f"The listing brings the units to {listing.units}; {floor} to the warrant's units may "
+            "be.",
         )
     fold.put(access, listings=(*access.listings, (listing.digest(), listing)))
 

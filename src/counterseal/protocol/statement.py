@@ -36,9 +36,24 @@ from .warrant import Warrant
 
 BY_ACCOUNT: tuple[type[Record], ...] = (Account, Device, DeviceRevoked, AccountKey)
 BY_INSTITUTIONS: tuple[type[Record], ...] = (
-    Charter, HolderKey, Keyset, KeyDestroyed, Warrant, Approval, Ratification, Cancellation, Replacement, Extension,
-    Reinstatement, Revocation, Release, Shares, OpeningReport, Destruction, Notice,
-)  # fmt: skip
+    Charter,
+    HolderKey,
+    Keyset,
+    KeyDestroyed,
+    Warrant,
+    Approval,
+    Ratification,
+    Cancellation,
+    Replacement,
+    Extension,
+    Reinstatement,
+    Revocation,
+    Release,
+    Shares,
+    OpeningReport,
+    Destruction,
+    Notice,
+)
 UNSIGNED: tuple[type[Record], ...] = (
     DirectoryRoot,
     PeriodRoot,
@@ -101,6 +116,7 @@ def _kind(kinds: dict[str, type[Record]], name: str) -> type[Record]:
     if kind is None:
         raise Refused(
             "E5",
-            f"{name[:80]!r} is no statement of this version, or not one that is signed in this way.",
+            f"{name[:80]!r} is no statement of this version, or not one that is signed in this "
+            "way.",
         )
     return kind

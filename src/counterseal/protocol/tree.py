@@ -1,7 +1,7 @@
 """The holders' tree: who stands where, which sets of holders suffice, and Shamir's sharing over it
 (section 2).
 
-`tree = [[needed, [[threshold, members], ...]], [w, W]]`. The compiled floor shares and joins in
+`tree = [[needed, [[threshold, members], ...]], [w, W]]`. The compiled core shares and joins in
 earnest; the sharing here is the reference that vectors and audits compare it with.
 
 | rule | refuses |
@@ -21,6 +21,8 @@ from .errors import Refused
 from .record import Part, convert
 
 Small = Annotated[int, Meta(ge=1, le=255)]
+POSITIONS_MAX = 510
+"""Positions of a tree, at most, that a keyset and a counterseal have room for."""
 LIMIT = 2_048
 """Bytes that an encoded tree may have."""
 
@@ -53,7 +55,7 @@ class Tree(Part, frozen=True):
     witnesses: WitnessesNode
 
     def encode(self) -> bytes:
-        """The tree's one encoding: what the compiled floor takes."""
+        """The tree's one encoding: what the compiled core takes."""
         return cbor.encode(self.plain())
 
     @classmethod
@@ -110,7 +112,8 @@ class Tree(Part, frozen=True):
         if len(bodies) < self.custodians.needed:
             raise Refused(
                 "S4",
-                f"{len(bodies)} custodian bodies take part where {self.custodians.needed} are needed.",
+                f"{len(bodies)} custodian bodies take part where {self.custodians.needed} are "
+                "needed.",
             )
         return bodies
 

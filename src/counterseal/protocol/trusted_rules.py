@@ -12,13 +12,12 @@ logged = verify_logged(entry_hash(statement), index, path, checkpoint)   # tlog.
 rules.add_charter(charter, logged, active)       # `active`: since when it is in force, or None
 rules.date(charter.digest, rules.active_from(charter, logged_at))        # as soon as that is known
 
-keyset = rules.check_keyset(statement)           # K1 to K8: by its charter and the keyset before
-rules.add_keyset(keyset, logged)
-rules.add_revocation(rules.check_revocation(statement))         # W1, W18
+keyset = rules.check_keyset(statement) # K1 to K8: by its charter and the keyset before
+rules.add_keyset(keyset, logged) rules.add_revocation(rules.check_revocation(statement)) # W1, W18
 ```
 
-What was added before is returned again by `check_...` and `add_...`, so a list that is read anew can
-be handed in as a whole. What a program verified and stored itself it may take back in by
+What was added before is returned again by `check_...` and `add_...`, so a list that is read anew
+can be handed in as a whole. What a program verified and stored itself it may take back in by
 `restore_charter` and `restore_keyset`, which verify no signature.
 
 Who says the time from which a successor is in force differs, so it is a parameter:
@@ -30,8 +29,8 @@ Who says the time from which a successor is in force differs, so it is a paramet
   is not older than the one it knew;
 - a verifier takes the times that the package names.
 
-What needs no more than the times and the revocations (`AccessState`) takes `rulebook()`, a value that
-does not change.
+What needs no more than the times and the revocations (`AccessState`) takes `rulebook()`, a value
+that does not change.
 
 | rule | refuses |
 | --- | --- |

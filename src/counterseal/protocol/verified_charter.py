@@ -164,7 +164,8 @@ def check_succession(charter: Charter, previous: VerifiedCharter | None) -> Char
         if charter.version != 1:
             raise Refused(
                 "C19",
-                f"Charter {charter.version} comes without its predecessor; fetch it from the log first.",
+                f"Charter {charter.version} comes without its predecessor; fetch it from the log "
+                "first.",
             )
         return charter
     before = previous.charter

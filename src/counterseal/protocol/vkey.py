@@ -12,6 +12,8 @@ import msgspec
 
 from .errors import Refused
 
+NOTE_MAX = 1_000_000
+"""Bytes of a signed note, at most."""
 LOG_ED25519 = 0x01
 WITNESS_ED25519 = 0x04
 MLDSA44 = 0x06
@@ -31,7 +33,8 @@ class VerifierKey(msgspec.Struct, frozen=True):
 
     def text(self) -> str:
         """The one line that `parse_vkey` takes."""
-        return f"{self.name}+{self.key_hash.hex()}+{base64.b64encode(bytes((self.kind,)) + self.key).decode()}"
+        typed = base64.b64encode(bytes((self.kind,)) + self.key).decode()
+        return f"{self.name}+{self.key_hash.hex()}+{typed}"
 
 
 def make_vkey(name: str, kind: int, key: bytes) -> VerifierKey:
@@ -45,7 +48,8 @@ def make_vkey(name: str, kind: int, key: bytes) -> VerifierKey:
     if _SIZES.get(kind) != len(key):
         raise Refused(
             "C7",
-            f"The key of {name} has type 0x{kind:02x} and {len(key)} bytes, which do not go together.",
+            f"The key of {name} has type 0x{kind:02x} and {len(key)} bytes, which do not go "
+            "together.",
         )
     digest = hashlib.sha256(name.encode() + b"\n" + bytes((kind,)) + key).digest()
     return VerifierKey(name, kind, key, digest[:4])

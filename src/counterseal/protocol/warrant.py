@@ -68,14 +68,16 @@ def check_warrant(warrant: Warrant, period_length: int, in_force: Charter) -> Wa
     if not 1 <= warrant.units <= in_force.caps.units_30_days:
         raise Refused(
             "W8",
-            f"{warrant.units} units are asked for; the charter caps 30 days at {in_force.caps.units_30_days}.",
+            f"{warrant.units} units are asked for; the charter caps 30 days at "
+            f"{in_force.caps.units_30_days}.",
         )
     if warrant.opener_key not in [opener.xwing for opener in in_force.openers]:
         raise Refused("W9", "The opener's key is not one that the charter in force lists.")
     if warrant.expires > max(warrant.issued, warrant.until) + in_force.caps.days_per_warrant * DAY:
         raise Refused(
             "W10",
-            "The warrant would stay open for longer than the charter's days after its span; shorten it.",
+            "The warrant would stay open for longer than the charter's days after its span; "
+            "shorten it.",
         )
     if not warrant.reference.isprintable():
         raise Refused("W19", "The warrant's reference holds characters that a page cannot show.")
@@ -101,7 +103,8 @@ def _check_span(warrant: Warrant, period_length: int, charter: Charter) -> None:
     if warrant.until - warrant.start > charter.caps.days_per_warrant * DAY:
         raise Refused(
             "W3",
-            f"The span is longer than the {charter.caps.days_per_warrant} days that the charter allows.",
+            f"The span is longer than the {charter.caps.days_per_warrant} days that the charter "
+            "allows.",
         )
 
 

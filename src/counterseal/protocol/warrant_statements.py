@@ -74,7 +74,9 @@ def take_approval(fold: AccessFold, time: int, received: LedgerStatement) -> Non
 
 
 def take_ratification(fold: AccessFold, time: int, received: LedgerStatement) -> None:
-    """An approver agrees to an urgent one. Raises `Refused` W1, W6, W7, W10 to W12, W14, W15, X2, X4."""
+    """An approver agrees to an urgent one. Raises `Refused` W1, W6, W7, W10 to W12, W14, W15, X2,
+    X4.
+    """
     access = fold.of(received.record)
     if access.lapsed_at is not None:
         raise Refused(
@@ -128,7 +130,9 @@ def _check_both(
 
 
 def take_replacement(fold: AccessFold, time: int, received: LedgerStatement) -> None:
-    """Another warrant goes on in a warrant's place. Raises `Refused` W1, W6, W7, W10 to W12, W14 to W16."""
+    """Another warrant goes on in a warrant's place. Raises `Refused` W1, W6, W7, W10 to W12, W14 to
+    W16.
+    """
     record = as_kind(received.record, Replacement)
     old, new = fold.of(record), fold.access(record.successor_digest)
     approver = _check_both(fold, old, time, received, "W16")
@@ -143,7 +147,8 @@ def take_replacement(fold: AccessFold, time: int, received: LedgerStatement) -> 
     ):
         raise Refused(
             "W16",
-            "A warrant is replaced by a normal one of its requester that is requested, and no more.",
+            "A warrant is replaced by a normal one of its requester that is requested, and no "
+            "more.",
         )
     check_not_expired(new.warrant, time)
     if _kept(old.warrant) != _kept(new.warrant) or new.warrant.expires > old.warrant.expires:
@@ -158,7 +163,9 @@ def take_replacement(fold: AccessFold, time: int, received: LedgerStatement) -> 
 
 
 def take_extension(fold: AccessFold, time: int, received: LedgerStatement) -> None:
-    """A warrant's notices are delayed once more. Raises `Refused` W1, W7, W12, W14, W15, W17, X2, X4."""
+    """A warrant's notices are delayed once more. Raises `Refused` W1, W7, W12, W14, W15, W17, X2,
+    X4.
+    """
     record = as_kind(received.record, Extension)
     access = fold.of(record)
     _check_both(fold, access, time, received, "W17")
@@ -171,7 +178,9 @@ def take_extension(fold: AccessFold, time: int, received: LedgerStatement) -> No
 
 
 def take_reinstatement(fold: AccessFold, time: int, received: LedgerStatement) -> None:
-    """A requester may start urgent warrants again. Raises `Refused` W1, W7, W12, W15, W18, X2, X4."""
+    """A requester may start urgent warrants again. Raises `Refused` W1, W7, W12, W15,
+    W18, X2, X4.
+    """
     record = as_kind(received.record, Reinstatement)
     fold.check_named(record)
     _, approver = fold.one_signer(received, time, APPROVER, "W18")

@@ -40,7 +40,8 @@ def check_window(label: Label, roster: Roster, view: View) -> VerifiedWindow:
     if RosterEntry(label.account_id, label.device_key) not in roster.entries:
         raise Refused(
             "L4",
-            "The label's device is not in the roster; a device opens windows only where it is a member.",
+            "The label's device is not in the roster; a device opens windows only where it is a "
+            "member.",
         )
     return VerifiedWindow(label.window_id, label, roster)
 
@@ -51,7 +52,8 @@ def check_context(label: Label, view: View) -> Label:
     if (label.domain, label.charter_digest, label.keyset_digest) != expected:
         raise Refused(
             "L1",
-            "The label names another domain, charter or keyset than its conversation; open a new window.",
+            "The label names another domain, charter or keyset than its conversation; open a new "
+            "window.",
         )
     return label
 
@@ -75,7 +77,8 @@ def check_serial(label: Label, last: int | None, restarts: int) -> Label:
     if restarts >= RESTARTS_MAX:
         raise Refused(
             "L5",
-            f"This device has opened {RESTARTS_MAX} windows again in this period; wait for the next.",
+            f"This device has opened {RESTARTS_MAX} windows again in this period; wait for the "
+            "next.",
         )
     return label
 

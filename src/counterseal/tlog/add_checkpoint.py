@@ -42,12 +42,13 @@ class AddCheckpoint(msgspec.Struct, frozen=True):
 
 
 def parse_request(body: bytes) -> AddCheckpoint:
-    """The add-checkpoint request in `body`, nothing in it verified; raises T15."""
+    """The add-checkpoint request in `body`, nothing in it verified. Raises `TlogError` T15."""
     head, separator, note = body.partition(b"\n\n")
     if not separator or len(body) > MAX_REQUEST or not head.isascii():
         raise TlogError(
             "T15",
-            f"A request is an old size, a proof, an empty line and a checkpoint, {MAX_REQUEST} bytes at most.",
+            f"A request is an old size, a proof, an empty line and a checkpoint, {MAX_REQUEST} "
+            "bytes at most.",
         )
     first, *lines = head.decode().split("\n")
     if not first.startswith("old ") or len(lines) > MAX_PATH:

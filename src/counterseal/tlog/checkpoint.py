@@ -106,12 +106,14 @@ class KeyPair(msgspec.Struct, frozen=True):
 
 
 def log_keys(texts: Sequence[str]) -> KeyPair:
-    """A log's pair of verifier keys out of `[ed25519, mldsa44]`; raises T2 or C7."""
+    """A log's pair of verifier keys out of `[ed25519, mldsa44]`. Raises `TlogError` T2 or C7."""
     return _pair(texts, LOG_ED25519)
 
 
 def witness_keys(texts: Sequence[str]) -> KeyPair:
-    """A witness's pair of verifier keys out of `[ed25519, mldsa44]`; raises T2 or C7."""
+    """A witness's pair of verifier keys out of `[ed25519, mldsa44]`. Raises `TlogError`
+    T2 or C7.
+    """
     return _pair(texts, WITNESS_ED25519)
 
 
@@ -142,7 +144,7 @@ def subtree_message(
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """The checkpoint in a note's text; raises T3."""
+    """The checkpoint in a note's text. Raises `TlogError` T3."""
     lines = text.split("\n")
     if len(lines) != 4 or lines[3]:
         raise TlogError("T3", "A checkpoint is three lines: origin, size and root.")
@@ -170,7 +172,7 @@ def parse_size(digits: str, rule: str) -> int:
 
 def verify_line(checkpoint: Checkpoint, key: VerifierKey, line: SignatureLine) -> int:
     """The time (Unix seconds, 0 if it states none, as kind 0x01 never does) of one signature that
-    verifies; raises T4 or T7.
+    verifies. Raises `TlogError` T4 or T7.
     """
     if len(line.signature) != _SIGNATURE_SIZES[key.kind]:
         raise TlogError("T7", f"The signature of {key.name!r} is of the wrong length.")
@@ -199,7 +201,8 @@ def verify_line(checkpoint: Checkpoint, key: VerifierKey, line: SignatureLine) -
 def verify_checkpoint(
     data: bytes | ReceivedNote, log: KeyPair, origin: str | None = None
 ) -> VerifiedCheckpoint:
-    """The checkpoint that `data` holds, signed by both of the log's keys; raises T1, T3 to T7.
+    """The checkpoint that `data` holds, signed by both of the log's keys. Raises `TlogError` T1, T3
+    to T7.
 
     `origin` is the log's name unless given.
     """
@@ -219,8 +222,8 @@ def verify_checkpoint(
 def verify_cosigned(
     data: bytes | ReceivedNote, log: KeyPair, witnesses: Sequence[KeyPair], needed: int
 ) -> CosignedCheckpoint:
-    """The checkpoint that `data` holds, signed by the log and by at least `needed` of `witnesses`;
-    raises T1, T3 to T8.
+    """The checkpoint that `data` holds, signed by the log and by at least `needed` of `witnesses`.
+    Raises `TlogError` T1, T3 to T8.
     """
     note = parse_note(data) if isinstance(data, bytes) else data
     verified = verify_checkpoint(note, log)
@@ -240,8 +243,8 @@ def verify_cosigned(
 
 
 def pair_time(note: ReceivedNote, checkpoint: Checkpoint, pair: KeyPair) -> int | None:
-    """The earlier time of the pair's two signatures on the note, or None if one is missing; raises
-    T4 or T7 if one is bad.
+    """The earlier time of the pair's two signatures on the note, or None if one is missing. Raises
+    `TlogError` T4 or T7 if one is bad.
 
     A log's Ed25519 signature carries no time, so its pair's time is its ML-DSA signature's.
     """
@@ -262,8 +265,8 @@ def pair_time(note: ReceivedNote, checkpoint: Checkpoint, pair: KeyPair) -> int 
 def cosign_note(
     note: ReceivedNote, checkpoint: Checkpoint, witness: KeyPair, lines: Sequence[SignatureLine]
 ) -> ReceivedNote:
-    """The note with a witness's two cosignatures out of its answer; raises T4, T7, or T23 if one is
-    missing.
+    """The note with a witness's two cosignatures out of its answer. Raises `TlogError` T4, T7, or
+    T23 if one is missing.
     """
     answer = ReceivedNote(note.text, tuple(lines))
     if pair_time(answer, checkpoint, witness) is None:
@@ -281,8 +284,8 @@ def cosign_note(
 def follow(
     seen: Checkpoint | None, received: CosignedCheckpoint, path: Sequence[bytes] = ()
 ) -> CosignedCheckpoint:
-    """The received checkpoint, if the last one seen is a prefix of it by the consistency `path`;
-    raises T6, T10, T11 or T29.
+    """The received checkpoint, if the last one seen is a prefix of it by the consistency `path`.
+    Raises `TlogError` T6, T10, T11 or T29.
     """
     new = received.checkpoint
     if seen is None:
@@ -294,7 +297,8 @@ def follow(
     ):
         raise TlogError(
             "T29",
-            f"Size {new.size} was shown after size {seen.size}, or with another root: keep both, this is a fork.",
+            f"Size {new.size} was shown after size {seen.size}, or with another root: keep both, "
+            "this is a fork.",
         )
     verify_consistency(seen.size, seen.root, new.size, new.root, path)
     return received
@@ -311,11 +315,14 @@ def verify_logged(
 
 
 def check_fresh(received: CosignedCheckpoint, now: int, limit: int) -> CosignedCheckpoint:
-    """The checkpoint itself, if its time is at most `limit` seconds before `now`; raises T30."""
+    """The checkpoint itself, if its time is at most `limit` seconds before `now`. Raises
+    `TlogError` T30.
+    """
     if now - received.time > limit:
         raise TlogError(
             "T30",
-            f"The checkpoint is {now - received.time} s old, {limit} s are allowed: fetch a newer one.",
+            f"The checkpoint is {now - received.time} s old, {limit} s are allowed: fetch a newer "
+            "one.",
         )
     return received
 

@@ -55,7 +55,7 @@ class Response(msgspec.Struct, frozen=True):
 
 
 def known_log(request: AddCheckpoint, logs: Mapping[str, KeyPair]) -> KeyPair:
-    """The keys of the log that the request is about; raises T17."""
+    """The keys of the log that the request is about. Raises `TlogError` T17."""
     keys = logs.get(parse_checkpoint(request.note.text).origin)
     if keys is None:
         raise TlogError("T17", "This witness does not know the log.")
@@ -63,7 +63,8 @@ def known_log(request: AddCheckpoint, logs: Mapping[str, KeyPair]) -> KeyPair:
 
 
 def decide(request: AddCheckpoint, log: KeyPair, state: WitnessState | None) -> Checkpoint:
-    """The checkpoint that a witness in this state may cosign; raises T16, T18, T20 or T21.
+    """The checkpoint that a witness in this state may cosign. Raises `TlogError` T16, T18, T20 or
+    T21.
 
     Whoever calls has to keep the state locked from before this call until the new one is durable.
     """
@@ -148,7 +149,8 @@ class Cosigner:
             if self._failed:
                 raise FatalLogError(
                     "T26",
-                    "This witness failed to make its state durable; it cosigns nothing until a restart.",
+                    "This witness failed to make its state durable; it cosigns nothing until a "
+                    "restart.",
                 )
             state = self._store.load(origin)
             checkpoint = decide(request, log, state)

@@ -28,13 +28,12 @@ import msgspec
 from msgspec import Meta
 
 from counterseal.protocol.cbor import H, tag
-from counterseal.protocol.directory_root import DirectoryRoot
+from counterseal.protocol.directory_root import HANDLE_MAX, DirectoryRoot
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.record import Bytes32, Part, Record
 from counterseal.tlog.errors import DirectoryError
 
 EMPTY_MAP = H([tag("map-empty")])
-MAX_HANDLE = 320
 
 
 class DirectoryEntry(msgspec.Struct, frozen=True):
@@ -78,8 +77,8 @@ class LookupProof(Record, frozen=True, tag="counterseal/v1/lookup-proof"):
     leaf: MapLeaf | None
 
     def verify(self, root: bytes, handle: str) -> "VerifiedLookup":
-        """What the map under `root` (32 bytes) says of the handle, presence or absence alike;
-        raises D3 or D4.
+        """What the map under `root` (32 bytes) says of the handle, presence or absence alike.
+        Raises `DirectoryError` D3 or D4.
         """
         key = handle_key(handle)
         if self.leaf is None:
@@ -114,7 +113,8 @@ class VerifiedLookup(msgspec.Struct, frozen=True):
     entry: DirectoryEntry | None
 
     def expect(self, account_id: bytes, head: bytes | None = None) -> DirectoryEntry:
-        """The entry, if it is this account's and (unless None) at this chain head; raises D5.
+        """The entry, if it is this account's and (unless None) at this chain head. Raises
+        `DirectoryError` D5.
 
         An app calls this for its own handle under every root since it last looked.
         """
@@ -128,12 +128,13 @@ class VerifiedLookup(msgspec.Struct, frozen=True):
         if head is not None and self.entry.head != head:
             raise DirectoryError(
                 "D5",
-                f"The chain of {self.handle!r} has another head than the one known: fetch and replay it.",
+                f"The chain of {self.handle!r} has another head than the one known: fetch and "
+                "replay it.",
             )
         return self.entry
 
     def expect_absent(self) -> None:
-        """Returns if the handle is proved to be absent; raises D5 otherwise."""
+        """Returns if the handle is proved to be absent. Raises `DirectoryError` D5 otherwise."""
         if self.entry is not None:
             raise DirectoryError("D5", f"The handle {self.handle!r} is taken.")
 
@@ -144,7 +145,7 @@ class DirectoryMap:
     """
 
     def __init__(self, entries: Iterable[DirectoryEntry]) -> None:
-        """Raises D7 if a handle occurs twice."""
+        """Raises `DirectoryError` D7 if a handle occurs twice."""
         leaves = sorted(
             (MapLeaf(handle_key(e.handle), e.account_id, e.head) for e in entries),
             key=lambda leaf: leaf.key,
@@ -184,12 +185,12 @@ class _Node(msgspec.Struct, frozen=True):
 
 
 def handle_key(handle: str) -> bytes:
-    """Where a handle stands in the map: 32 bytes. Raises D3 for a handle over 320 bytes or one that
-    is no text.
+    """Where a handle stands in the map: 32 bytes. Raises `DirectoryError` D3 for a handle over 320
+    bytes or one that is no text.
     """
     try:
-        if not 1 <= len(handle.encode()) <= MAX_HANDLE:
-            raise DirectoryError("D3", f"A handle is 1 to {MAX_HANDLE} bytes.")
+        if not 1 <= len(handle.encode()) <= HANDLE_MAX:
+            raise DirectoryError("D3", f"A handle is 1 to {HANDLE_MAX} bytes.")
     except UnicodeEncodeError as error:
         raise DirectoryError("D3", "A handle is text that can be written as UTF-8.") from error
     return H([tag("handle"), handle])
@@ -201,7 +202,7 @@ def map_node(depth: int, left: bytes, right: bytes) -> bytes:
 
 
 def decode_lookup(data: bytes) -> LookupProof:
-    """A look-up proof as it came, nothing proved; raises D3."""
+    """A look-up proof as it came, nothing proved. Raises `DirectoryError` D3."""
     try:
         return LookupProof.decode(data)
     except Refused as error:
@@ -209,7 +210,7 @@ def decode_lookup(data: bytes) -> LookupProof:
 
 
 def decode_directory_root(data: bytes, domain: str) -> DirectoryRoot:
-    """The directory root in a log entry's statement; raises D1."""
+    """The directory root in a log entry's statement. Raises `DirectoryError` D1."""
     try:
         record = DirectoryRoot.decode(data)
     except Refused as error:
@@ -225,7 +226,7 @@ def check_next_root(
     before: DirectoryRoot | None, after: DirectoryRoot, index: int
 ) -> DirectoryRoot:
     """The later root itself, if it stands at log index `index`, covers no more than lies before it,
-    and goes back nowhere; raises D2.
+    and goes back nowhere. Raises `DirectoryError` D2.
     """
     if after.log_size > index:
         raise DirectoryError(
@@ -239,13 +240,14 @@ def check_next_root(
 
 
 def check_fresh_root(root: DirectoryRoot, now: int, limit: int) -> DirectoryRoot:
-    """The root itself, if it is at most `limit` seconds old (86,400 for other people's handles);
-    raises D6.
+    """The root itself, if it is at most `limit` seconds old (86,400 for other people's handles).
+    Raises `DirectoryError` D6.
     """
     if now - root.time > limit:
         raise DirectoryError(
             "D6",
-            f"The directory root is {now - root.time} s old, {limit} s are allowed: fetch a newer one.",
+            f"The directory root is {now - root.time} s old, {limit} s are allowed: fetch a newer "
+            "one.",
         )
     return root
 

@@ -24,7 +24,8 @@ class WitnessConflict(TlogError):
         super().__init__("T20", f"The witness has cosigned size {size}; send a proof from there.")
         self.size = size
 
-    def __reduce__(self) -> tuple[type["WitnessConflict"], tuple[int]]:  # type: ignore[override]  # other arguments than the base
+    # copied and pickled with its own argument, which is another than the base's
+    def __reduce__(self) -> tuple[type["WitnessConflict"], tuple[int]]:  # type: ignore[override]
         return (type(self), (self.size,))
 
 

@@ -35,7 +35,7 @@ class FrameProof(Record, frozen=True, tag="counterseal/v1/frame-proof"):
     def verify(
         self, period: PeriodRoot, window_id: bytes, seq: int, private_message: bytes
     ) -> "VerifiedFrame":
-        """The frame's proved stamp; raises P2, P3, P4 or P6."""
+        """The frame's proved stamp. Raises `PeriodError` P2, P3, P4 or P6."""
         frames = self.window.verify(period, window_id)
         if self.seq != seq:
             raise PeriodError("P6", f"The proof is of frame {self.seq}, not {seq}.")
@@ -89,7 +89,7 @@ def window_root_from(stamp: Stamp, seq: int, size: int, path: Sequence[bytes]) -
 
 
 def decode_frame_proof(data: bytes) -> FrameProof:
-    """A frame's proof as it came, nothing proved; raises P4."""
+    """A frame's proof as it came, nothing proved. Raises `PeriodError` P4."""
     try:
         return FrameProof.decode(data)
     except Refused as error:

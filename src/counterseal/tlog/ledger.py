@@ -34,11 +34,17 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from counterseal.protocol.cbor import H, decode, encode, expand, tag
 from counterseal.protocol.errors import FatalError, Refused
-from counterseal.protocol.ledger_leaf import BATCH_MAX, ITEM_HEADER, SALT, Opening, least_batch
+from counterseal.protocol.ledger_leaf import (
+    BATCH_MAX,
+    ITEM_HEADER,
+    SALT,
+    STATEMENT_MAX,
+    Opening,
+    least_batch,
+)
 from counterseal.tlog.errors import LedgerError
 
-MAX_STATEMENT = 4 << 20
-MAX_OPENING = MAX_STATEMENT + 128
+MAX_OPENING = STATEMENT_MAX + 128
 CHUNK_OVERHEAD = 16
 
 PADDING, WHOLE, PART, LAST = range(4)
@@ -59,8 +65,8 @@ class Schedule:
     """The ledger's segments in order, from chunk 0. A chunk and the tick that it belongs to have
     one number.
 
-    Raises G7 unless the first begins at 0 and each begins after the one before, G10 for a cadence
-    that cannot work.
+    Raises `LedgerError` G7 unless the first begins at 0 and each begins after the one before, G10
+    for a cadence that cannot work.
     """
 
     def __init__(self, segments: Iterable[Segment]) -> None:
@@ -75,7 +81,7 @@ class Schedule:
             check_cadence(segment.leaves, segment.batch)
 
     def segment(self, chunk: int) -> Segment:
-        """The segment that a chunk lies in; raises G6."""
+        """The segment that a chunk lies in. Raises `LedgerError` G6."""
         for segment in reversed(self.segments):
             if segment.first_chunk <= chunk:
                 return segment
@@ -91,8 +97,8 @@ class Schedule:
 
 
 def check_cadence(leaves: int, batch: int) -> None:
-    """Returns if a tick's record and its dummies take at most half of a chunk of `batch` bytes;
-    raises G10. `leaves` is at least 2.
+    """Returns if a tick's record and its dummies take at most half of a chunk of `batch` bytes.
+    Raises `LedgerError` G10. `leaves` is at least 2.
     """
     least = least_batch(leaves)
     if not (leaves >= 2 and least <= batch <= BATCH_MAX):
@@ -104,24 +110,26 @@ def check_cadence(leaves: int, batch: int) -> None:
 
 
 def check_statement(statement: bytes) -> bytes:
-    """The statement itself, if it is at most 4 MiB; raises G10."""
-    if len(statement) > MAX_STATEMENT:
+    """The statement itself, if it is at most 4 MiB. Raises `LedgerError` G10."""
+    if len(statement) > STATEMENT_MAX:
         raise LedgerError(
             "G10",
-            f"A statement of {len(statement)} bytes is over the ledger's limit of {MAX_STATEMENT}.",
+            f"A statement of {len(statement)} bytes is over the ledger's limit of {STATEMENT_MAX}.",
         )
     return statement
 
 
 def check_key(key: bytes, commitment: bytes) -> bytes:
-    """The ledger key itself, if it is the one that its record commits to; raises G7."""
+    """The ledger key itself, if it is the one that its record commits to. Raises
+    `LedgerError` G7.
+    """
     if len(key) != 32 or not hmac.compare_digest(H([tag("ledger-key"), key]), commitment):
         raise LedgerError("G7", "This is not the ledger key that the record commits to.")
     return key
 
 
 def decode_opening(data: bytes) -> Opening:
-    """The opening in `data`; raises G1."""
+    """The opening in `data`. Raises `LedgerError` G1."""
     try:
         value = decode(data, MAX_OPENING)
     except Refused as error:
@@ -153,7 +161,7 @@ def build_chunk(items: Sequence[bytes], batch: int) -> bytes:
 
 
 def parse_chunk(plaintext: bytes) -> tuple[tuple[int, bytes], ...]:
-    """The items `(kind, data)` of a chunk; raises G9."""
+    """The items `(kind, data)` of a chunk. Raises `LedgerError` G9."""
     return tuple(_items(plaintext))
 
 
@@ -188,7 +196,9 @@ def seal_chunk(segment: Segment, origin: str, number: int, plaintext: bytes) -> 
 
 
 def open_chunk(segment: Segment, origin: str, number: int, chunk: bytes) -> bytes:
-    """The chunk's plaintext; raises G9 for a wrong length, G1 if it does not decrypt."""
+    """The chunk's plaintext. Raises `LedgerError` G9 for a wrong length, G1 if it does
+    not decrypt.
+    """
     if len(chunk) != segment.batch + CHUNK_OVERHEAD:
         raise LedgerError(
             "G9", f"Chunk {number} has {len(chunk)} bytes, not {segment.batch + CHUNK_OVERHEAD}."
@@ -201,5 +211,6 @@ def open_chunk(segment: Segment, origin: str, number: int, chunk: bytes) -> byte
     except InvalidTag as error:
         raise LedgerError(
             "G1",
-            f"Chunk {number} does not open under the ledger key: fetch it again, and act on nothing.",
+            f"Chunk {number} does not open under the ledger key: fetch it again, and act on "
+            "nothing.",
         ) from error

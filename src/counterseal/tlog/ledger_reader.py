@@ -119,8 +119,8 @@ class LedgerReader:
         return self.state.chunk + len(self._waiting)
 
     def feed(self, number: int, chunk: bytes) -> None:
-        """Takes chunk `number`, which has to be `next_chunk`. Raises G1, G2, G6, G8, G9 or G11, and
-        is then as it was.
+        """Takes chunk `number`, which has to be `next_chunk`. Raises `LedgerError` G1, G2, G6, G8,
+        G9 or G11, and is then as it was.
         """
         if number != self.next_chunk:
             raise LedgerError(
@@ -139,7 +139,8 @@ class LedgerReader:
         if record.previous != (last.digest if last else self.state.previous):
             raise LedgerError(
                 "G11",
-                f"Tick {number} goes on from another chunk than the one fed before it: fetch both again.",
+                f"Tick {number} goes on from another chunk than the one fed before it: fetch both "
+                "again.",
             )
         if record.time < (last.time if last else self.state.time):
             raise LedgerError(
@@ -149,8 +150,8 @@ class LedgerReader:
         self._waiting.append(_Tick(number, record.time, openings, part, chunk_digest(chunk)))
 
     def read_checkpoint(self, data: bytes, trust: Trust) -> CosignedCheckpoint:
-        """The ledger's cosigned checkpoint in a note. Raises G5 if too few cosigned it, T1 and T3
-        to T7 as verify_cosigned does.
+        """The ledger's cosigned checkpoint in a note. Raises `LedgerError` G5 if too few cosigned
+        it, T1 and T3 to T7 as verify_cosigned does.
         """
         try:
             received = verify_cosigned(data, trust.log, trust.witnesses, trust.needed)
@@ -172,15 +173,16 @@ class LedgerReader:
         opened and proved.
 
         `fresh` is the charter's limit in seconds, `at_least` a size (in leaves) that its holder has
-        seen elsewhere, such as a witness's own head. Raises G1 to G4 or G8. Where openings and root
-        do not agree, or a tick's time is impossible, what was fed since the last checkpoint is
-        dropped, and a good copy has to be fed.
+        seen elsewhere, such as a witness's own head. Raises `LedgerError` G1 to G4 or G8. Where
+        openings and root do not agree, or a tick's time is impossible, what was fed since the last
+        checkpoint is dropped, and a good copy has to be fed.
         """
         new, seen = received.checkpoint, self.state.seen
         if new.size < max(at_least, seen.size if seen else 0):
             raise LedgerError(
                 "G3",
-                f"A checkpoint of size {new.size} is shown after a larger one: keep both, and act on nothing.",
+                f"A checkpoint of size {new.size} is shown after a larger one: keep both, and act "
+                "on nothing.",
             )
         try:
             check_fresh(received, now, fresh)
@@ -195,7 +197,8 @@ class LedgerReader:
             if seen and new.size == seen.size:
                 raise LedgerError(
                     "G3",
-                    f"Two checkpoints of size {new.size} have different roots: keep both, and act on nothing.",
+                    f"Two checkpoints of size {new.size} have different roots: keep both, and act "
+                    "on nothing.",
                 )
             self._waiting.clear()
             raise LedgerError(
@@ -219,7 +222,8 @@ class LedgerReader:
         if reached < size:
             raise LedgerError(
                 "G1",
-                f"The openings fed end at leaf {reached} of {size}: fetch the chunks from {self.next_chunk} on.",
+                f"The openings fed end at leaf {reached} of {size}: fetch the chunks from "
+                f"{self.next_chunk} on.",
             )
         return ticks
 
@@ -232,7 +236,8 @@ class LedgerReader:
                 self._waiting.clear()
                 raise LedgerError(
                     "G8",
-                    f"Tick {tick.number} states the time {tick.time}, which its checkpoints do not allow.",
+                    f"Tick {tick.number} states the time {tick.time}, which its checkpoints do "
+                    "not allow.",
                 )
             for place, opening in enumerate(tick.openings):
                 # the first is the tick's own record
@@ -256,7 +261,7 @@ class LedgerReader:
 
 
 def _tick_record(items: tuple[tuple[int, bytes], ...], number: int) -> TickRecord:
-    """The record that a tick begins with; raises G9."""
+    """The record that a tick begins with. Raises `LedgerError` G9."""
     try:
         record = TickRecord.decode(
             (items[0][0] == WHOLE and decode_opening(items[0][1]).statement) or b""

@@ -186,8 +186,8 @@ def write_tick(
     now: int,
     random: Random,
 ) -> WrittenTick:
-    """The next tick after `state`, without I/O. Raises G10 for a statement that is too long, G12
-    for one that has gone.
+    """The next tick after `state`, without I/O. Raises `LedgerError` G10 for a statement that is
+    too long, G12 for one that has gone.
     """
     segment = schedule.segment(state.tick)
     chunk = _Chunk(segment.leaves, segment.batch)

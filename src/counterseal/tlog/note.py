@@ -15,10 +15,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from counterseal.protocol.vkey import VerifierKey
+from counterseal.protocol.vkey import NOTE_MAX, VerifierKey
 from counterseal.tlog.errors import TlogError
 
-MAX_NOTE = 1_000_000
 MAX_SIGNATURES = 100
 MAX_NAME = 255
 
@@ -59,9 +58,9 @@ class ReceivedNote(msgspec.Struct, frozen=True):
 
 
 def parse_note(data: bytes) -> ReceivedNote:
-    """The note in `data`, its signatures unchecked; raises T1."""
-    if len(data) > MAX_NOTE:
-        raise TlogError("T1", f"A note of {len(data)} bytes is over the limit of {MAX_NOTE}.")
+    """The note in `data`, its signatures unchecked. Raises `TlogError` T1."""
+    if len(data) > NOTE_MAX:
+        raise TlogError("T1", f"A note of {len(data)} bytes is over the limit of {NOTE_MAX}.")
     try:
         whole = data.decode()
     except UnicodeDecodeError as error:
@@ -75,8 +74,8 @@ def parse_note(data: bytes) -> ReceivedNote:
 
 
 def parse_signatures(text: str) -> tuple[SignatureLine, ...]:
-    """The signature lines in `text`, which is one or more of them, each ended by a newline; raises
-    T1.
+    """The signature lines in `text`, which is one or more of them, each ended by a newline. Raises
+    `TlogError` T1.
     """
     if not text.endswith("\n") or text.count("\n") > MAX_SIGNATURES:
         raise TlogError(
@@ -97,8 +96,8 @@ def add_signatures(note: ReceivedNote, lines: Iterable[SignatureLine]) -> Receiv
 
 
 def check_name(name: str) -> str:
-    """The key name itself, if it is 1 to 255 bytes without spaces, control characters or a plus;
-    raises T1.
+    """The key name itself, if it is 1 to 255 bytes without spaces, control characters or a plus.
+    Raises `TlogError` T1.
     """
     bad = any(c.isspace() or c == "+" or unicodedata.category(c) == "Cc" for c in name)
     if bad or not 1 <= len(name.encode()) <= MAX_NAME:

@@ -1,4 +1,6 @@
-"""A period's trees, built from its stamps: makes the record for the log and every proof under it."""
+"""A period's trees, built from its stamps: makes the record for the log and every proof
+under it.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,8 +32,8 @@ class PeriodTree:
         windows: Mapping[bytes, Sequence[Stamp]],
         previous: bytes | None,
     ) -> None:
-        """`windows` gives each window's stamps in order of `seq`. Raises P2 for an empty period or
-        window, or a stamp outside.
+        """`windows` gives each window's stamps in order of `seq`. Raises `PeriodError` P2 for an
+        empty period or window, or a stamp outside.
         """
         self._windows = {window_id: tuple(windows[window_id]) for window_id in sorted(windows)}
         if not self._windows or not all(self._windows.values()):
@@ -52,7 +54,7 @@ class PeriodTree:
         )
 
     def prove_window(self, window_id: bytes) -> WindowProof:
-        """The window's proof; raises P3 if the window has no frames in the period."""
+        """The window's proof. Raises `PeriodError` P3 if the window has no frames in the period."""
         place = self._places.get(window_id)
         if place is None:
             raise PeriodError("P3", "The window has no frames in this period.")
@@ -61,7 +63,7 @@ class PeriodTree:
         )
 
     def prove_frame(self, window_id: bytes, seq: int) -> FrameProof:
-        """The proof of frame `seq` of a window; raises P3 or P4."""
+        """The proof of frame `seq` of a window. Raises `PeriodError` P3 or P4."""
         window = self.prove_window(window_id)
         stamps = self._windows[window_id]
         if not 0 <= seq < len(stamps):

@@ -33,8 +33,8 @@ class WindowProof(Record, frozen=True, tag="counterseal/v1/window-proof"):
     path: Path
 
     def verify(self, period: PeriodRoot, window_id: bytes) -> WindowFrames:
-        """The window's proved leaf; raises P3 or P6. That `period` itself is in the log is proved
-        apart.
+        """The window's proved leaf. Raises `PeriodError` P3 or P6. That `period` itself is in the
+        log is proved apart.
         """
         if self.frames.window_id != window_id:
             raise PeriodError("P6", "The proof is of another window.")
@@ -83,7 +83,7 @@ def verify_window(
 
 
 def decode_period_root(data: bytes) -> PeriodRoot:
-    """The period root in a log entry's statement, its form checked; raises P1."""
+    """The period root in a log entry's statement, its form checked. Raises `PeriodError` P1."""
     try:
         return PeriodRoot.decode(data)
     except Refused as error:
@@ -91,7 +91,7 @@ def decode_period_root(data: bytes) -> PeriodRoot:
 
 
 def decode_window_proof(data: bytes) -> WindowProof:
-    """A window's proof as it came, nothing proved; raises P3."""
+    """A window's proof as it came, nothing proved. Raises `PeriodError` P3."""
     try:
         return WindowProof.decode(data)
     except Refused as error:

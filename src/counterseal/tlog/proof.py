@@ -63,7 +63,9 @@ class ReceivedInclusion(Record, frozen=True, tag="counterseal/v1/inclusion"):
     path: Path
 
     def verify(self, leaf: bytes, root: bytes) -> VerifiedInclusion:
-        """The proved inclusion of the 32-byte leaf hash under `root`; raises T9 or T11."""
+        """The proved inclusion of the 32-byte leaf hash under `root`. Raises
+        `TlogError` T9 or T11.
+        """
         return verify_inclusion(leaf, self.index, self.size, root, self.path)
 
 
@@ -76,7 +78,7 @@ class ReceivedConsistency(Record, frozen=True, tag="counterseal/v1/consistency")
     path: Path
 
     def verify(self, old_root: bytes, new_root: bytes) -> VerifiedConsistency:
-        """The proved consistency of the two roots; raises T10 or T11."""
+        """The proved consistency of the two roots. Raises `TlogError` T10 or T11."""
         return verify_consistency(self.old_size, old_root, self.new_size, new_root, self.path)
 
 
@@ -135,7 +137,8 @@ def verify_consistency(
         if path or empty_new or not hmac.compare_digest(old_root, expected):
             raise TlogError(
                 "T10",
-                f"The roots at {old_size} and {new_size} leaves do not agree, or the proof is not empty.",
+                f"The roots at {old_size} and {new_size} leaves do not agree, or the proof is not "
+                "empty.",
             )
         return VerifiedConsistency(old_size, old_root, new_size, new_root)
     first, second = _walk(old_size, old_root, new_size, path)

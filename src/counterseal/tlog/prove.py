@@ -9,8 +9,8 @@ from counterseal.tlog.tree import (
 
 
 def make_inclusion(index: int, size: int, reader: HashReader) -> ReceivedInclusion:
-    """The proof that leaf `index` stands in the tree of `size` leaves. Raises T11 for an index
-    outside of it.
+    """The proof that leaf `index` stands in the tree of `size` leaves. Raises `TlogError` T11 for
+    an index outside of it.
     """
     _in_range(0 <= index < size, f"There is no leaf {index} in a tree of {size}.")
     path: list[bytes] = []

@@ -95,8 +95,8 @@ class Sequencer:
 
         `create` begins a log that has no row; without it a missing row is fatal, since a lost
         database must not begin a second history. `overruled` names witnesses that claimed more
-        without proof and whom a person has looked into. Raises the fatal T24 or T25, or T8 if fewer
-        than `needed` witnesses can be asked.
+        without proof and whom a person has looked into. Raises `FatalLogError` T24 or T25, or T8 if
+        fewer than `needed` witnesses can be asked.
         """
         self = cls(signer, rows, blobs, witnesses, needed, clock)
         with self._fatal():
@@ -159,21 +159,23 @@ class Sequencer:
             if not self._rows.swap(old, new):
                 raise FatalLogError(
                     "T27",
-                    f"Somebody else changed the row of {self.origin!r}: there is a second sequencer.",
+                    f"Somebody else changed the row of {self.origin!r}: there is a second "
+                    "sequencer.",
                 )
             self._row = new
             return new
 
     def publish(self) -> CosignedCheckpoint:
         """Signs the row, has it cosigned and publishes it; also gives an unchanged log a fresh
-        time. Raises T8 (try again).
+        time. Raises `NotPublished` T8 (try again).
         """
         with self._lock, self._fatal():
             row = self._rows.load(self.origin)
             if row != self._row:
                 raise FatalLogError(
                     "T27",
-                    f"Somebody else changed the row of {self.origin!r}: there is a second sequencer.",
+                    f"Somebody else changed the row of {self.origin!r}: there is a second "
+                    "sequencer.",
                 )
             signed = note = self._signer.sign(
                 self._row.checkpoint(), max(self._clock(), self._row.time, 1)
@@ -222,8 +224,8 @@ class Sequencer:
         """The size of the witness's latest checkpoint that this log's own keys signed, or None if
         it shows none.
 
-        Raises the fatal T25 if that is larger than the row or has another root: only this log's
-        keys can have signed it, so no witness can stop the log by a mere claim.
+        Raises `FatalLogError` T25 if that is larger than the row or has another root: only this
+        log's keys can have signed it, so no witness can stop the log by a mere claim.
         """
         try:
             data = witness.latest(self.origin)
@@ -236,7 +238,8 @@ class Sequencer:
             raise FatalLogError(
                 "T25",
                 f"The witness {witness.keys.name!r} holds a checkpoint of {self.origin!r} at size "
-                f"{seen.size} that this log signed and that is not part of its {self._row.size} entries: a backup was restored, "
+                f"{seen.size} that this log signed and that is not part of its {self._row.size} "
+                "entries: a backup was restored, "
                 "or there is a second sequencer.",
             )
         return seen.size
@@ -250,7 +253,8 @@ class Sequencer:
         )
         if answered < self._needed:
             raise NotPublished(
-                f"{answered} witnesses of {self.origin!r} can be asked for their size, {self._needed} are needed."
+                f"{answered} witnesses of {self.origin!r} can be asked for their size, "
+                f"{self._needed} are needed."
             )
 
     def _ask_size(self, witness: WitnessLike, overruled: frozenset[str]) -> int | None:
@@ -269,7 +273,8 @@ class Sequencer:
                 return None
             raise FatalLogError(
                 "T25",
-                f"The witness {witness.keys.name!r} says that it cosigned size {size} of {self.origin!r}, which has "
+                f"The witness {witness.keys.name!r} says that it cosigned size {size} of "
+                f"{self.origin!r}, which has "
                 f"{self._row.size}. Find out whether a backup was restored before you overrule it.",
             )
         self._sizes[witness.keys.name] = size
@@ -289,7 +294,8 @@ class Sequencer:
         if row is None and not create:
             raise FatalLogError(
                 "T24",
-                f"There is no row of {self.origin!r}: a lost database must not begin a second history.",
+                f"There is no row of {self.origin!r}: a lost database must not begin a second "
+                "history.",
             )
         self._row = row or CheckpointRow(self.origin, 0, EMPTY_ROOT, self._clock())
 
@@ -306,7 +312,8 @@ class Sequencer:
         except TlogError as error:
             raise FatalLogError(
                 "T24",
-                f"The tiles of {self.origin!r} cannot be read: {error} Rebuild them from the entries.",
+                f"The tiles of {self.origin!r} cannot be read: {error} Rebuild them from the "
+                "entries.",
             ) from error
 
     def _check_published(self) -> None:

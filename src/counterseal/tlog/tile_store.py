@@ -29,8 +29,8 @@ class BlobStore(Protocol):
         ...
 
     def write(self, path: str, data: bytes) -> None:
-        """Puts the whole file in place at once and durably; raises OSError if that is not
-        certain.
+        """Puts the whole file in place at once and durably. Raises OSError if that is
+        not certain.
         """
         ...
 
@@ -51,11 +51,14 @@ class TileReader:
         self._trees: dict[tuple[int, int], MemoryTree] = {}
 
     def node(self, level: int, index: int) -> bytes:
-        """The hash over leaves `[index << level, (index + 1) << level)`, 32 bytes; raises T12."""
+        """The hash over leaves `[index << level, (index + 1) << level)`, 32 bytes. Raises
+        `TlogError` T12.
+        """
         if level < 0 or index < 0 or (index + 1) << level > self._size:
             raise TlogError(
                 "T12",
-                f"No complete subtree of level {level} at {index} in a tree of {self._size} leaves.",
+                f"No complete subtree of level {level} at {index} in a tree of {self._size} "
+                "leaves.",
             )
         height = level % TILE_HEIGHT
         per_tile = TILE_WIDTH >> height
@@ -63,7 +66,7 @@ class TileReader:
         return tree.node(height, index % per_tile)
 
     def entries(self, index: int) -> tuple[bytes, ...]:
-        """The entries of bundle `index`, up to 256 of them; raises T12 or T13."""
+        """The entries of bundle `index`, up to 256 of them. Raises `TlogError` T12 or T13."""
         width = min(TILE_WIDTH, self._size - index * TILE_WIDTH)
         if index < 0 or width <= 0:
             raise TlogError("T12", f"No bundle {index} in a tree of {self._size} leaves.")
@@ -84,7 +87,7 @@ class TileReader:
 
     def hashes(self, level: int, index: int) -> tuple[bytes, ...]:
         """The hashes of one tile as wide as this size has it; the full tile serves where the
-        partial one is gone. Raises T12.
+        partial one is gone. Raises `TlogError` T12.
         """
         width = min(TILE_WIDTH, (self._size >> (TILE_HEIGHT * level)) - index * TILE_WIDTH)
         if width <= 0:

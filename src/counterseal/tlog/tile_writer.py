@@ -52,8 +52,8 @@ def write_tiles(blobs: BlobStore, old_size: int, entries: Sequence[bytes]) -> by
     """Writes the tiles and bundles of a tree of `old_size` leaves with `entries` appended, reads
     them back, and gives the root.
 
-    Raises T12 or T13 if the stored tree cannot be read or an entry is too long, T24 if other bytes
-    come back than were written.
+    Raises `TlogError` T12 or T13 if the stored tree cannot be read or an entry is too long, T24 if
+    other bytes come back than were written.
     """
     stored = TileReader(blobs, old_size)
     tree = GrownTree(stored, old_size)
@@ -78,8 +78,8 @@ def write_tiles(blobs: BlobStore, old_size: int, entries: Sequence[bytes]) -> by
 
 
 def rebuild_tiles(blobs: BlobStore, entries: Iterable[bytes], row: CheckpointRow) -> None:
-    """Writes all tiles of a log anew from its entries, which the service keeps; raises the fatal
-    T24 if they are not the row's.
+    """Writes all tiles of a log anew from its entries, which the service keeps. Raises
+    `FatalLogError` T24 if they are not the row's.
     """
     size, batch, root = 0, list[bytes](), EMPTY_ROOT
     for entry in entries:

@@ -17,11 +17,11 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from counterseal.protocol.entry import ENTRY_MAX
 from counterseal.tlog.errors import TlogError
 
 TILE_HEIGHT = 8
 TILE_WIDTH = 256
-MAX_ENTRY = 65_535
 MAX_LEVEL = 7  # 256 ** 8 leaves are more than a size can count
 
 _NAME = re.compile(
@@ -50,7 +50,7 @@ class Tile(msgspec.Struct, frozen=True, order=True):
 
 
 def parse_path(path: str) -> Tile:
-    """The tile that a path names; raises T14."""
+    """The tile that a path names. Raises `TlogError` T14."""
     match = _NAME.fullmatch(path)
     if match is None:
         raise TlogError("T14", "Not the path of a tile.")
@@ -76,19 +76,21 @@ def tiles_of(size: int, old_size: int = 0) -> Iterator[Tile]:
 
 
 def encode_bundle(entries: Iterable[bytes]) -> bytes:
-    """A bundle of entries; raises T13 for one over 65,535 bytes."""
+    """A bundle of entries. Raises `TlogError` T13 for one over 65,535 bytes."""
     parts: list[bytes] = []
     for entry in entries:
-        if len(entry) > MAX_ENTRY:
+        if len(entry) > ENTRY_MAX:
             raise TlogError(
-                "T13", f"An entry of {len(entry)} bytes is over the limit of {MAX_ENTRY}."
+                "T13", f"An entry of {len(entry)} bytes is over the limit of {ENTRY_MAX}."
             )
         parts += [struct.pack(">H", len(entry)), entry]
     return b"".join(parts)
 
 
 def decode_bundle(data: bytes, width: int) -> tuple[bytes, ...]:
-    """The `width` entries of a bundle; raises T13 if it holds more, fewer, or ends early."""
+    """The `width` entries of a bundle. Raises `TlogError` T13 if it holds more, fewer, or ends
+    early.
+    """
     entries: list[bytes] = []
     at = 0
     while at < len(data):

@@ -23,8 +23,8 @@ class HashReader(Protocol):
     """
 
     def node(self, level: int, index: int) -> bytes:
-        """The 32-byte hash over leaves `[index << level, (index + 1) << level)`. Raises T12 when it
-        is not there.
+        """The 32-byte hash over leaves `[index << level, (index + 1) << level)`. Raises `TlogError`
+        T12 when it is not there.
         """
         ...
 
@@ -119,13 +119,14 @@ class Frontier(msgspec.Struct, frozen=True):
         )
 
     def check(self) -> "Frontier":
-        """Itself, if it has the number and lengths of hashes that its size asks for; raises T11
-        otherwise.
+        """Itself, if it has the number and lengths of hashes that its size asks for. Raises
+        `TlogError` T11 otherwise.
         """
         fits = 0 <= self.size <= MAX_SIZE and len(self.hashes) == self.size.bit_count()
         if not fits or any(len(h) != HASH_SIZE for h in self.hashes):
             raise TlogError(
                 "T11",
-                f"A frontier of {len(self.hashes)} hashes does not fit a tree of {self.size} leaves.",
+                f"A frontier of {len(self.hashes)} hashes does not fit a tree of {self.size} "
+                "leaves.",
             )
         return self

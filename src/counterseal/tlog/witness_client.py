@@ -6,6 +6,7 @@ import time
 import urllib.parse
 from typing import Protocol
 
+from counterseal.protocol.vkey import NOTE_MAX
 from counterseal.tlog.add_checkpoint import SIZE_TYPE, TEXT, AddCheckpoint, origin_digest
 from counterseal.tlog.checkpoint import (
     KeyPair,
@@ -14,12 +15,7 @@ from counterseal.tlog.checkpoint import (
     parse_size,
 )
 from counterseal.tlog.errors import TlogError, WitnessConflict, WitnessUnavailable
-from counterseal.tlog.note import (
-    MAX_NOTE,
-    ReceivedNote,
-    SignatureLine,
-    parse_signatures,
-)
+from counterseal.tlog.note import ReceivedNote, SignatureLine, parse_signatures
 
 
 class WitnessClient:
@@ -136,7 +132,7 @@ def _read_bounded(
         parts.append(part)
         length += len(part)
         left = deadline - time.monotonic()
-        if length > MAX_NOTE or left <= 0:
+        if length > NOTE_MAX or left <= 0:
             raise ValueError("the answer is too long or too slow")
         if sock is not None:
             sock.settimeout(left)

@@ -59,8 +59,8 @@ class FileWitnessStore:
         self._directory = directory
 
     def load(self, origin: str) -> WitnessState | None:
-        """See `WitnessStore`. Raises the fatal T32 for a file that is damaged: its loss must not
-        let a fork through.
+        """See `WitnessStore`. Raises `FatalLogError` T32 for a file that is damaged: its loss must
+        not let a fork through.
         """
         try:
             data = self._place(origin).read_bytes()

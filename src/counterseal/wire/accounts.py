@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from counterseal.protocol.account import CHAIN_MAX
 from counterseal.protocol.account import STATEMENT_MAX as ACCOUNT_STATEMENT_MAX
-from counterseal.protocol.directory_root import DirectoryRoot
+from counterseal.protocol.directory_root import HANDLE_MAX, DirectoryRoot
 from counterseal.protocol.record import Bytes32, Part, Signature, Uint
 
 from .body import KIB, MIB, Done
@@ -73,7 +73,7 @@ class ShownChainStatement(Part, frozen=True):
 class ShownAccount(Part, frozen=True):
     """An account's handle, display name and chain, as the service shows them."""
 
-    handle: Annotated[str, Meta(max_length=320)]
+    handle: Annotated[str, Meta(max_length=HANDLE_MAX)]
     display: DisplayName
     chain: Annotated[tuple[ShownChainStatement, ...], Meta(max_length=CHAIN_MAX + 1)]
 

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterseal.protocol.cbor import encode, tag
 from counterseal.protocol.errors import NotAuthenticated
-from counterseal.protocol.keys import InstitutionSigner
+from counterseal.protocol.keys import MLDSA65_SIGNATURE, InstitutionSigner
 
 SKEW_MS = 120_000
 """How far, in milliseconds, a request's time may be off the service's clock."""
@@ -127,7 +127,7 @@ class InstitutionHeader(msgspec.Struct, frozen=True):
             _decimal(time),
             _bytes(nonce, NONCE_BYTES),
             _bytes(ed25519, 64),
-            _bytes(mldsa65, 3_309),
+            _bytes(mldsa65, MLDSA65_SIGNATURE),
         )
 
 

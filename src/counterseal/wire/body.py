@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from counterseal.protocol import cbor
 from counterseal.protocol.record import Bytes32, Part, convert
+from counterseal.protocol.vkey import NOTE_MAX
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -21,7 +22,7 @@ SMALL = 64 * KIB
 
 Hashes = Annotated[tuple[Bytes32, ...], Meta(max_length=64)]
 """A path in a Merkle tree of at most 2^63 leaves."""
-NoteText = Annotated[str, Meta(max_length=1_000_000)]
+NoteText = Annotated[str, Meta(max_length=NOTE_MAX)]
 """A checkpoint with its signatures (docs/tlog.md)."""
 
 B = TypeVar("B", bound=Part)

@@ -6,13 +6,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from counterseal.protocol.entry import ENTRY_MAX
 from counterseal.protocol.record import Part, Uint
 
 from .body import KIB, MIB, Hashes, NoteText
 from .endpoint import OCTETS, TEXT, Authentication, Endpoint, ErrorCode, Query, Raw
 from .keysets import KEYSET_MAX
 
-TILE_MAX = 256 * (2 + 65_535)
+TILE_MAX = 256 * (2 + ENTRY_MAX)
 """Bytes of the largest file in a log: a bundle of 256 entries."""
 CHECKPOINT_TEXT = Raw(TEXT, "a signed note (docs/tlog.md)")
 TILE_BYTES = Raw(OCTETS, "a tile or a bundle of entries (docs/tlog.md)")
