@@ -144,11 +144,8 @@ class Ours:
     """A domain with one conversation of 28 devices."""
 
     def __init__(self, directory: Path) -> None:
-        self.domain = Domain(directory)
-        (self.domain.data / "settings.toml").write_text(SETTINGS)
-        self.domain.process.stop()
-        self.domain.restart()
-        self.domain.ready()
+        self.domain = Domain(directory, settings=SETTINGS)
+        self.domain.open()
         people = [Person(self.domain, f"p{i}") for i in range(SENDERS + RECEIVERS)]
         self.senders, self.receivers = people[:SENDERS], people[SENDERS:]
         for person in people[1:]:

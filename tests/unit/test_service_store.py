@@ -188,6 +188,17 @@ async def test_after_a_fatal_error_nothing_is_written(opened: Opened) -> None:
     assert len(opened.fatal) == 1
 
 
+async def test_closed_with_all_that_was_queued_and_nothing_after(opened: Opened) -> None:
+    """Whoever writes later, such as a thread at work, is refused and does not wait for ever."""
+    async with opened.store() as store:
+        queued = [asyncio.create_task(store.write("x", partial(_set_clock, n))) for n in (1, 2)]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*queued) == [1, 2]
+    with pytest.raises(Unavailable) as refusal:
+        await asyncio.wait_for(store.write("x", partial(_set_clock, 3)), 5)
+    assert refusal.value.code == "stopping"
+
+
 async def test_a_read_is_of_one_moment(opened: Opened) -> None:
     """A write in the middle of a long read is not seen by it."""
     async with opened.store() as store:

@@ -475,7 +475,8 @@ class Store(Protocol):
 
         `after` is run on the event loop once that is so, in the order of the commits, before this
         returns. `name` is the failpoint beside the durable write. Raises `Unavailable` "disk" after
-        an error of the disk, `FatalError` "disk" when this write met it.
+        an error of the disk and "stopping" after `close`, `FatalError` "disk" when this write met
+        the error.
         """
 
     async def close(self) -> None:

@@ -84,6 +84,7 @@ class SqliteStore:
         self._queue: queue.SimpleQueue[_Pending[Any] | None] = queue.SimpleQueue()
         self._on_fatal = on_fatal
         self._dead: BaseException | None = None
+        self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -117,6 +118,11 @@ class SqliteStore:
                 "The service's disk has failed; it writes nothing until a person has looked.",
                 code="disk",
             )
+        # nobody would come for it any more, and whoever waits would keep the process alive
+        if self._closing:
+            raise Unavailable(
+                "The service is stopping; nothing is written any more.", code="stopping"
+            )
         pending = _Pending(name, job, self._loop.create_future(), after)
         self._queue.put(pending)
         result: T = await pending.future
@@ -124,6 +130,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """See `Store`."""
+        self._closing = True
         self._queue.put(None)
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
