@@ -10,7 +10,7 @@ yet: the caller rolls back, looks it up with the proofs, and asks again.
 | M2 | an added device that is not in the directory's chain of its account, or is revoked |
 | M3 | a context that is not a logged charter and keyset, or that goes back |
 | M4 | an invitation into a conversation whose roster or context M2 or M3 would refuse, or in |
-|    | which one's own device does not stand |
+|    | which one's own device is not |
 | M5 | a proposal to do anything but remove oneself |
 """
 
@@ -160,9 +160,7 @@ def check_joining(roster: Iterable[Leaf], me: Leaf, context: Context, knowledge:
     """
     leaves = list(roster)
     if me not in leaves:
-        raise Refused(
-            "M4", "Somebody invited this device into a conversation in which it does not stand."
-        )
+        raise Refused("M4", "Somebody invited this device into a conversation in which it is not.")
     try:
         knowledge.context(context)
         # A device revoked but not yet removed keeps nobody out: the next sender removes it, and F3

@@ -61,9 +61,9 @@ class Access(msgspec.Struct, frozen=True):
         included.
         """
         released = {logged.release.listing_digest for logged in self.releases}
-        standing = None in released
+        of_all = None in released
         return self.inherited + max(
-            (one.units for digest, one in self.listings if standing or digest in released),
+            (one.units for digest, one in self.listings if of_all or digest in released),
             default=0,
         )
 
@@ -79,7 +79,7 @@ class Access(msgspec.Struct, frozen=True):
         )
 
     def released_by(self, listing_digest: bytes) -> tuple[int, ...]:
-        """Positions whose release statements cover this listing, standing ones included."""
+        """Positions whose release statements cover this listing, those of all listings included."""
         covers = (None, listing_digest)
         return tuple(
             one.release.position for one in self.releases if one.release.listing_digest in covers

@@ -1,4 +1,4 @@
-"""The state of the fold over the ledger (section 8): accesses, barred requesters, and the checks
+"""The state of the fold over the ledger (section 8): warrants, barred requesters, and the checks
 that several kinds of statement share.
 
 | rule | refuses |

@@ -2,7 +2,8 @@
 (section 8).
 
 A statement that a rule refuses has no effect; the rule is kept as the reason. Nothing here reads a
-clock: time is what the ledger says, and it only moves on. Decisions about an access are in
+clock: time is what the ledger says, and it only moves on. What each kind of statement does is in
+`warrant_statements.py` and `release_statements.py`; what a holder decides by all of it, in
 `decision.py`.
 """
 

@@ -1,6 +1,7 @@
 """What is signed about a warrant after it: approval, ratification, cancellation, replacement,
-extension; and about the people who sign: reinstatement, revocation (section 8). Their rules are
-decided in `access_state.py`.
+extension; and about the people who sign: reinstatement, revocation (section 8).
+
+What they do is in `warrant_statements.py`; who may revoke, in `trusted_rules.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The charter: the published rules of access of a domain (section 6).
 
-`ReceivedCharter.decode` reads a statement, `check` gives a `VerifiedCharter`, the only form in
-which a charter judges anything.
+This is the record. What it has to be is in `charter_checks.py`; the form in which it judges
+anything, with its signatures verified, in `verified_charter.py`.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ class Urgent(Part, frozen=True):
 
 
 class Notices(Part, frozen=True):
-    """When and how often notices are published (seconds), and the account that stands in for one
-    that is gone.
+    """When and how often notices are published (seconds), and the account that is told in place of
+    one that is gone.
     """
 
     delay: Uint

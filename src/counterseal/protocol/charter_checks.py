@@ -1,9 +1,10 @@
-"""What a charter has to be before anybody signs it or goes by it (section 6).
+"""What a charter has to be before anybody signs it or goes by it (section 6): numbers, names and
+keys that fit one another.
 
 | rule | refuses |
 | --- | --- |
 | C1 | a first charter that names a predecessor, or a later one that names none |
-| C2 | a domain that is no lower-case host name; a name that cannot be printed, or that stands |
+| C2 | a domain that is no lower-case host name; a name that cannot be printed, or that occurs |
 |    | twice in its list |
 | C3 | a period length that does not divide a day |
 | C4 | custodians of whom more are needed than there are, or none |
@@ -12,18 +13,18 @@
 | C7 | a key that is no good key (X6), a verifier key that does not parse, a witness's address |
 |    | that is neither empty nor an http(s) URL |
 | C8 | issuers without a requester and an approver of another body; an unknown role |
-| C9 | grounds that are none, or that stand twice |
+| C9 | grounds that are none, or that occur twice |
 | C10 | a cap of zero |
 | C11 | an urgent rule (whole periods, ratified within a second to a year, a calendar of the |
 |     | charter) or a calendar that cannot be applied |
 | C12 | a notice rule without cadence, with over 16 extensions, or with over 20 years of delay in |
 |     | all |
-| C13 | a disclosure rule for a field that is unknown or stands twice |
+| C13 | a disclosure rule for a field that is unknown or occurs twice |
 | C14 | a log or ledger of another origin than `DOMAIN/log`, `DOMAIN/ledger`; ledger numbers of |
 |     | zero, over 1,024 leaves a tick |
 | C15 | a charter that ends before it begins, keeps less than a period, or whose activation delay |
 |     | is over a year |
-| C16 | no opener; an opener's or reader's sealing key that is bad (K5) or stands twice |
+| C16 | no opener; an opener's or reader's sealing key that is bad (K5) or occurs twice |
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def _check_names(charter: Charter) -> None:
             if names.count(name) > 1 and names is not lists[3]:
                 raise Refused(
                     "C2",
-                    f"The name {name!r} stands twice in one list; nobody could tell the two apart.",
+                    f"The name {name!r} is in one list twice; nobody could tell the two apart.",
                 )
 
 
@@ -142,7 +143,7 @@ def _check_separation(charter: Charter) -> None:
     ):
         if len(set(keys)) != len(keys):
             raise Refused(
-                "C6", "A key stands in two places; each holder, issuer and opener has its own."
+                "C6", "A key is in two places; each holder, issuer and opener has its own."
             )
     witnesses = {witness.name for witness in charter.witnesses.members}
     if both := witnesses.intersection(body.name for body in charter.custodians.bodies):

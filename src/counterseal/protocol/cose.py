@@ -1,8 +1,9 @@
-"""Signed statements: COSE_Sign1 by a device or an account, COSE_Sign by institutions (section 1;
-RFC 9052).
+"""Statements that institutions sign: COSE_Sign with a pair of signatures each (section 1; RFC
+9052).
 
-A statement is `[protected, {}, payload, signature(s)]` without a CBOR tag. What was decoded is
-`Received...`; only `verify` gives the payload as something to act upon.
+A statement is `[protected, {}, payload, signatures]` without a CBOR tag. What was decoded is
+`Received...`; only `verify` makes the payload something to act upon. Statements of devices and
+accounts are in `sign1.py`.
 
 | rule | refuses |
 | --- | --- |
@@ -172,7 +173,7 @@ def _checked(received: ReceivedSign) -> ReceivedSign:
     kids = received.kids
     if len(set(kids)) != len(kids):
         raise Refused(
-            "X4", "The same signer stands twice in a statement; one signature of each is enough."
+            "X4", "The same signer is in a statement twice; one signature of each is enough."
         )
     if not 1 <= len(kids) <= SIGNERS_MAX or list(kids) != sorted(kids):
         raise Refused(

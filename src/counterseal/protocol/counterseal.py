@@ -1,7 +1,8 @@
 """The counterseal: a window's `prk` shared among the holders, each share sealed to one of them
 (section 4).
 
-The compiled core makes and remakes it; here it is read, and shares are opened, checked and joined.
+The compiled core makes and remakes it; here it is read, and shares are opened and checked. They are
+joined in `sharing.py`.
 
 | rule | refuses |
 | --- | --- |

@@ -8,7 +8,7 @@ and proofs of inclusion. An honest holder gives no share beyond what they return
 1. `decide`: the warrant runs (W1 to W15, by the ledger).
 2. `window_in_scope`: each window of the listing (R1 to R6, L1 to L3).
 3. `check_units`: the listings so far stay within the warrant's units (R8).
-4. `check_release` of `access_state.py`: it is this holder's turn (R9, R10, R12, N1).
+4. `check_release` of `access.py`: it is this holder's turn (R9, R10, R12, N1).
 
 | rule | refuses |
 | --- | --- |
@@ -55,7 +55,7 @@ def decide(state: AccessState, digest: bytes, now: int) -> VerifiedWarrant:
     """The warrant with this digest, if shares may be released under it.
 
     `now` (seconds) is the later of the checkpoint's time and the holder's own clock. Raises
-    `Refused` W1, W6, W10, W11, W12, W14 or W15; what the ledger itself refused before stands in
+    `Refused` W1, W6, W10, W11, W12, W14 or W15; what the ledger itself refused before is in
     `state.outcomes`.
     """
     access = state.check_running(digest, max(now, state.time))

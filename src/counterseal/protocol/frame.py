@@ -1,4 +1,5 @@
-"""A frame: one sealed message inside a window (section 5). MLS itself is the compiled core's.
+"""A frame: one sealed message inside a window (section 5). MLS itself is the compiled core's, which
+also raises the rules that are not raised here.
 
 | rule | refuses |
 | --- | --- |

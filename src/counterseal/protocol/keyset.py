@@ -216,7 +216,7 @@ def _check_fresh(keys: Sequence[bytes | None], previous: VerifiedKeyset | None) 
         before = {key[cut] for key in previous.keys if key is not None} if previous else set()
         if len(set(halves)) != len(halves) or before.intersection(halves):
             raise Refused(
-                "K4", "A sealing key stands twice, or in the keyset before; each is drawn anew."
+                "K4", "A sealing key is there twice, or in the keyset before; each is drawn anew."
             )
 
 

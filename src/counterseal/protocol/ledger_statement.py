@@ -1,4 +1,4 @@
-"""The statements of the ledger: bytes out of an opened leaf to the record in them (section 8).
+"""The ledger's statements: from the bytes in an opened leaf to the record (section 8).
 
 All are signed by institutions, but for listings, whose author is the ledger itself.
 """

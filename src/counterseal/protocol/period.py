@@ -1,5 +1,5 @@
-"""The period root: what the log says of every window of a period. Trees and proofs are
-`tlog.periods`'s (docs/tlog.md).
+"""The period root: what the log says of every window of a period (section 5). Its trees and proofs
+are in tlog (docs/tlog.md).
 
 | rule | refuses |
 | --- | --- |

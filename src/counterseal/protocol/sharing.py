@@ -1,7 +1,8 @@
 """How a window's `prk` is shared among the positions of a holders' tree, and joined again: Shamir's
 sharing in GF(256), node by node (section 2).
 
-The compiled core shares; this joins, and is the reference for both.
+The compiled core shares and joins in daily use. This is the reference that vectors and audits
+compare it with, and joins what is opened by hand.
 
 | rule | refuses |
 | --- | --- |

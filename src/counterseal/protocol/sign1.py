@@ -1,4 +1,4 @@
-"""Statements signed by a device or an account: COSE_Sign1 (section 1; RFC 9052)."""
+"""Statements that a device or an account signs: COSE_Sign1 (section 1; RFC 9052)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Any statement's bytes to its record, by the tag inside: the one place where bytes from a log
-become records (section 8).
+"""Any statement's bytes to its record, by the tag inside, for vectors and audits (section 8).
+Programs read the ledger's statements alone: `ledger_statement.py`.
 
 A statement is a COSE_Sign1, a COSE_Sign, a chain link with its possession, or (where the log itself
 is the author) the record.

@@ -1,8 +1,6 @@
-"""The holders' tree: who stands where, which sets of holders suffice, and Shamir's sharing over it
-(section 2).
+"""The holders' tree: who has which position, and which sets of holders suffice (section 2).
 
-`tree = [[needed, [[threshold, members], ...]], [w, W]]`. The compiled core shares and joins in
-earnest; the sharing here is the reference that vectors and audits compare it with.
+`tree = [[needed, [[threshold, members], ...]], [w, W]]`.
 
 | rule | refuses |
 | --- | --- |

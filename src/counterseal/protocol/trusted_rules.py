@@ -54,7 +54,7 @@ from .entry import LoggedEntry, entry_hash
 from .errors import Refused
 from .keys import InstitutionKey
 from .keyset import ReceivedKeyset, VerifiedKeyset
-from .verified_charter import ReceivedCharter, VerifiedCharter, active_from, check_succession
+from .verified_charter import ReceivedCharter, VerifiedCharter, check_succession
 
 
 class TrustedCharter(msgspec.Struct, frozen=True):
@@ -222,7 +222,7 @@ class TrustedRules:
         predecessor's activation delay later; the first at once.
         """
         previous = self.find_charter(charter.charter.previous or b"")
-        return active_from(logged_at, previous.charter if previous else None)
+        return logged_at + (previous.charter.charter.activation_delay if previous else 0)
 
     def date(self, digest: bytes, active: int) -> TrustedCharter:
         """Says since when a charter is in force (Unix seconds). A charter that has a time keeps it.

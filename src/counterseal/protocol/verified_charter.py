@@ -1,4 +1,7 @@
-"""A charter whose signatures were verified: the only form in which a charter judges anything.
+"""A charter that follows the one before it and has both quorums' signatures: the only form in which
+a charter judges anything (section 6).
+
+`ReceivedCharter.decode` reads a statement, `check` gives the `VerifiedCharter`.
 
 | rule | refuses |
 | --- | --- |
@@ -147,13 +150,6 @@ class ReceivedCharter(msgspec.Struct, frozen=True):
         self.cose.verify(judge.keys_by_kid)
         judge.check_quorums(self.cose.kids, judge.charter.witnesses.w)
         return own
-
-
-def active_from(logged_at: int, previous: VerifiedCharter | None) -> int:
-    """When a charter logged at `logged_at` comes into force: the predecessor's activation delay
-    later (seconds).
-    """
-    return logged_at + (previous.charter.activation_delay if previous else 0)
 
 
 def check_succession(charter: Charter, previous: VerifiedCharter | None) -> Charter:

@@ -1,4 +1,4 @@
-"""A window: its label, its roster, and the keys that come from K and the label (section 3).
+"""A window: its label and its roster (section 3).
 
 | rule | refuses |
 | --- | --- |

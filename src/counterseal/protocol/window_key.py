@@ -1,4 +1,4 @@
-"""The keys that come from a window's key and its label (section 3)."""
+"""What comes from a window's key and its label: `prk`, and the commitment to it (section 3)."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def parse_request(body: bytes) -> AddCheckpoint:
 
 
 def origin_digest(origin: str) -> str:
-    """What stands for a log in a witness's monitoring path: SHA-256 of its origin in lower-case
+    """What names a log in a witness's monitoring path: SHA-256 of its origin in lower-case
     hex.
     """
     return hashlib.sha256(origin.encode()).hexdigest()

@@ -1,8 +1,8 @@
 """Checkpoints and cosignatures (C2SP tlog-checkpoint v1.0.0, tlog-cosignature v1.1.0-rc.1).
 
 A log signs a checkpoint with Ed25519 (0x01) and ML-DSA-44 (0x06); a witness cosigns it with Ed25519
-(0x04) and ML-DSA-44 (0x06). Both of a pair are needed, always: the one stands if the other's
-mathematics should fall.
+(0x04) and ML-DSA-44 (0x06). Both of a pair are needed, always: one still holds if the
+other's mathematics should fall.
 
 | rule | refuses |
 | --- | --- |

@@ -1,5 +1,4 @@
-"""Witnesses (C2SP tlog-witness v1.0.0): what one decides, how it keeps its state, and how a log
-asks it.
+"""What a witness decides (C2SP tlog-witness v1.0.0).
 
 A witness keeps, for each log, the largest checkpoint that it cosigned, and cosigns nothing that is
 not an append to it.

@@ -2,7 +2,7 @@
 root that the log carries hourly.
 
 The chains themselves are replayed by protocol/account.py. The map is a binary tree over the 256
-bits of `H([tag("handle"), handle])` in which a node stands only where two keys part. Looking a key
+bits of `H([tag("handle"), handle])` that has a node only where two keys part. Looking a key
 up means following its bits from the root: that path ends in exactly one leaf, which either is the
 key's or shows that the key is absent. So one form of proof serves for both, and a root that was
 made wrongly still gives each handle only one answer.
@@ -151,7 +151,7 @@ class DirectoryMap:
             key=lambda leaf: leaf.key,
         )
         if any(a.key == b.key for a, b in itertools.pairwise(leaves)):
-            raise DirectoryError("D7", "A handle stands twice in the directory.")
+            raise DirectoryError("D7", "A handle is in the directory twice.")
         self._root = _build(leaves, 0, len(leaves)) if leaves else None
 
     @property
@@ -185,7 +185,7 @@ class _Node(msgspec.Struct, frozen=True):
 
 
 def handle_key(handle: str) -> bytes:
-    """Where a handle stands in the map: 32 bytes. Raises `DirectoryError` D3 for a handle over 320
+    """Where a handle is in the map: 32 bytes. Raises `DirectoryError` D3 for a handle over 320
     bytes or one that is no text.
     """
     try:
@@ -225,7 +225,7 @@ def decode_directory_root(data: bytes, domain: str) -> DirectoryRoot:
 def check_next_root(
     before: DirectoryRoot | None, after: DirectoryRoot, index: int
 ) -> DirectoryRoot:
-    """The later root itself, if it stands at log index `index`, covers no more than lies before it,
+    """The later root itself, if it is at log index `index`, covers no more than lies before it,
     and goes back nowhere. Raises `DirectoryError` D2.
     """
     if after.log_size > index:

@@ -209,7 +209,7 @@ class LedgerReader:
         return entries
 
     def _ticks_up_to(self, size: int) -> list[_Tick]:
-        """The ticks fed that make up the ledger from where the state stands to `size`."""
+        """The ticks fed that make up the ledger from where the state is to `size`."""
         ticks: list[_Tick] = []
         reached = self.state.size
         for tick in self._waiting:

@@ -1,6 +1,4 @@
-"""A period's trees, built from its stamps: makes the record for the log and every proof
-under it.
-"""
+"""A period's trees, built from its stamps: they make the log's record and every proof under it."""
 
 from collections.abc import Mapping, Sequence
 

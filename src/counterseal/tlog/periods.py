@@ -1,9 +1,9 @@
-"""Period roots: one small record in the log for all frames of a period (docs/protocol.md section
-5).
+"""Period roots, and a window's place under one: one small record in the log for all frames of a
+period (docs/protocol.md section 5).
 
-Two trees as in RFC 6962: in each window its stamped frames in order of `seq`, and over the windows
-in order of their ids. A frame's proof is its place in its window and the window's place in the
-period.
+There are two trees as in RFC 6962: in each window its stamped frames in order of `seq`, and over
+the windows in order of their ids. `period_tree.py` builds them; a frame's place in its window is
+proved in `frame_proof.py`.
 
 | rule | refuses |
 | --- | --- |
@@ -25,7 +25,7 @@ from counterseal.tlog.tree import leaf_hash
 
 
 class WindowProof(Record, frozen=True, tag="counterseal/v1/window-proof"):
-    """That a window, with its frames' number and root, stands at `index` of a period's tree."""
+    """That a window, with its frames' number and root, is at `index` of a period's tree."""
 
     limit: ClassVar[int] = 4_096
     frames: WindowFrames

@@ -1,8 +1,7 @@
-"""Inclusion and consistency proofs (RFC 6962 sections 2.1.1 and 2.1.2), made from stored hashes and
-verified against roots.
+"""Inclusion and consistency proofs (RFC 6962 sections 2.1.1 and 2.1.2), verified against roots.
 
-A proof that came from elsewhere is a `Received...`; verifying it against a root gives a
-`Verified...` or raises:
+A proof that came from elsewhere is a `Received...`; verifying it against a root makes it a
+`Verified...`. Proofs are made in `prove.py`.
 
 | rule | refuses |
 | --- | --- |
@@ -33,7 +32,7 @@ Path = Annotated[tuple[Bytes32, ...], Meta(max_length=MAX_PATH)]
 
 
 class VerifiedInclusion(msgspec.Struct, frozen=True):
-    """A leaf hash that is proved to stand at `index` of the tree of `size` leaves with this
+    """A leaf hash that is proved to be at `index` of the tree of `size` leaves with this
     root.
     """
 

@@ -9,7 +9,7 @@ from counterseal.tlog.tree import (
 
 
 def make_inclusion(index: int, size: int, reader: HashReader) -> ReceivedInclusion:
-    """The proof that leaf `index` stands in the tree of `size` leaves. Raises `TlogError` T11 for
+    """The proof that leaf `index` is in the tree of `size` leaves. Raises `TlogError` T11 for
     an index outside of it.
     """
     _in_range(0 <= index < size, f"There is no leaf {index} in a tree of {size}.")

@@ -1,8 +1,8 @@
-"""The log's one writer. Used alike for a domain's log and for its ledger.
+"""The log's one writer, for a domain's log and for its ledger alike.
 
 The order of every append is what keeps the log single: tiles durable and read back, then
 compare-and-swap of the checkpoint row, then the witnesses, then the published checkpoint. Tiles
-past the row are nobody's: a crash leaves them to be overwritten. Nothing is signed that is not the
+past the row belong to nobody: after a crash they are overwritten. Nothing is signed that is not the
 row's, and the row is read again before each signature.
 
 | rule | refuses |

@@ -1,4 +1,4 @@
-"""A log's tiles in a store of files, and the tree that is read from them.
+"""Where a log's tiles are kept, and the tree that is read from them.
 
 | rule | refuses |
 | --- | --- |

@@ -1,5 +1,4 @@
-"""Tiles and entry bundles (C2SP tlog-tiles v0.1.0): names, contents, and a durable directory of
-them.
+"""Tiles and entry bundles (C2SP tlog-tiles v0.1.0): their names and contents.
 
 A tile is 256 hashes of 32 bytes, fewer at the right edge; a bundle is the entries of one level-0
 tile, each behind its length as uint16. What is read here is not believed: a proof or a root
@@ -40,7 +39,7 @@ class Tile(msgspec.Struct, frozen=True, order=True):
 
     @property
     def path(self) -> str:
-        """Where the tile stands below the log's prefix, such as `tile/0/x001/234.p/17`."""
+        """Where the tile is below the log's prefix, such as `tile/0/x001/234.p/17`."""
         level = "entries" if self.level < 0 else str(self.level)
         digits = f"{self.index:03d}"
         digits = digits.zfill(-(-len(digits) // 3) * 3)
