@@ -17,8 +17,14 @@ from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import Conflict
 from counterseal.protocol.keyset import HolderKey, Keyset, ReceivedKeyset, quarter_of
 from counterseal.protocol.verified_charter import ReceivedCharter
-from counterseal.wire.charters import CHARTER_POST, PostCharter
-from counterseal.wire.keysets import KEYSET_POST, HolderKeyPosted, PostHolderKey, PostKeyset
+from counterseal.wire.publishing import (
+    CHARTER_POST,
+    KEYSET_POST,
+    HolderKeyPosted,
+    PostCharter,
+    PostHolderKey,
+    PostKeyset,
+)
 from counterseal.wire.witness import WITNESS_HOLDER_KEY
 
 pytestmark = pytest.mark.system

@@ -28,7 +28,7 @@ from counterseal.protocol.errors import NotFound
 from counterseal.protocol.keyset import VerifiedKeyset, quarter_of
 from counterseal.protocol.release import SealedShares
 from counterseal.protocol.verified_charter import VerifiedCharter
-from counterseal.wire.shares import SHARES
+from counterseal.wire.material import SHARES
 
 BODIES = {"bar": ("eve",), "court": ("ann", "bob", "cec"), "ombudsman": ("dan",)}
 WITNESSES = ("gazette", "harbour", "ivy")

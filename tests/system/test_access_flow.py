@@ -18,8 +18,7 @@ from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.release import open_shares
 from counterseal.protocol.sharing import join
 from counterseal.protocol.window import Label
-from counterseal.wire.material import MATERIAL
-from counterseal.wire.shares import SHARES
+from counterseal.wire.material import MATERIAL, SHARES
 
 pytestmark = pytest.mark.system
 

@@ -15,7 +15,7 @@ from counterseal.describe.charter import describe_charter
 from counterseal.describe.phrases import names
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.errors import BadInput
-from counterseal.wire.charters import CHARTER_IN_FORCE
+from counterseal.wire.charter import CHARTER_IN_FORCE
 
 from .common import FILE, agree, in_file, json_option, out_option, read_file, show, show_json
 from .institution import home_option, open_home, service_option

@@ -23,7 +23,8 @@ from counterseal.client.store.rules import KnownCharter, KnownKeyset
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
-from counterseal.wire.charters import CHARTER_IN_FORCE, CHARTERS
+from counterseal.wire.charter import CHARTER_IN_FORCE
+from counterseal.wire.charters import CHARTERS
 from counterseal.wire.keysets import KEYSETS, ShownKeyset
 
 EVERY = 60.0

@@ -28,10 +28,11 @@ from counterseal.protocol.errors import (
     Unavailable,
     error_from_status,
 )
-from counterseal.wire.authentication import NONCE_BYTES, SignedRequest, sign_as_device
+from counterseal.wire.authentication import NONCE_BYTES, SignedRequest
 from counterseal.wire.blobs import BLOB
 from counterseal.wire.body import SMALL
 from counterseal.wire.conversations import EpochTaken
+from counterseal.wire.device_authentication import sign_as_device
 from counterseal.wire.endpoint import CBOR, Endpoint, Raw
 from counterseal.wire.failure import Failure
 from counterseal.wire.socket import PUSH_MAX, SOCKET

@@ -16,13 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from counterseal.protocol.errors import NotAuthenticated
 from counterseal.protocol.keys import InstitutionKey
-from counterseal.wire.authentication import (
-    SKEW_MS,
-    DeviceHeader,
-    InstitutionHeader,
-    SignedRequest,
-    operator_header,
-)
+from counterseal.wire.authentication import SKEW_MS, SignedRequest
+from counterseal.wire.device_authentication import operator_header
+from counterseal.wire.read_authentication import read_device_header, read_institution_header
 
 _KEYS_KEPT = 50_000
 
@@ -85,7 +81,7 @@ class Authenticator:
 
     def device(self, value: str, request: SignedRequest) -> DeviceCaller:
         """The device that signed. Raises `NotAuthenticated`."""
-        header = DeviceHeader.read(value)
+        header = read_device_header(value)
         now = self._now_ms()
         # before the signature: a replay of last week costs nothing
         check_time(header.time_ms, now)
@@ -101,7 +97,7 @@ class Authenticator:
 
     def institution(self, value: str, request: SignedRequest) -> InstitutionCaller:
         """The institution that signed with both keys. Raises `NotAuthenticated`, `Refused` X2."""
-        header = InstitutionHeader.read(value)
+        header = read_institution_header(value)
         key = self._institutions(header.kid)
         if key is None:
             raise NotAuthenticated(

@@ -1,8 +1,8 @@
 """One route of the HTTP interface: its method and path, who may call it, what it takes and gives.
 
 An `Endpoint` serves both sides. Whoever calls makes the path with `at`, the body with
-`encode_request`, and reads `decode_answer`; the service reads the path with `read_part`, the query
-with `read_query`, the body with `decode_request`, and answers with `encode_answer`.
+`encode_request`, and reads `decode_answer`; the service reads path and query by `reading`, the body
+with `decode_request`, and answers with `encode_answer`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Generic, Literal, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
 
-from counterseal.protocol.errors import BadInput
 from counterseal.protocol.record import Part
 
 from .body import KIB, SMALL, decode_body, encode_body
@@ -86,17 +85,6 @@ class Query(msgspec.Struct, frozen=True):
     least: int = 0
     most: int = (1 << 59) - 1
 
-    def read(self, text: str | None) -> int | None:
-        """The number in `text`, or the default. Raises `BadInput` "query"."""
-        if text is None and not self.required:
-            return self.default
-        if text is None or not re.fullmatch(r"-1|[0-9]{1,18}", text, re.ASCII):
-            raise BadInput(f"The query needs {self.name}, a whole number.", code="query")
-        number = int(text)
-        if self.required and not self.least <= number <= self.most:
-            raise BadInput(f"The query needs {self.name}, a whole number.", code="query")
-        return min(max(number, self.least), self.most)
-
 
 HEX: Mapping[str, int] = {
     "account": 32,
@@ -151,12 +139,6 @@ class Endpoint(msgspec.Struct, Generic[Q, A], frozen=True, kw_only=True):
             raise TypeError(f"{self.path} takes no {', '.join(given)}")
         return "?".join((path, "&".join(query))) if query else path
 
-    def read_query(self, given: Mapping[str, str]) -> dict[str, int | None]:
-        """The numbers of the query. Names that the route does not know are not looked at. Raises
-        `BadInput` "query".
-        """
-        return {one.name: one.read(given.get(one.name)) for one in self.query}
-
     def encode_request(self, request: Q) -> bytes:
         """The body of a request."""
         return _encode(request)
@@ -194,26 +176,6 @@ def write_part(name: str, value: bytes | int | str) -> str:
     if name in NUMBERS:
         return str(int(value))
     return quote(str(value), safe="/" if name == "path" else "")
-
-
-def read_part(name: str, text: str) -> Any:
-    """A part of a path: bytes for a name of `HEX`, a number for one of `NUMBERS`, else the text.
-    Raises `BadInput` "path".
-    """
-    if name in HEX:
-        return read_hex(text, HEX[name])
-    if name not in NUMBERS:
-        return text
-    if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII):
-        raise BadInput(f"The path needs {name}, a whole number from 0.", code="path")
-    return int(text)
-
-
-def read_hex(text: str, size: int) -> bytes:
-    """The `size` bytes in lower-case hex. Raises `BadInput` "path"."""
-    if len(text) != 2 * size or not re.fullmatch(r"[0-9a-f]+", text, re.ASCII):
-        raise BadInput(f"The path needs {size} bytes in lower-case hex.", code="path")
-    return bytes.fromhex(text)
 
 
 def _encode(body: object) -> bytes:

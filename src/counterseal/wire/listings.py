@@ -1,4 +1,4 @@
-"""A warrant's listings, as holders and openers see them."""
+"""A warrant's listings, as holders see them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,12 @@ from counterseal.protocol.record import Bytes32, Part, Uint
 from counterseal.protocol.release import WINDOWS_MAX, Listing
 from counterseal.protocol.window import Label, Roster
 
-from .body import MIB, Hashes, Rows
+from .body import MIB, Hashes
 from .endpoint import Authentication, Endpoint, ErrorCode
-from .periods import PeriodRootBytes
+from .log import PeriodRootBytes
 
 LabelBytes = Annotated[bytes, Meta(min_length=1, max_length=Label.limit)]
 RosterBytes = Annotated[bytes, Meta(min_length=1, max_length=Roster.limit)]
-
-
-class ShownListing(Part, frozen=True):
-    """A listing's number, from 0, its digest and how many windows it has."""
-
-    number: Uint
-    digest: Bytes32
-    windows: Uint
-
-
-class ShownListings(Rows, frozen=True):
-    """A warrant's listings, in order."""
-
-    rows: Annotated[tuple[ShownListing, ...], Meta(max_length=10_000)]
 
 
 class WindowInPeriod(Part, frozen=True):
@@ -69,15 +55,6 @@ class HolderListing(Part, frozen=True):
 NO_LISTING = ErrorCode(404, "listing", "the warrant has no such listing")
 NO_WARRANT = ErrorCode(404, "warrant", "the ledger has no such warrant")
 
-LISTINGS: Endpoint[None, ShownListings] = Endpoint(
-    method="GET",
-    path="/v1/warrants/{warrant}/listings",
-    authentication=Authentication.INSTITUTION,
-    summary="A warrant's listings.",
-    answer=ShownListings,
-    answer_max=MIB,
-    repeatable=True,
-)
 HOLDER_LISTING: Endpoint[None, HolderListing] = Endpoint(
     method="GET",
     path="/v1/warrants/{warrant}/listings/{listing}/holder/{position}",

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from counterseal.protocol.entry import ENTRY_MAX
+from counterseal.protocol.period import PeriodRoot
 from counterseal.protocol.record import Part, Uint
 
 from .body import KIB, MIB, Hashes, NoteText
@@ -98,3 +99,6 @@ STATEMENT: Endpoint[None, LoggedStatement] = Endpoint(
     answer_max=KEYSET_MAX + KIB,
     repeatable=True,
 )
+
+
+PeriodRootBytes = Annotated[bytes, Meta(min_length=1, max_length=PeriodRoot.limit)]

@@ -1,4 +1,6 @@
-"""What openers and issuers fetch under a warrant: the windows of a listing with their frames."""
+"""What openers and issuers fetch under a warrant: listings, their windows with their frames, and the
+sealed shares.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,13 @@ from msgspec import Meta
 
 from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.frame import BODY_MAX
-from counterseal.protocol.record import Part, Positive, Uint
+from counterseal.protocol.record import Bytes32, Part, Positive, Uint
+from counterseal.protocol.release import SealedShares
 
 from .body import MIB, Rows
 from .endpoint import Authentication, Endpoint, ErrorCode, Query
 from .listings import NO_LISTING, LabelBytes, RosterBytes, WindowInPeriod
-from .periods import PeriodRootBytes
+from .log import PeriodRootBytes
 
 MATERIAL_PAGE = 100
 """Windows in an answer, at most."""
@@ -60,6 +63,51 @@ MATERIAL: Endpoint[None, MaterialPage] = Endpoint(
         Query("after", "how many windows to pass over", default=0),
         Query("limit", "windows at most", default=MATERIAL_PAGE, least=1, most=MATERIAL_PAGE),
     ),
+    answer_max=256 * MIB,
+    repeatable=True,
+)
+
+
+class ShownListing(Part, frozen=True):
+    """A listing's number, from 0, its digest and how many windows it has."""
+
+    number: Uint
+    digest: Bytes32
+    windows: Uint
+
+
+class ShownListings(Rows, frozen=True):
+    """A warrant's listings, in order."""
+
+    rows: Annotated[tuple[ShownListing, ...], Meta(max_length=10_000)]
+
+
+LISTINGS: Endpoint[None, ShownListings] = Endpoint(
+    method="GET",
+    path="/v1/warrants/{warrant}/listings",
+    authentication=Authentication.INSTITUTION,
+    summary="A warrant's listings.",
+    answer=ShownListings,
+    answer_max=MIB,
+    repeatable=True,
+)
+
+
+class ShownShares(Part, frozen=True):
+    """The encoded sealed-shares records of a warrant."""
+
+    sealed: Annotated[
+        tuple[Annotated[bytes, Meta(min_length=1, max_length=SealedShares.limit)], ...],
+        Meta(max_length=100_000),
+    ]
+
+
+SHARES: Endpoint[None, ShownShares] = Endpoint(
+    method="GET",
+    path="/v1/warrants/{warrant}/shares",
+    authentication=Authentication.INSTITUTION,
+    summary="The sealed shares of a warrant.",
+    answer=ShownShares,
     answer_max=256 * MIB,
     repeatable=True,
 )

@@ -12,10 +12,10 @@ from counterseal.protocol.stamp import Stamp
 
 from .body import KIB, Hashes, Rows
 from .endpoint import Authentication, Endpoint, ErrorCode, Query
+from .log import PeriodRootBytes
 
 PERIODS_PAGE = 500
 """Period roots in an answer, at most."""
-PeriodRootBytes = Annotated[bytes, Meta(min_length=1, max_length=PeriodRoot.limit)]
 
 
 class ShownPeriodRoot(Part, frozen=True):

@@ -1,4 +1,4 @@
-"""Sealed shares: handed over by holders, fetched by the opener, of use to nobody else."""
+"""Sealed shares, handed over by holders. They are of use to the opener alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Meta
 from counterseal.protocol.record import Part
 from counterseal.protocol.release import SealedShares
 
-from .body import KIB, MIB, Done
+from .body import KIB, Done
 from .endpoint import Authentication, Endpoint, ErrorCode
 from .listings import NO_WARRANT
 
@@ -20,15 +20,6 @@ class PostShares(Part, frozen=True):
     """A sealed-shares record signed by its holder (COSE_Sign)."""
 
     statement: Annotated[bytes, Meta(max_length=SHARES_MAX)]
-
-
-class ShownShares(Part, frozen=True):
-    """The encoded sealed-shares records of a warrant."""
-
-    sealed: Annotated[
-        tuple[Annotated[bytes, Meta(min_length=1, max_length=SealedShares.limit)], ...],
-        Meta(max_length=100_000),
-    ]
 
 
 SHARES_POST: Endpoint[PostShares, Done] = Endpoint(
@@ -49,14 +40,5 @@ SHARES_POST: Endpoint[PostShares, Done] = Endpoint(
         ErrorCode(422, "X2, X4", "the holder did not sign them"),
     ),
     request_max=SHARES_MAX + KIB,
-    repeatable=True,
-)
-SHARES: Endpoint[None, ShownShares] = Endpoint(
-    method="GET",
-    path="/v1/warrants/{warrant}/shares",
-    authentication=Authentication.INSTITUTION,
-    summary="The sealed shares of a warrant.",
-    answer=ShownShares,
-    answer_max=256 * MIB,
     repeatable=True,
 )

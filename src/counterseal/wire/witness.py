@@ -10,8 +10,9 @@ from typing import Any
 
 from .body import KIB
 from .endpoint import TEXT, Authentication, Endpoint, ErrorCode, Query, Raw
-from .keysets import KEYSET_MAX, HolderKeyPosted, PostHolderKey, PostKeyset
+from .keysets import KEYSET_MAX
 from .notices import NOTICES, ShownNotices
+from .publishing import HolderKeyPosted, PostHolderKey, PostKeyset
 
 WITNESS_REQUEST_MAX = 64 * KIB
 

@@ -11,14 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import NotAuthenticated
 from counterseal.protocol.keys import InstitutionSigner
-from counterseal.wire.authentication import (
-    DeviceHeader,
-    InstitutionHeader,
-    SignedRequest,
-    operator_header,
-    sign_as_device,
-    sign_as_institution,
-)
+from counterseal.wire.authentication import InstitutionHeader, SignedRequest, sign_as_institution
+from counterseal.wire.device_authentication import DeviceHeader, operator_header, sign_as_device
+from counterseal.wire.read_authentication import read_device_header, read_institution_header
 
 REQUEST = SignedRequest("example.org", "POST", "/v1/windows?a=1", b"body")
 NONCE = bytes(range(16))
@@ -28,7 +23,7 @@ def test_a_device_signs_method_path_time_nonce_and_body() -> None:
     key = Ed25519PrivateKey.generate()
     device = key.public_key().public_bytes_raw()
     header = sign_as_device(REQUEST, b"\x01" * 32, device, key, 1_700_000_000_123, NONCE)
-    read = DeviceHeader.read(header)
+    read = read_device_header(header)
     assert (read.account, read.device, read.time_ms, read.nonce) == (
         b"\x01" * 32,
         device,
@@ -52,7 +47,7 @@ def test_a_device_signs_method_path_time_nonce_and_body() -> None:
 
 def test_an_institution_signs_with_both_keys() -> None:
     signer = InstitutionSigner.generate()
-    read = InstitutionHeader.read(sign_as_institution(REQUEST, signer, 5, NONCE))
+    read = read_institution_header(sign_as_institution(REQUEST, signer, 5, NONCE))
     assert (read.kid, read.time_ms, read.nonce) == (signer.kid, 5, NONCE)
     message = REQUEST.institution_message(5, NONCE)
     signer.public.verify(message, read.ed25519, message, read.mldsa65)
@@ -90,12 +85,12 @@ def header(**changed: str) -> str:
 )
 def test_a_header_of_another_form_is_refused(wrong: str) -> None:
     with pytest.raises(NotAuthenticated, match="no-authorization"):
-        DeviceHeader.read(wrong)
+        read_device_header(wrong)
 
 
 def test_fields_of_a_header_are_as_they_were_written() -> None:
     given = DeviceHeader(b"\x01" * 32, b"\x02" * 32, 7, b"\x03" * 16, b"\x04" * 64)
-    assert DeviceHeader.read(given.write()) == given
+    assert read_device_header(given.write()) == given
     institution = InstitutionHeader(b"\x01" * 32, 7, b"\x03" * 16, b"\x04" * 64, b"\x05" * 3_309)
-    assert InstitutionHeader.read(institution.write()) == institution
+    assert read_institution_header(institution.write()) == institution
     assert operator_header("token") == "Bearer token"

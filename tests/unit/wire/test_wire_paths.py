@@ -7,10 +7,10 @@ import pytest
 from counterseal.protocol.errors import BadInput
 from counterseal.wire.accounts import HANDLE
 from counterseal.wire.blobs import BLOB_PATCH
-from counterseal.wire.endpoint import read_part
 from counterseal.wire.events import EVENTS
 from counterseal.wire.log import LOG_CONSISTENCY, LOG_FILE
 from counterseal.wire.periods import FRAME_INCLUSION, PERIODS
+from counterseal.wire.reading import read_part, read_query
 
 
 def test_parts_are_hex_decimal_or_quoted() -> None:
@@ -59,20 +59,20 @@ def test_parts_are_read_as_they_were_written() -> None:
 
 
 def test_optional_numbers_are_brought_into_range() -> None:
-    assert EVENTS.read_query({}) == {"after": 0, "limit": 500}
-    assert EVENTS.read_query({"after": "-1", "limit": "9999"}) == {"after": 0, "limit": 500}
-    assert PERIODS.read_query({"after": "-1"}) == {"after": -1}
-    assert PERIODS.read_query({"other": "x"}) == {"after": -1}
+    assert read_query(EVENTS, {}) == {"after": 0, "limit": 500}
+    assert read_query(EVENTS, {"after": "-1", "limit": "9999"}) == {"after": 0, "limit": 500}
+    assert read_query(PERIODS, {"after": "-1"}) == {"after": -1}
+    assert read_query(PERIODS, {"other": "x"}) == {"after": -1}
 
 
 @pytest.mark.parametrize("text", ["", "x", "-2", "1.0", "+1", "1" * 19, "\u0661"])
 def test_a_query_that_is_no_whole_number_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="query"):
-        EVENTS.read_query({"after": text})
+        read_query(EVENTS, {"after": text})
 
 
 def test_a_required_number_is_there_and_in_range() -> None:
-    assert BLOB_PATCH.read_query({"offset": "8"}) == {"offset": 8}
+    assert read_query(BLOB_PATCH, {"offset": "8"}) == {"offset": 8}
     for given in ({}, {"offset": "-1"}):
         with pytest.raises(BadInput, match="query"):
-            BLOB_PATCH.read_query(given)
+            read_query(BLOB_PATCH, given)

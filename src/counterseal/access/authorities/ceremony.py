@@ -22,9 +22,9 @@ from counterseal.protocol.entry import entry_hash
 from counterseal.protocol.errors import BadInput, CountersealError, NotFound, Refused, Unavailable
 from counterseal.protocol.keyset import Keyset
 from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
-from counterseal.wire.charters import CHARTER_POST, CHARTERS, PostCharter
-from counterseal.wire.keysets import KEYSET_POST, PostKeyset
+from counterseal.wire.charters import CHARTERS
 from counterseal.wire.log import LOG_PROOF
+from counterseal.wire.publishing import CHARTER_POST, KEYSET_POST, PostCharter, PostKeyset
 from counterseal.wire.witness import WITNESS_KEYSET
 
 YEAR = 366 * 86_400

@@ -20,10 +20,11 @@ from urllib.parse import parse_qsl, urlsplit
 from counterseal.protocol.errors import CountersealError, FatalError, Refused
 from counterseal.tlog.add_checkpoint import MAX_REQUEST
 from counterseal.tlog.cosigner import Response
-from counterseal.wire.endpoint import CBOR, TEXT, read_part
+from counterseal.wire.endpoint import CBOR, TEXT
 from counterseal.wire.failure import JSON, Failure
-from counterseal.wire.keysets import HolderKeyPosted, PostKeyset
 from counterseal.wire.notices import ShownNotice, ShownNotices
+from counterseal.wire.publishing import HolderKeyPosted, PostKeyset
+from counterseal.wire.reading import read_part, read_query
 from counterseal.wire.witness import WITNESS_HOLDER_KEY, WITNESS_KEYSET, WITNESS_NOTICES
 
 
@@ -128,7 +129,7 @@ def _route(answers: Answers, method: str, target: str, body: bytes) -> Response:
             wrong = answers.health()
             return Response(503 if wrong else 200, TEXT, f"{wrong or 'ok'}\n".encode())
         case "GET", "", "notices":
-            after = WITNESS_NOTICES.read_query(dict(parse_qsl(parts.query)))["after"]
+            after = read_query(WITNESS_NOTICES, dict(parse_qsl(parts.query)))["after"]
             rows = answers.notices_after(-1 if after is None else after)
             shown = ShownNotices(tuple(ShownNotice(index, sealed) for index, sealed in rows))
             return _array(WITNESS_NOTICES.encode_answer(shown))

@@ -59,10 +59,9 @@ from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.protocol.warrant import Warrant
 from counterseal.protocol.window import Label
 from counterseal.wire.accounts import ACCOUNT_CHAIN, ShownChainStatement
-from counterseal.wire.ledger import LEDGER_FILE
+from counterseal.wire.ledger_tree import LEDGER_FILE
 from counterseal.wire.log import LOG_FILE
-from counterseal.wire.material import MATERIAL, ListedMaterial
-from counterseal.wire.shares import SHARES
+from counterseal.wire.material import MATERIAL, SHARES, ListedMaterial
 
 _PAGE = 50
 _NOT_YET = 1 << 62  # since when a charter is in force that the log has not dated

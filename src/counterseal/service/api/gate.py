@@ -33,8 +33,9 @@ from counterseal.service.limits import Rates
 from counterseal.wire.authentication import SignedRequest
 from counterseal.wire.body import encode_body
 from counterseal.wire.conversations import EpochTaken
-from counterseal.wire.endpoint import CBOR, Authentication, Endpoint, read_part
+from counterseal.wire.endpoint import CBOR, Authentication, Endpoint
 from counterseal.wire.failure import JSON, Failure
+from counterseal.wire.reading import read_part, read_query
 
 _log = logging.getLogger("counterseal.service")
 Q = TypeVar("Q")
@@ -247,7 +248,7 @@ def _read(
     request: HttpRequest, endpoint: Endpoint[Q, Any], body: bytes
 ) -> tuple[dict[str, Any], dict[str, int | None], Q]:
     parts = {name: read_part(name, text) for name, text in request.path_params.items()}
-    query = endpoint.read_query(request.query_params) if endpoint.query else {}
+    query = read_query(endpoint, request.query_params) if endpoint.query else {}
     return parts, query, endpoint.decode_request(body)
 
 

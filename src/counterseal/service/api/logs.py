@@ -15,14 +15,16 @@ from counterseal.wire.endpoint import OCTETS, TEXT
 from counterseal.wire.ledger import (
     LEDGER_CHECKPOINT,
     LEDGER_CHUNK,
+    LEDGER_POST,
+    PostStatement,
+    StatementQueued,
+)
+from counterseal.wire.ledger_tree import (
     LEDGER_CONSISTENCY,
     LEDGER_FILE,
-    LEDGER_POST,
     LEDGER_PROOF,
     LEDGER_STATUS,
     LedgerStatus,
-    PostStatement,
-    StatementQueued,
 )
 from counterseal.wire.log import (
     LOG_CHECKPOINT,

@@ -13,17 +13,19 @@ from counterseal.service.store.interface import Snapshot, Store
 from counterseal.service.store.rows import StoredListing, StoredSeal, StoredWindow
 from counterseal.service.trust import DomainRules
 from counterseal.wire.body import Done
-from counterseal.wire.listings import (
-    HOLDER_LISTING,
+from counterseal.wire.listings import HOLDER_LISTING, HolderListing, HolderWindow, WindowInPeriod
+from counterseal.wire.material import (
     LISTINGS,
-    HolderListing,
-    HolderWindow,
+    MATERIAL,
+    SHARES,
+    ListedMaterial,
+    MaterialPage,
     ShownListing,
     ShownListings,
-    WindowInPeriod,
+    ShownShares,
+    StampedFrame,
 )
-from counterseal.wire.material import MATERIAL, ListedMaterial, MaterialPage, StampedFrame
-from counterseal.wire.shares import SHARES, SHARES_POST, PostShares, ShownShares
+from counterseal.wire.shares import SHARES_POST, PostShares
 
 
 class ReleaseRoutes:

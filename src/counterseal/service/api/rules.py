@@ -5,38 +5,26 @@ from __future__ import annotations
 from counterseal.service.api.gate import Call, Gate, ServedEndpoint
 from counterseal.service.publication import RulePublication
 from counterseal.service.trust import DomainRules
-from counterseal.wire.charters import (
-    CHARTER,
-    CHARTER_IN_FORCE,
+from counterseal.wire.charter import CHARTER, CHARTER_IN_FORCE, CharterStatement
+from counterseal.wire.charters import CHARTERS, ShownCharter, ShownCharters
+from counterseal.wire.keysets import KEYSETS, ShownKeyset, ShownKeysets
+from counterseal.wire.publishing import (
     CHARTER_POST,
-    CHARTERS,
-    CharterPosted,
-    CharterStatement,
-    PostCharter,
-    ShownCharter,
-    ShownCharters,
-)
-from counterseal.wire.keysets import (
     HOLDER_KEY_POST,
     KEYSET_DRAFT,
     KEYSET_POST,
-    KEYSETS,
+    REVOCATION_POST,
+    CharterPosted,
     HolderKeyPosted,
     KeysetDraft,
     KeysetPosted,
+    PostCharter,
     PostHolderKey,
     PostKeyset,
-    ShownKeyset,
-    ShownKeysets,
-)
-from counterseal.wire.revocations import (
-    REVOCATION_POST,
-    REVOCATIONS,
     PostRevocation,
     RevocationPosted,
-    ShownRevocation,
-    ShownRevocations,
 )
+from counterseal.wire.revocations import REVOCATIONS, ShownRevocation, ShownRevocations
 
 
 class RuleRoutes:
