@@ -1,3 +1,5 @@
+"""A warrant's life as the ledger tells it, and what every holder decides by it (rules W, R, O, N1)."""
+
 import msgspec
 import pytest
 from tests.support import world as w

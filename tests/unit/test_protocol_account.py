@@ -1,3 +1,5 @@
+"""Accounts and their chains of devices (rules A1 to A9)."""
+
 import msgspec
 from tests.support import world as w
 from tests.support.refusals import refused

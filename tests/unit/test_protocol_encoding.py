@@ -1,3 +1,5 @@
+"""CBOR, records, keys and signatures (rules E1 to E7, X1 to X6, K5)."""
+
 import time
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Windows, counterseals, shares and frames (rules L, S, F, V)."""
+
 from typing import Any
 
 import msgspec
