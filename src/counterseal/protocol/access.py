@@ -91,6 +91,7 @@ def check_release(access: Access, release: Release, charter: VerifiedCharter) ->
     Raises `Refused` N1, R9, R10 or R12."""
     if release.opener_key_hash != opener_key_hash(access.warrant.opener_key):
         raise Refused("R12", "The release is to another key than the warrant's opener's.")
+
     witness = release.position in charter.tree.witness_positions()
     digest = release.listing_digest
     if digest is None and witness:
@@ -99,6 +100,7 @@ def check_release(access: Access, release: Release, charter: VerifiedCharter) ->
         )
     if digest is not None:
         access.listing(digest)
+
     mine = [
         one.release.listing_digest
         for one in access.releases
@@ -117,6 +119,7 @@ def check_release(access: Access, release: Release, charter: VerifiedCharter) ->
         raise Refused(
             "N1", "A witness commits to a notice with each release, and nobody else does."
         )
+
     return release
 
 

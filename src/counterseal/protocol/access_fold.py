@@ -52,6 +52,7 @@ class AccessFold:
                 f"The ledger's time went back from {self.time} to {time}; read it from the start, "
                 "in order."
             )
+
         self.time = time
         for access in self.accesses.values():
             unratified = (
@@ -96,6 +97,7 @@ class AccessFold:
         access = self.access(digest)
         if access.cancelled_at is not None:
             raise Refused("W11", f"The warrant was cancelled or replaced at {access.cancelled_at}.")
+
         unratified = access.ratify_by is not None and access.approved_at is None
         if access.lapsed_at is not None or (
             unratified and access.ratify_by is not None and time >= access.ratify_by
@@ -109,10 +111,12 @@ class AccessFold:
                 "W6",
                 "No approver has approved the warrant; the double lock needs one of another body.",
             )
+
         check_not_expired(access.warrant, time)
         self.rulebook.check_not_revoked(access.requester, access.requested_at)
         if access.approver is not None and access.approved_at is not None:
             self.rulebook.check_not_revoked(access.approver, access.approved_at)
+
         return access
 
     def put(self, access: Access, **changes: Any) -> None:

@@ -105,6 +105,7 @@ class ReceivedLink(msgspec.Struct, frozen=True):
         if type(value) is tuple and len(value) == 2:
             pair = convert(value, _WithPossession)
             statement, possession = pair.cose, pair.possession
+
         cose = ReceivedSign1.decode(statement, STATEMENT_MAX)
         payload = decode(cose.payload, STATEMENT_MAX)
         kind = _KINDS.get(str(payload[0])) if type(payload) is tuple and payload else None
@@ -114,11 +115,13 @@ class ReceivedLink(msgspec.Struct, frozen=True):
                 "An account's chain goes on with device, device-revoked or account-key, not with "
                 "this.",
             )
+
         record = kind.decode(cose.payload)
         if (possession is None) != isinstance(record, DeviceRevoked):
             raise Refused(
                 "E6", "A new key comes with a signature for its possession, and nothing else does."
             )
+
         return cls(record, cose, possession)
 
 
@@ -144,6 +147,7 @@ class VerifiedChain(msgspec.Struct, frozen=True):
         account = Account.decode(cose.payload)
         if account.domain != domain:
             raise Refused("A1", f"The account is of {account.domain!r}, not of {domain!r}.")
+
         check_ed25519(account.account_key)
         try:
             cose.verify(account.account_key)
@@ -151,6 +155,7 @@ class VerifiedChain(msgspec.Struct, frozen=True):
             raise Refused(
                 "A1", f"The account's first statement is not signed by its own key. {error.message}"
             ) from error
+
         account_id = hashlib.sha256(cose.payload).digest()
         key = account.account_key
         return cls(account_id, domain, key, account.notice_key, account_id, 0, (), (), (key,))
@@ -183,16 +188,19 @@ class VerifiedChain(msgspec.Struct, frozen=True):
             )
         if record.number > CHAIN_MAX:
             raise Refused("A9", f"A chain has at most {CHAIN_MAX} statements after its first.")
+
         try:
             received.cose.verify(self.account_key)
         except Refused as error:
             raise Refused(
                 "A3", f"The account key in force did not sign this statement. {error.message}"
             ) from error
+
         head = hashlib.sha256(received.cose.payload).digest()
         after = msgspec.structs.replace(self, head=head, number=record.number)
         if isinstance(record, DeviceRevoked):
             return after._revoke(record.device_key)
+
         new = record.device_key if isinstance(record, Device) else record.account_key
         self._check_new(new, received)
         if isinstance(record, AccountKey):
@@ -201,6 +209,7 @@ class VerifiedChain(msgspec.Struct, frozen=True):
             )
         if len(self.devices) >= DEVICES_MAX:
             raise Refused("A9", f"An account has at most {DEVICES_MAX} devices; revoke one first.")
+
         return msgspec.structs.replace(after, devices=tuple(sorted((*self.devices, new))))
 
     def _check_new(self, key: bytes, received: ReceivedLink) -> None:

@@ -42,6 +42,7 @@ class Calendar(Part, frozen=True):
             raise Refused(
                 "C11", f"The dates of the calendar {self.name!r} are not in order, each once."
             )
+
         self._days_off()
         return self
 

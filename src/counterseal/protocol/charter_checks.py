@@ -62,6 +62,7 @@ def check_charter(charter: Charter) -> Charter:
         _check_sealing_keys,
     ):
         check(charter)
+
     return charter
 
 
@@ -77,11 +78,13 @@ def _check_names(charter: Charter) -> None:
             f"{charter.domain!r} is no domain; write a lower-case host name, with a port if need "
             "be.",
         )
+
+    grounds = [ground.name for ground in charter.grounds]
     lists: list[list[str]] = [
         [holder.name for holder in charter.holders],
         [body.name for body in charter.custodians.bodies],
         [issuer.name for issuer in charter.issuers],
-        [ground.name for ground in charter.grounds],
+        grounds,
         [calendar.name for calendar in charter.calendars],
         [opener.name for opener in charter.openers],
         [reader.name for reader in charter.readers],
@@ -92,7 +95,8 @@ def _check_names(charter: Charter) -> None:
                 raise Refused(
                     "C2", f"The name {name!r} holds what a page cannot show, or spaces around it."
                 )
-            if names.count(name) > 1 and names is not lists[3]:
+            # a ground that occurs twice is C9's to refuse
+            if names.count(name) > 1 and names is not grounds:
                 raise Refused(
                     "C2",
                     f"The name {name!r} is in one list twice; nobody could tell the two apart.",
@@ -114,6 +118,7 @@ def _check_quorums(charter: Charter) -> None:
             f"{charter.custodians.needed} of {len(bodies)} custodian bodies are needed; 1 to all "
             "can be.",
         )
+
     for body in bodies:
         if not 1 <= body.threshold <= len(body.members):
             raise Refused(
@@ -121,6 +126,7 @@ def _check_quorums(charter: Charter) -> None:
                 f"{body.name!r} needs {body.threshold} of {len(body.members)} members; 1 to all "
                 "can be.",
             )
+
     w, c, count = charter.witnesses.w, charter.witnesses.c, len(charter.witnesses.members)
     if not 1 <= w <= count or not 1 <= c <= count:
         raise Refused(
@@ -145,6 +151,7 @@ def _check_separation(charter: Charter) -> None:
             raise Refused(
                 "C6", "A key is in two places; each holder, issuer and opener has its own."
             )
+
     witnesses = {witness.name for witness in charter.witnesses.members}
     if both := witnesses.intersection(body.name for body in charter.custodians.bodies):
         raise Refused(
@@ -160,6 +167,7 @@ def _check_keys(charter: Charter) -> None:
             raise Refused(
                 "C7", f"The key of {signer.name!r} is no good: {error.message}"
             ) from error
+
     seen: set[bytes] = set()
     for witness in charter.witnesses.members:
         for key in vkey_pair(witness.vkeys, WITNESS_ED25519):
@@ -199,10 +207,12 @@ def _check_issuers(charter: Charter) -> None:
                 f"The issuer {issuer.name!r} has no role, or one that is not requester or "
                 "approver.",
             )
+
     requesters = {issuer.body for issuer in charter.issuers if REQUESTER in issuer.roles}
     approvers = {issuer.body for issuer in charter.issuers if APPROVER in issuer.roles}
     if not any(body != other for body in requesters for other in approvers):
         raise Refused("C8", "The double lock needs a requester, and an approver of another body.")
+
     grounds = [ground.name for ground in charter.grounds]
     if not grounds or len(set(grounds)) != len(grounds):
         raise Refused("C9", "A charter lists at least one ground, and each once.")
@@ -217,6 +227,7 @@ def _check_caps(charter: Charter) -> None:
 def _check_urgent(charter: Charter) -> None:
     for calendar in charter.calendars:
         calendar.check()
+
     urgent = charter.urgent
     if urgent.max_period < charter.period_length or urgent.max_period % charter.period_length:
         raise Refused(
@@ -267,14 +278,17 @@ def _check_logs(charter: Charter) -> None:
                 "C14",
                 f"The {name}'s origin and its keys' name are {origin!r}; this charter has others.",
             )
+
     if charter.log.vkeys.ed25519.split("+")[2] == charter.ledger.vkeys.ed25519.split("+")[2]:
         raise Refused("C6", "Log and ledger sign with one key; each has its own.")
+
     ledger = charter.ledger
     if min(ledger.tick, ledger.fresh_online) < 1 or not 2 <= ledger.leaves <= LEAVES_MAX:
         raise Refused(
             "C14",
             f"The ledger's tick and freshness are at least 1, and its leaves 2 to {LEAVES_MAX:,}.",
         )
+
     least = least_batch(ledger.leaves)
     if not least <= ledger.batch <= BATCH_MAX:
         raise Refused(
@@ -296,11 +310,13 @@ def _check_validity(charter: Charter) -> None:
 def _check_sealing_keys(charter: Charter) -> None:
     if not charter.openers:
         raise Refused("C16", "A charter names at least one opener.")
+
     lists: tuple[tuple[Opener | Reader, ...], ...] = (charter.openers, charter.readers)
     for people in lists:
         keys = [person.xwing for person in people]
         if len(set(keys)) != len(keys):
             raise Refused("C16", "Two openers, or two readers, have the same sealing key.")
+
     for person in (*lists[0], *lists[1]):
         try:
             check_xwing(person.xwing)

@@ -149,6 +149,7 @@ def _pairs(entries: tuple[_Entry, ...]) -> tuple[SignaturePair, ...]:
             )
         pairs.append(SignaturePair(kid, entries[at].signature, entries[at + 1].signature))
         at += 2
+
     _checked(ReceivedSign(b"", tuple(pairs)))
     return tuple(pairs)
 

@@ -90,6 +90,7 @@ def window_in_scope(
         raise Refused(
             "L1", f"The window is of {label.domain!r}, the warrant of {warrant.domain!r}."
         )
+
     check_period(label, charter.period_length)
     check_roster(label, roster)
     _check_account(warrant, label, roster)
@@ -106,6 +107,7 @@ def window_in_scope(
             f"The window takes frames until {label.closes + GRACE}; its key would read on. Wait "
             "for that.",
         )
+
     check_logged(label, logged)
     return VerifiedWindow(label.window_id, label, roster)
 
@@ -135,6 +137,7 @@ def check_units(verified: VerifiedWarrant, labels: Iterable[Label], listing_dige
         raise Refused(
             "R8", "Units are counted over the labels of every listing so far, and these are others."
         )
+
     count = units(labels)
     if count != listing.units or count + verified.access.inherited > verified.warrant.units:
         raise Refused(
@@ -142,6 +145,7 @@ def check_units(verified: VerifiedWarrant, labels: Iterable[Label], listing_dige
             f"The windows make {count} units where the listing says {listing.units} of "
             f"{verified.warrant.units}.",
         )
+
     return count
 
 

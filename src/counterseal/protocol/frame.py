@@ -260,4 +260,5 @@ def check_posting(
             f"The frame is of epoch {epoch}, the conversation in {place.epoch}; process its "
             "commits.",
         )
+
     return Stamp(message_digest(body), place.next_n, now)

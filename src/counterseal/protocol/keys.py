@@ -90,6 +90,7 @@ class InstitutionSigner:
                 "E6",
                 f"An institution's secret key is 64 bytes of seeds; this one has {len(seeds)}.",
             )
+
         self._seeds = seeds
         self._ed25519 = Ed25519PrivateKey.from_private_bytes(seeds[:32])
         self._mldsa65 = MLDSA65PrivateKey.from_seed_bytes(seeds[32:])
@@ -168,6 +169,7 @@ def check_xwing(public: bytes) -> bytes:
     """
     if len(public) != XWING_PUBLIC:
         raise Refused("K5", f"An X-Wing key has {XWING_PUBLIC} bytes; this one has {len(public)}.")
+
     for at in range(0, 1152, 3):  # 768 coefficients of 12 bits, little-endian, two in three bytes
         pair = int.from_bytes(public[at : at + 3], "little")
         if pair & 0xFFF >= _MLKEM_MODULUS or pair >> 12 >= _MLKEM_MODULUS:
@@ -176,11 +178,13 @@ def check_xwing(public: bytes) -> bytes:
                 "An X-Wing key's ML-KEM half has a coefficient that is not below 3329 (FIPS 203, "
                 "7.2).",
             )
+
     try:
         point = X25519PublicKey.from_public_bytes(public[MLKEM_PUBLIC:])
         X25519PrivateKey.from_private_bytes(bytes(32)).exchange(point)
     except ValueError:  # every scalar gives zero on a point of low order, so any scalar shows it
         raise Refused("K5", "An X-Wing key's X25519 half is a point of low order.") from None
+
     return public
 
 

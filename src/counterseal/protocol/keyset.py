@@ -171,6 +171,7 @@ def check_keyset(
         )
     if len(keyset.ledger_key.sealed) != len(charter.charter.readers):
         raise Refused("K8", "The ledger key is not sealed to each of the charter's readers.")
+
     keys = tuple(_usable(keyset, charter, position) for position in range(len(keyset.holder_keys)))
     _check_fresh(keys, previous)
     return check_present(keys, charter)
@@ -189,11 +190,13 @@ def check_holder_key(
         raise Refused(
             "K3", f"The key of position {position} is not its holder's: {error.message}"
         ) from error
+
     expected = (charter.charter.domain, charter.digest, quarter, position)
     if (key.domain, key.charter_digest, key.quarter, key.position) != expected:
         raise Refused(
             "K3", f"The key of position {position} is for another place, quarter or charter."
         )
+
     return key
 
 
@@ -291,10 +294,12 @@ def open_predecessor(key: bytes, keyset: VerifiedKeyset, commitment: bytes) -> b
         )
     except (InvalidTag, ValueError):
         raise Refused("K8", "The ledger key before this one does not open under it.") from None
+
     if ledger_key_commitment(before) != commitment:
         raise Refused(
             "K8", "The ledger key before this one is not the one that its keyset commits to."
         )
+
     return before
 
 

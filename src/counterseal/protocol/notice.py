@@ -142,11 +142,13 @@ def verify_notice(statement: bytes, charter: VerifiedCharter) -> VerifiedNotice:
         cose.verify({witness.kid: witness})
     except Refused as error:
         raise Refused("N3", f"The notice is not its witness's: {error.message}") from error
+
     if (
         notice.position not in charter.tree.witness_positions()
         or notice.charter_digest != charter.digest
     ):
         raise Refused("N3", "The notice comes from no witness of its charter.")
+
     return VerifiedNotice(notice, statement)
 
 
@@ -174,6 +176,7 @@ def check_notice(notice: Notice, warrant: Warrant, delay: int) -> Notice:
             f"The notice is due more than {delay} s after its issue; only a logged extension adds "
             "to that.",
         )
+
     return notice
 
 

@@ -131,6 +131,7 @@ def open_shares(
         raise Refused(
             "R11", f"The shares of position {sealed.position} are not its holder's: {error.message}"
         ) from error
+
     named = (shares.domain, shares.warrant_digest, shares.listing_digest, shares.position)
     if named != (domain, sealed.warrant_digest, sealed.listing_digest, sealed.position):
         raise Refused(
@@ -141,4 +142,5 @@ def open_shares(
         raise Refused(
             "R11", f"Position {sealed.position} gave shares of other windows than the listing's."
         )
+
     return VerifiedShares(shares, statement)

@@ -35,16 +35,19 @@ def take_listing(fold: AccessFold, time: int, received: LedgerStatement) -> None
             "R7",
             f"Listing {len(access.listings)} comes next, its windows sorted and each once.",
         )
+
     before = {window for _, earlier in access.listings for window in earlier.windows}
     if not before.isdisjoint(listing.windows):
         raise Refused("R7", "The listing repeats a window of an earlier one.")
-    floor = access.listings[-1][1].units if access.listings else 1
-    if not floor <= listing.units <= access.warrant.units - access.inherited:
+
+    least = access.listings[-1][1].units if access.listings else 1
+    if not least <= listing.units <= access.warrant.units - access.inherited:
         raise Refused(
             "R8",
-            f"The listing brings the units to {listing.units}; {floor} to the warrant's units may "
+            f"The listing brings the units to {listing.units}; {least} to the warrant's units may "
             "be.",
         )
+
     fold.put(access, listings=(*access.listings, (listing.digest(), listing)))
 
 

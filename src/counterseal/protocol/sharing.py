@@ -46,6 +46,7 @@ def combine(tree: Tree, shares: Mapping[int, bytes]) -> bytes:
             raise Refused(
                 "S4", f"A share has no position from 0 to {tree.count - 1}, or not 32 bytes."
             )
+
     bodies = tree.custodian_quorum(shares)
     tree.witness_quorum(shares)
 

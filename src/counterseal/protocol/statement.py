@@ -94,6 +94,7 @@ class ReceivedStatement(msgspec.Struct, frozen=True):
             return cls(
                 _kind(_BY_ACCOUNT, payload_tag(cose1.payload)).decode(cose1.payload), cose1, data
             )
+
         cose = ReceivedSign.decode(data, Keyset.limit)
         return cls(
             _kind(_BY_INSTITUTIONS, payload_tag(cose.payload)).decode(cose.payload), cose, data

@@ -247,6 +247,7 @@ class TrustedRules:
                 self._shown_otherwise,
                 "This first charter is not the one that is pinned here; nothing was taken from it.",
             )
+
         for known in self.charters:
             if known.charter.charter.version == version:
                 if known.charter.digest != digest:
@@ -256,6 +257,7 @@ class TrustedRules:
                         "keep both and report it.",
                     )
                 return known
+
         return None
 
     # keysets
@@ -382,6 +384,7 @@ def verify_revocation(statement: bytes, charter: VerifiedCharter) -> VerifiedRev
         raise Refused(
             "W18", f"The custodians' quorum has not signed this revocation. {error.message}"
         ) from error
+
     return VerifiedRevocation(revocation)
 
 

@@ -164,10 +164,12 @@ def check_succession(charter: Charter, previous: VerifiedCharter | None) -> Char
                 "first.",
             )
         return charter
+
     before = previous.charter
     expected = (before.domain, before.version + 1, previous.digest, before.demonstration)
     if (charter.domain, charter.version, charter.previous, charter.demonstration) != expected:
         raise Refused(
             "C19", f"This is not the one successor of charter {before.version} of {before.domain}."
         )
+
     return charter

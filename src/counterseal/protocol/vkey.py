@@ -60,17 +60,21 @@ def parse_vkey(text: str, kinds: tuple[int, ...]) -> VerifierKey:
     parts = text.split("+", 2)
     if len(parts) != 3:
         raise Refused("C7", f"{text[:60]!r} is no verifier key; one reads NAME+HASH+BASE64.")
+
     try:
         data = base64.b64decode(parts[2], validate=True)
     except (binascii.Error, ValueError):
         raise Refused("C7", f"The verifier key of {parts[0]!r} is not in base64.") from None
+
     if not data or data[0] not in kinds:
         raise Refused(
             "C7", f"The verifier key of {parts[0]!r} is of a type that has no place here."
         )
+
     key = make_vkey(parts[0], data[0], data[1:])
     if key.text() != text:
         raise Refused(
             "C7", f"The verifier key of {parts[0]!r} does not have the hash that it states."
         )
+
     return key

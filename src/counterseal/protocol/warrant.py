@@ -81,6 +81,7 @@ def check_warrant(warrant: Warrant, period_length: int, in_force: Charter) -> Wa
         )
     if not warrant.reference.isprintable():
         raise Refused("W19", "The warrant's reference holds characters that a page cannot show.")
+
     return warrant
 
 

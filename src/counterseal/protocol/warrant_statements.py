@@ -46,6 +46,7 @@ def _start_urgent(fold: AccessFold, access: Access, time: int) -> Access:
             "W13",
             "This requester's last urgent warrant lapsed; an approver reinstates before the next.",
         )
+
     waiting = [
         one
         for one in fold.accesses.values()
@@ -53,6 +54,7 @@ def _start_urgent(fold: AccessFold, access: Access, time: int) -> Access:
     ]
     if waiting:
         raise Refused("W13", "An urgent warrant waits to be ratified; one at a time.")
+
     fold.check_cap(access.warrant, time)
     charter = fold.rulebook.in_force(time).charter
     calendar = next(one for one in charter.calendars if one.name == charter.urgent.calendar)
@@ -150,12 +152,14 @@ def take_replacement(fold: AccessFold, time: int, received: LedgerStatement) -> 
             "A warrant is replaced by a normal one of its requester that is requested, and no "
             "more.",
         )
+
     check_not_expired(new.warrant, time)
     if _kept(old.warrant) != _kept(new.warrant) or new.warrant.expires > old.warrant.expires:
         raise Refused(
             "W16",
             "The warrant that replaces another differs in key, reference and earlier end alone.",
         )
+
     fold.put(old, cancelled_at=time, replaced_by=new.digest)
     fold.put(
         new, approver=approver, approved_at=time, counted_at=old.counted_at, inherited=old.used

@@ -50,19 +50,23 @@ def parse_request(body: bytes) -> AddCheckpoint:
             f"A request is an old size, a proof, an empty line and a checkpoint, {MAX_REQUEST} "
             "bytes at most.",
         )
+
     first, *lines = head.decode().split("\n")
     if not first.startswith("old ") or len(lines) > MAX_PATH:
         raise TlogError(
             "T15", "A request begins with the old size and has at most 63 lines of proof."
         )
+
     path = tuple(decode_base64(line, "T15") for line in lines)
     if any(len(node) != HASH_SIZE for node in path):
         raise TlogError("T15", "A line of proof is one hash.")
+
     try:
         received = parse_note(note)
         parse_checkpoint(received.text)
     except TlogError as error:
         raise TlogError("T15", f"The checkpoint cannot be read: {error}") from error
+
     return AddCheckpoint(parse_size(first[4:], "T15"), path, received)
 
 

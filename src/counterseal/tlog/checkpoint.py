@@ -176,6 +176,7 @@ def verify_line(checkpoint: Checkpoint, key: VerifierKey, line: SignatureLine) -
     """
     if len(line.signature) != _SIGNATURE_SIZES[key.kind]:
         raise TlogError("T7", f"The signature of {key.name!r} is of the wrong length.")
+
     try:
         if key.kind == LOG_ED25519:
             Ed25519PublicKey.from_public_bytes(key.key).verify(
@@ -195,6 +196,7 @@ def verify_line(checkpoint: Checkpoint, key: VerifierKey, line: SignatureLine) -
             MLDSA44PublicKey.from_public_bytes(key.key).verify(line.signature[8:], message)
     except (InvalidSignature, ValueError) as error:  # ValueError: bytes that are no public key
         raise TlogError("T4", f"A signature by the key {key.name!r} does not verify.") from error
+
     return time
 
 
@@ -232,10 +234,12 @@ def verify_cosigned(
         time = pair_time(note, verified.checkpoint, pair)
         if time is not None:
             cosigned[pair.name] = time
+
     if needed < 1 or len(cosigned) < needed:
         raise TlogError(
             "T8", f"{len(cosigned)} witnesses cosigned the checkpoint, {needed} are needed."
         )
+
     latest_first = sorted(cosigned.items(), key=lambda item: (-item[1], item[0]))
     return CosignedCheckpoint(
         verified.checkpoint, latest_first[needed - 1][1], tuple(latest_first), verified.note
@@ -300,6 +304,7 @@ def follow(
             f"Size {new.size} was shown after size {seen.size}, or with another root: keep both, "
             "this is a fork.",
         )
+
     verify_consistency(seen.size, seen.root, new.size, new.root, path)
     return received
 

@@ -71,19 +71,23 @@ def decide(request: AddCheckpoint, log: KeyPair, state: WitnessState | None) -> 
         new = verify_checkpoint(request.note, log).checkpoint
     except TlogError as error:
         raise TlogError("T18", f"The log's signatures do not hold: {error}") from error
+
     if request.old_size > new.size:
         raise TlogError(
             "T16", f"The old size {request.old_size} is over the checkpoint's {new.size}."
         )
+
     old_size, old_root = (state.size, state.root) if state else (0, EMPTY_ROOT)
     if request.old_size != old_size:
         raise WitnessConflict(old_size)
+
     try:
         verify_consistency(old_size, old_root, new.size, new.root, request.path)
     except TlogError as error:
         raise TlogError(
             "T21", f"The checkpoint does not go on from what this witness cosigned: {error}"
         ) from error
+
     return new
 
 

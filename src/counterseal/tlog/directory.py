@@ -85,6 +85,7 @@ class LookupProof(Record, frozen=True, tag="counterseal/v1/lookup-proof"):
             if self.steps or not hmac.compare_digest(root, EMPTY_MAP):
                 raise DirectoryError("D4", "The map is not empty, and the proof ends in no leaf.")
             return VerifiedLookup(handle, None)
+
         node = self.leaf.hash()
         below = 256
         for step in reversed(self.steps):
@@ -97,12 +98,14 @@ class LookupProof(Record, frozen=True, tag="counterseal/v1/lookup-proof"):
                 step.depth,
                 *((step.sibling, node) if _bit(key, step.depth) else (node, step.sibling)),
             )
+
         if not hmac.compare_digest(node, root):
             raise DirectoryError(
                 "D4", f"The proof for {handle!r} does not lead to the directory's root."
             )
         if self.leaf.key != key:
             return VerifiedLookup(handle, None)
+
         return VerifiedLookup(handle, DirectoryEntry(handle, self.leaf.account_id, self.leaf.head))
 
 
@@ -131,6 +134,7 @@ class VerifiedLookup(msgspec.Struct, frozen=True):
                 f"The chain of {self.handle!r} has another head than the one known: fetch and "
                 "replay it.",
             )
+
         return self.entry
 
     def expect_absent(self) -> None:

@@ -39,6 +39,7 @@ class FrameProof(Record, frozen=True, tag="counterseal/v1/frame-proof"):
         frames = self.window.verify(period, window_id)
         if self.seq != seq:
             raise PeriodError("P6", f"The proof is of frame {self.seq}, not {seq}.")
+
         stamp = check_stamp(
             Stamp(message_digest(private_message), self.n, self.time), period.opens, period.closes
         )
@@ -48,6 +49,7 @@ class FrameProof(Record, frozen=True, tag="counterseal/v1/frame-proof"):
             raise PeriodError(
                 "P4", f"Frame {seq} is not proved to be in its window: {error}"
             ) from error
+
         return VerifiedFrame(window_id, seq, stamp, frames.count)
 
 

@@ -134,6 +134,7 @@ def decode_opening(data: bytes) -> Opening:
         value = decode(data, MAX_OPENING)
     except Refused as error:
         raise LedgerError("G1", f"An opening cannot be read: {error}") from error
+
     if isinstance(value, tuple) and len(value) == 3 and value[0] == tag("opening"):
         _, salt, statement = value
         if (
@@ -142,6 +143,7 @@ def decode_opening(data: bytes) -> Opening:
             and (statement is None or isinstance(statement, bytes))
         ):
             return Opening(salt, statement)
+
     raise LedgerError("G1", "An opening is its tag, a salt of 32 bytes, and a statement or null.")
 
 
@@ -203,6 +205,7 @@ def open_chunk(segment: Segment, origin: str, number: int, chunk: bytes) -> byte
         raise LedgerError(
             "G9", f"Chunk {number} has {len(chunk)} bytes, not {segment.batch + CHUNK_OVERHEAD}."
         )
+
     key = expand(segment.key, [tag("ledger-chunk"), number], 32)
     try:
         return ChaCha20Poly1305(key).decrypt(

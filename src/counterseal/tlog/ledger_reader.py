@@ -126,6 +126,7 @@ class LedgerReader:
             raise LedgerError(
                 "G9", f"Chunk {number} is out of its turn; {self.next_chunk} is next."
             )
+
         segment = self.schedule.segment(number)
         last = self._waiting[-1] if self._waiting else None
         items = parse_chunk(open_chunk(segment, self._origin, number, chunk))
@@ -135,6 +136,7 @@ class LedgerReader:
                 "G2",
                 f"Tick {number} has {len(openings)} leaves, not {segment.leaves}: act on nothing.",
             )
+
         record = _tick_record(items, number)
         if record.previous != (last.digest if last else self.state.previous):
             raise LedgerError(
@@ -147,6 +149,7 @@ class LedgerReader:
                 "G8",
                 f"Tick {number} states the time {record.time}, which is before the tick before it.",
             )
+
         self._waiting.append(_Tick(number, record.time, openings, part, chunk_digest(chunk)))
 
     def read_checkpoint(self, data: bytes, trust: Trust) -> CosignedCheckpoint:
@@ -184,10 +187,12 @@ class LedgerReader:
                 f"A checkpoint of size {new.size} is shown after a larger one: keep both, and act "
                 "on nothing.",
             )
+
         try:
             check_fresh(received, now, fresh)
         except TlogError as error:
             raise LedgerError("G4", error.message) from error
+
         ticks = self._ticks_up_to(new.size)
         entries = self._entries(ticks, received.time)
         edge = Frontier(self.state.size, self.state.edge).extend(
@@ -205,6 +210,7 @@ class LedgerReader:
                 "G1",
                 f"The openings are not those of the ledger's {new.size} leaves: act on nothing.",
             )
+
         self._advance(ticks, edge, SeenCheckpoint(new.size, new.root, received.time))
         return entries
 
@@ -217,6 +223,7 @@ class LedgerReader:
                 break
             ticks.append(tick)
             reached += len(tick.openings)
+
         if reached > size:
             raise LedgerError("G2", f"A checkpoint at {size} leaves is not at the end of a tick.")
         if reached < size:
@@ -225,6 +232,7 @@ class LedgerReader:
                 f"The openings fed end at leaf {reached} of {size}: fetch the chunks from "
                 f"{self.next_chunk} on.",
             )
+
         return ticks
 
     def _entries(self, ticks: list[_Tick], checkpoint_time: int) -> tuple[LedgerEntry, ...]:
@@ -244,6 +252,7 @@ class LedgerReader:
                 statement = opening.statement if place else None
                 entries.append(LedgerEntry(index + place, tick.number, tick.time, statement))
             index += len(tick.openings)
+
         return tuple(entries)
 
     def _advance(self, ticks: list[_Tick], edge: Frontier, seen: SeenCheckpoint) -> None:
@@ -292,4 +301,5 @@ def _collect(
         if kind == LAST:
             openings.append(decode_opening(part))
             part = b""
+
     return tuple(openings), part

@@ -196,6 +196,7 @@ def write_tick(
     long = _resume(state.under_way, waiting)
     if long and chunk.end(LAST, long.data[long.sent :], long.opening, long.number):
         long = None
+
     long = _fill(
         chunk,
         long,
@@ -208,9 +209,11 @@ def write_tick(
     )
     if long:
         chunk.part(long)
+
     while chunk.free:
         dummy = Opening(random(SALT), None)
         chunk.end(WHOLE, dummy.encode(), dummy, None)
+
     sealed = seal_chunk(segment, origin, state.tick, build_chunk(chunk.items, segment.batch))
     under_way = UnderWay(long.number, long.opening.salt, long.sent) if long and long.sent else None
     return WrittenTick(

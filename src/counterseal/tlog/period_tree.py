@@ -38,9 +38,11 @@ class PeriodTree:
             raise PeriodError(
                 "P2", "A period root is over windows that have frames, and at least one."
             )
+
         for stamps in self._windows.values():
             for stamp in stamps:
                 check_stamp(stamp, opens, closes)
+
         self._frames = {
             w: WindowFrames(w, len(stamps), window_root(stamps))
             for w, stamps in self._windows.items()

@@ -140,11 +140,13 @@ def verify_consistency(
                 "empty.",
             )
         return VerifiedConsistency(old_size, old_root, new_size, new_root)
+
     first, second = _walk(old_size, old_root, new_size, path)
     if not (hmac.compare_digest(first, old_root) and hmac.compare_digest(second, new_root)):
         raise TlogError(
             "T10", f"The tree of {new_size} leaves does not begin with the one of {old_size}."
         )
+
     return VerifiedConsistency(old_size, old_root, new_size, new_root)
 
 
@@ -158,9 +160,11 @@ def _walk(
         nodes.insert(0, old_root)
     if not nodes:
         raise TlogError("T10", f"A proof from {old_size} to {new_size} leaves cannot be empty.")
+
     place, last = old_size - 1, new_size - 1
     while place & 1:
         place, last = place >> 1, last >> 1
+
     first = second = nodes[0]
     for node in nodes[1:]:
         if last == 0:
@@ -172,8 +176,10 @@ def _walk(
         else:
             second = node_hash(second, node)
         place, last = place >> 1, last >> 1
+
     if last != 0:
         raise TlogError("T10", f"The proof from {old_size} to {new_size} leaves is too short.")
+
     return first, second
 
 

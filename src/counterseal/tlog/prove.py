@@ -37,6 +37,7 @@ def make_consistency(old_size: int, new_size: int, reader: HashReader) -> Receiv
     start, end = 0, new_size
     if old_size in (0, new_size):
         return ReceivedConsistency(old_size, new_size, ())
+
     while end != old_size:
         middle = start + split_point(end - start)
         if old_size <= middle:
@@ -45,7 +46,9 @@ def make_consistency(old_size: int, new_size: int, reader: HashReader) -> Receiv
         else:
             path.append(range_root(start, middle, reader))
             start = middle
+
     # the old tree is not itself one complete subtree: the verifier needs its last part
     if start > 0:
         path.append(range_root(start, end, reader))
+
     return ReceivedConsistency(old_size, new_size, tuple(reversed(path)))

@@ -218,6 +218,7 @@ class Sequencer:
             else:
                 self._sizes[witness.keys.name] = self._row.size
                 return cosigned
+
         return None
 
     def _check_claim(self, witness: WitnessLike) -> int | None:
@@ -234,6 +235,7 @@ class Sequencer:
             seen = verify_checkpoint(data, self._signer.keys).checkpoint
         except (TlogError, WitnessUnavailable):
             return None
+
         if seen.size > self._row.size or tree_root(seen.size, self.reader) != seen.root:
             raise FatalLogError(
                 "T25",
@@ -242,6 +244,7 @@ class Sequencer:
                 "entries: a backup was restored, "
                 "or there is a second sequencer.",
             )
+
         return seen.size
 
     def _ask_witnesses(self, overruled: frozenset[str]) -> None:
@@ -268,6 +271,7 @@ class Sequencer:
             size = conflict.size
         except (TlogError, WitnessUnavailable):
             return None
+
         if size > self._row.size:
             if witness.keys.name in overruled:
                 return None
@@ -277,6 +281,7 @@ class Sequencer:
                 f"{self.origin!r}, which has "
                 f"{self._row.size}. Find out whether a backup was restored before you overrule it.",
             )
+
         self._sizes[witness.keys.name] = size
         return size
 
@@ -320,6 +325,7 @@ class Sequencer:
         data = self._blobs.read(CHECKPOINT)
         if data is None:
             return
+
         try:
             seen = parse_checkpoint(parse_note(data).text)
             if seen.origin != self.origin or seen.size > self._row.size:
@@ -332,6 +338,7 @@ class Sequencer:
             raise FatalLogError(
                 "T24", f"The published checkpoint does not fit the row: {error}"
             ) from error
+
         self._tidied = seen.size
 
     def _agree(self, one: bytes, other: bytes) -> None:
@@ -359,6 +366,7 @@ class Sequencer:
             raise FatalLogError(
                 "T28", f"The sequencer of {self.origin!r} has stopped: {self._stopped}."
             )
+
         try:
             yield
         except (TlogError, NotPublished):

@@ -94,6 +94,7 @@ class TileReader:
             raise TlogError(
                 "T12", f"No tile {index} of level {level} in a tree of {self._size} leaves."
             )
+
         tile = Tile(level, index, width)
         data = self._store.read(tile.path)
         if data is None and width < TILE_WIDTH:
@@ -103,6 +104,7 @@ class TileReader:
             raise TlogError(
                 "T12", f"The tile {tile.path} is not there or not {tile.width} hashes long."
             )
+
         return tuple(data[i : i + HASH_SIZE] for i in range(0, width * HASH_SIZE, HASH_SIZE))
 
 

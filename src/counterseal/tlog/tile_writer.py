@@ -59,6 +59,7 @@ def write_tiles(blobs: BlobStore, old_size: int, entries: Sequence[bytes]) -> by
     tree = GrownTree(stored, old_size)
     for entry in entries:
         tree.append(leaf_hash(entry))
+
     written: dict[str, bytes] = {}
     for tile in tiles_of(tree.size, old_size):
         start = tile.index * TILE_WIDTH
@@ -70,10 +71,13 @@ def write_tiles(blobs: BlobStore, old_size: int, entries: Sequence[bytes]) -> by
             written[tile.path] = tile_data(
                 [tree.node(8 * tile.level, i) for i in range(start, start + tile.width)]
             )
+
     for path, data in written.items():
         blobs.write(path, data)
+
     if any(blobs.read(path) != data for path, data in written.items()):
         raise FatalLogError("T24", "The tiles that were read back are not those that were written.")
+
     return tree_root(tree.size, tree)
 
 

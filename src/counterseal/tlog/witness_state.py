@@ -66,6 +66,7 @@ class FileWitnessStore:
             data = self._place(origin).read_bytes()
         except FileNotFoundError:
             return None
+
         first, _, note = data.partition(b"\n")
         try:
             checkpoint = parse_checkpoint(parse_note(note).text)
@@ -76,6 +77,7 @@ class FileWitnessStore:
             raise FatalLogError(
                 "T32", f"The witness's state of {origin!r} is damaged: {error}"
             ) from error
+
         return WitnessState(origin, checkpoint.size, checkpoint.root, seconds, note)
 
     def save(self, state: WitnessState) -> None:
