@@ -23,7 +23,7 @@ def real_ms() -> int:
 class WindowClock:
     """What windows go by, in Unix seconds. `stepped` is None outside of demonstrations.
 
-    The writer thread sets it after the step is durable and reads it when it stamps; whoever reads
+    The writer thread sets it after the step is durable and reads it when it stamps; a reader
     elsewhere sees some recent value.
     """
 

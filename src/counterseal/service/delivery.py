@@ -1,8 +1,8 @@
 """Fan-out to connected devices: one append and one encoding however many receive, and the bytes
 that came in go out.
 
-Everything here runs on the event loop. The writer hands over committed events in order; each
-conversation's subscribers get them as one ready message. What waits for a connection is bounded: a
+Everything here runs on the event loop. The store hands over committed events in order; each
+conversation's followers get them as one ready message. What waits for a connection is bounded: a
 device that does not read fast enough is disconnected and catches up by cursor.
 """
 

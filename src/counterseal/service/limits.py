@@ -1,4 +1,4 @@
-"""Token buckets, one a device or address: generous, and bounded in number whoever asks."""
+"""Token buckets, one a device or address: generous, and bounded in number."""
 
 from __future__ import annotations
 

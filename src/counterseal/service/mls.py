@@ -1,5 +1,6 @@
-"""The compiled floor's public side, with its refusals in the one family of errors. No secret of any
-group is here.
+"""The compiled core's public side, with its refusals in the one family of errors.
+
+No secret of any group is here.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import TextIO
 import uvicorn
 
 from counterseal.files import PUBLIC, write_state
+from counterseal.protocol.errors import FatalError
 from counterseal.service.app import Service
 from counterseal.service.settings import load
 
@@ -24,7 +25,6 @@ _GRACE = 10
 _KEEP_ALIVE = 75
 _SWITCH = 0.00005
 _MESSAGE_MAX = 1 << 20
-FATAL = 70
 
 
 class _Server(uvicorn.Server):
@@ -68,8 +68,8 @@ def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=out
     )
-    # Loop and writer hand the interpreter's lock to and fro at every statement and every write; the
-    # usual 5 ms would be the latency.
+    # loop and writer hand the interpreter's lock to and fro at every statement and every write; the
+    # usual 5 ms would be the latency
     sys.setswitchinterval(_SWITCH)
     settings = load(directory / "settings.toml")
     server: _Server | None = None
@@ -102,4 +102,4 @@ def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int
     )
     server = _Server(config, directory, out)
     server.run()
-    return FATAL if service.failed or not server.started else 0
+    return FatalError.exit_status if service.failed or not server.started else 0

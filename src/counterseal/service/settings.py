@@ -1,7 +1,7 @@
-"""The service's one settings file, `DIR/settings.toml`: typed, with defaults that work, so that an
-empty or absent file is right.
+"""The service's one settings file, `DIR/settings.toml`.
 
-A wrong key is an error that names the nearest right one.
+Every setting has a default that works, so an empty or absent file is right. A wrong key is an error
+that names the nearest right one.
 """
 
 from __future__ import annotations
