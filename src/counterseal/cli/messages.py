@@ -9,9 +9,9 @@ import click
 
 from counterseal.client.attachments import Progress
 from counterseal.client.history import HistoryEntry
+from counterseal.client.history_text import describe_entry
 from counterseal.client.member_device import MemberDevice
 from counterseal.client.states import READABLE
-from counterseal.client.terminal import words
 from counterseal.protocol.errors import BadInput, CountersealError, Unavailable, error_from_os
 from counterseal.terminal import output_is_closed, safe
 
@@ -134,7 +134,7 @@ def _show(entry: HistoryEntry, as_json: bool) -> None:
     if as_json:
         show_json(entry)
     else:
-        click.echo(words(entry))
+        click.echo(describe_entry(entry))
 
 
 async def _save(device: MemberDevice, entry: HistoryEntry, folder: Path | None) -> None:

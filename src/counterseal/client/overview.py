@@ -165,7 +165,8 @@ def find_conversation(rows: list[ConversationRow], words: str) -> bytes:
     Raises `NotFound`; `BadInput` when several are meant.
     """
     known = [row for row in rows if row.state is not ConversationState.REFUSED]
-    found = [row.id for row in known if row.name == words]
+    # most conversations have no name: no words mean none of them
+    found = [row.id for row in known if words and row.name == words]
     found = found or [row.id for row in known if _begins(row.id, words)]
     if not found:
         raise NotFound(

@@ -8,13 +8,14 @@
 | post | nothing here: the service answers the same bytes with their first stamp, each time |
 | acknowledge | number and stamp, "sent", the outbox row gone |
 
-A crash between any two steps loses nothing and sends nothing twice. What the service refuses (the
-epoch is over: V4; the window is over: V3; its seq is another: V2) is taken back newest first, only
-after everything up to now has been taken in, since one's own frame may be among it; then it is
-sealed anew in the window that fits.
+A crash between any two steps loses nothing and sends nothing twice. What the service refuses is
+taken back newest first, only after everything up to now has been taken in, since one's own frame
+may be among it; then it is sealed anew in the window that fits (`Remedy`).
 """
 
 from __future__ import annotations
+
+from enum import Enum
 
 from counterseal import failpoint
 from counterseal.client import history, receiving, upkeep, windows
@@ -35,8 +36,39 @@ KiB.
 """
 # how often sending is mended before it is given up for now
 _ROUNDS = 12
-# refusals after which sending goes on; every other one ends it, and the message stays queued
-_MENDED = {"epoch", "V1", "V2", "V3", "V4", "L1", "L2", "L5", "L6"}
+
+
+class Remedy(Enum):
+    """What is done about a refusal before sending goes on; in any case the device catches up
+    first, and what is sealed and still not acknowledged is sealed anew.
+    """
+
+    CATCH_UP = "catch up"
+    """Nothing more: another commit came first, or the conversation is in another epoch."""
+    ASK_THE_TIME = "ask the time"
+    """The period is over: a demonstration's clock is asked again."""
+    LEARN_RULES = "learn rules"
+    """There is a new charter or keyset."""
+    POST_WINDOW_AGAIN = "post the window again"
+    """The service lost the window's counterseal."""
+    NEW_WINDOW = "new window"
+    """The service has something else under the window's place. An older copy of this device's state
+    may be at work: fresh MLS secrets too.
+    """
+
+
+REMEDIES = {
+    "epoch": Remedy.CATCH_UP,
+    "V4": Remedy.CATCH_UP,
+    "L6": Remedy.CATCH_UP,
+    "V3": Remedy.ASK_THE_TIME,
+    "L2": Remedy.ASK_THE_TIME,
+    "L1": Remedy.LEARN_RULES,
+    "V1": Remedy.POST_WINDOW_AGAIN,
+    "V2": Remedy.NEW_WINDOW,
+    "L5": Remedy.NEW_WINDOW,
+}
+"""By the refusal's code. Any other one ends sending, and the message stays queued."""
 
 
 # 1. queue
@@ -115,9 +147,10 @@ async def flush(session: Session, conversation: bytes) -> int:
                     sent += await _send_batch(session, conversation)
                 return sent
             except CountersealError as error:
-                if error.code not in _MENDED:
+                remedy = REMEDIES.get(error.code)
+                if remedy is None:
                     raise
-                await _mend(session, conversation, error.code)
+                await _mend(session, conversation, remedy)
     raise Unavailable(
         "The conversation changes faster than this device can send;"
         " the message stays in the outbox.",
@@ -215,23 +248,22 @@ def _acknowledge(session: Session, batch: list[SealedRow], answer: FramesPosted)
 # 5. mend
 
 
-async def _mend(session: Session, conversation: bytes, code: str) -> None:
+async def _mend(session: Session, conversation: bytes, remedy: Remedy) -> None:
     """Does what a refusal asks for: learns what is new, catches up, takes back what is still not
     acknowledged, and sees to the window.
     """
-    if code in ("V3", "L2"):
+    if remedy is Remedy.ASK_THE_TIME:
         await session.now(fresh=True)
-    if code == "L1":
+    if remedy is Remedy.LEARN_RULES:
         await session.directory.updates.refresh(force=True)
     await receiving.catch_up(session, conversation)
 
     with session.transaction() as store:
         _take_back(store, conversation)
-        if code == "V1":
+        if remedy is Remedy.POST_WINDOW_AGAIN:
             windows.post_again(store, conversation)
-        elif code in ("V2", "V5", "L5"):
+        elif remedy is Remedy.NEW_WINDOW:
             windows.spend(store, conversation)
-            # an older copy of this device's state may be at work: fresh MLS secrets too
             store.settings.demand_refresh(conversation)
 
 

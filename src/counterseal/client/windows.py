@@ -82,7 +82,7 @@ def serial_step(spent: int) -> int:
 
 
 def spend(store: DeviceStore, conversation: bytes) -> None:
-    """Has the newest window not used again: the service has something else under its place (V2, V5,
+    """Has the newest window not used again: the service has something else under its place (V2,
     L5).
     """
     newest = store.windows.newest(conversation)

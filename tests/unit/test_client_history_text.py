@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterseal.client.history import HistoryEntry
+from counterseal.client.history_text import describe_entry
 from counterseal.client.states import MessageState
-from counterseal.client.terminal import words
 from counterseal.protocol.frame import Attachment
 from counterseal.terminal import safe
 
@@ -72,19 +72,19 @@ def test_leaves_what_people_write():
 
 
 def test_a_second_line_cannot_pass_for_another_message():
-    shown = words(line(text="hi\n[2027-01-15 08:00] alice: I confess"))
+    shown = describe_entry(line(text="hi\n[2027-01-15 08:00] alice: I confess"))
     assert [part[:4] for part in shown.split("\n")] == ["[202", "    "]
 
 
 def test_states():
     assert (
-        words(line(state="refused", rule="F5", text=""))
+        describe_entry(line(state="refused", rule="F5", text=""))
         == "-- refused: not sealed as the charter says (F5)"
     )
-    assert "F11" in words(line(state="pending", text="never shown"))
-    assert "never shown" not in words(line(state="pending", text="never shown"))
-    assert words(line(gap=2)).startswith("[2 messages missing before this one]")
-    assert "waiting" in words(line(state="queued", mine=True))
-    assert words(line(sender="\x1b[31mbob")).count("\x1b") == 0
+    assert "F11" in describe_entry(line(state="pending", text="never shown"))
+    assert "never shown" not in describe_entry(line(state="pending", text="never shown"))
+    assert describe_entry(line(gap=2)).startswith("[2 messages missing before this one]")
+    assert "waiting" in describe_entry(line(state="queued", mine=True))
+    assert describe_entry(line(sender="\x1b[31mbob")).count("\x1b") == 0
     file = Attachment(bytes(32), 5, bytes(32), "a\x1b.txt", "text/plain")
-    assert "\x1b" not in words(line(attachments=(file,)))
+    assert "\x1b" not in describe_entry(line(attachments=(file,)))
