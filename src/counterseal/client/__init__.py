@@ -11,7 +11,7 @@ knowing only those below it:
 - `agent`, `member_device`, `following`, `overview`, `history_text`: what programs and people ask.
 - `synchronising`, `sending`, `attachments`, `linking`, `notices`, `accounts`: one journey each.
 - `membership`, `upkeep`, `commits`: changing a conversation, one MLS commit a change.
-- `joining`, `receiving`, `handshakes`, `frames`, `windows`, `history`: what an event or a frame does.
+- `joining`, `receiving`, `handshakes`, `frames`, `windows`, `history`: what events and frames do.
 - `session`, `directory`, `lookup`, `rule_updates`, `log`, `rules`, `periods`: what is verified.
 - `stream`, `service_client`, `home`, `store`: network and disk.
 - `policy`, `states`, `wording`, `sealed_files`, `file_names`: decisions and formats without I/O.
