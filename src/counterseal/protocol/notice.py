@@ -100,7 +100,14 @@ def seal_notice(signer: InstitutionSigner, notice: Notice, notice_key: bytes) ->
     charter's substitute then.
     """
     padded = pad_notice(sign([signer], notice.encode()))
-    return SealedNotice(seal_to(notice_key, [tag("notice-seal"), notice.domain], padded))
+    return SealedNotice(seal_to(notice_key, _info(notice.domain), padded))
+
+
+def seal_dummy(domain: str) -> SealedNotice:
+    """A notice to nobody: zeros, sealed to a key that is thrown away. Only who tries to open it can
+    tell it from a real one.
+    """
+    return SealedNotice(seal_to(SealingKey.generate().public, _info(domain), bytes(PADDED)))
 
 
 def pad_notice(statement: bytes) -> bytes:
@@ -128,7 +135,7 @@ def open_notice(private: SealingKey, sealed: SealedNotice, domain: str) -> bytes
     """The notice statement, if it is for this key. Raises `Refused` X5 (for somebody else, or a
     dummy) or N2.
     """
-    return unpad_notice(private.open([tag("notice-seal"), domain], sealed.sealed))
+    return unpad_notice(private.open(_info(domain), sealed.sealed))
 
 
 def verify_notice(statement: bytes, charter: VerifiedCharter) -> VerifiedNotice:
@@ -185,3 +192,8 @@ def check_due(due: int, now: int) -> int:
     if now < due:
         raise Refused("N6", f"The notice is due at {due}; until then its witness keeps it.")
     return due
+
+
+def _info(domain: str) -> list[object]:
+    """HPKE's info for a notice, as an array."""
+    return [tag("notice-seal"), domain]

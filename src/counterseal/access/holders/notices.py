@@ -21,8 +21,8 @@ from counterseal.protocol.account import VerifiedChain
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.decision import notice_due
 from counterseal.protocol.errors import CountersealError, Refused, Unavailable
-from counterseal.protocol.keys import HPKE_OVERHEAD, SealingKey, seal_to
-from counterseal.protocol.notice import PADDED, SealedNotice, make_notice, seal_notice
+from counterseal.protocol.keys import SealingKey
+from counterseal.protocol.notice import make_notice, seal_notice
 from counterseal.protocol.record import Bytes32, Record
 from counterseal.wire.accounts import NOTICE_KEY
 
@@ -131,16 +131,6 @@ class NoticeStore:
             if folder.is_dir()
             else []
         )
-
-
-def dummy(domain: str) -> bytes:
-    """A notice to nobody: sealed to a key that was thrown away, so that no one can tell it from a
-    real one.
-    """
-    sealed = seal_to(SealingKey.generate().public, [cbor.tag("notice-seal"), domain], bytes(PADDED))
-    if len(sealed) != PADDED + HPKE_OVERHEAD:
-        raise Refused("N2", "A dummy has another size than a notice.")
-    return SealedNotice(sealed).encode()
 
 
 def _key_for(source: Source, account_id: bytes, charter: Charter) -> bytes:

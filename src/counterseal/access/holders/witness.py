@@ -22,7 +22,7 @@ from counterseal.access.common.new_home import cosigner_of, create_home
 from counterseal.access.common.pin import pinned_charter
 from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_log
 from counterseal.access.holders.holder import Case, Holder
-from counterseal.access.holders.notices import NoticeStore, dummy
+from counterseal.access.holders.notices import NoticeStore
 from counterseal.access.holders.witness_server import WitnessServer, serve
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.cose import ReceivedSign
@@ -36,6 +36,7 @@ from counterseal.protocol.errors import (
     Unavailable,
 )
 from counterseal.protocol.keyset import HolderKey, Keyset, check_holder_key
+from counterseal.protocol.notice import seal_dummy
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.tlog.checkpoint import Checkpoint, KeyPair
 from counterseal.tlog.cosigner import Cosigner, Response
@@ -277,7 +278,10 @@ class WitnessDaemon:
             )
         for _ in range(rule.per_cadence - len(batch)):
             self._publish_one(
-                dummy(self.rules.latest.charter.domain), None, position or 0, patient=True
+                seal_dummy(self.rules.latest.charter.domain).encode(),
+                None,
+                position or 0,
+                patient=True,
             )
         self.box.set_next(max(self.box.next_batch(), now - now % rule.cadence) + rule.cadence)
 
