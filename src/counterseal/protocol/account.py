@@ -24,10 +24,10 @@ from typing import ClassVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from .cbor import decode, encode, tag
+from .cbor import encode, outline, tag
 from .errors import Refused
 from .keys import check_ed25519, check_xwing, verify_ed25519
-from .record import Bytes16, Bytes32, Domain, Part, Record, Signature, Uint, XWingKey, convert
+from .record import Bytes16, Bytes32, Domain, Part, Record, Signature, Uint, XWingKey, decode_part
 from .sign1 import ReceivedSign1, sign1
 
 CHAIN_MAX = 1_024
@@ -100,15 +100,13 @@ class ReceivedLink(msgspec.Struct, frozen=True):
         """A COSE_Sign1, or `[COSE_Sign1 in a byte string, possession]` where a key is new. Raises
         `Refused` E1 to E7, X1.
         """
-        value = decode(statement, STATEMENT_MAX)
         possession = None
-        if type(value) is tuple and len(value) == 2:
-            pair = convert(value, _WithPossession)
+        if outline(statement, STATEMENT_MAX)[0] == 2:
+            pair = decode_part(statement, STATEMENT_MAX, _WithPossession)
             statement, possession = pair.cose, pair.possession
 
         cose = ReceivedSign1.decode(statement, STATEMENT_MAX)
-        payload = decode(cose.payload, STATEMENT_MAX)
-        kind = _KINDS.get(str(payload[0])) if type(payload) is tuple and payload else None
+        kind = _KINDS.get(str(outline(cose.payload, STATEMENT_MAX)[1]))
         if kind is None:
             raise Refused(
                 "E5",

@@ -24,7 +24,7 @@ from msgspec import Meta
 from . import cbor
 from .errors import Refused
 from .keys import MLDSA65_SIGNATURE, InstitutionKey, InstitutionSigner
-from .record import Part, convert
+from .record import Part, decode_part
 
 SIGNERS_MAX = 128
 SIGNER_BYTES = 3_600
@@ -34,6 +34,10 @@ _SIGNATURES = 64 + SIGNERS_MAX * SIGNER_BYTES
 
 _ED25519_HEADER = bytes.fromhex("a20132045820")
 _MLDSA65_HEADER = bytes.fromhex("a2013830045820")
+
+
+# Over 256 entries are too many signers (X1); the shape refuses (E6) only what would cost memory.
+_ENTRIES_MAX = 8_192
 
 
 class _Entry(Part, frozen=True):
@@ -46,7 +50,7 @@ class _Sign(Part, frozen=True):
     protected: bytes
     unprotected: dict[str, None]
     payload: bytes
-    entries: tuple[_Entry, ...]
+    entries: Annotated[tuple[_Entry, ...], Meta(max_length=_ENTRIES_MAX)]
 
 
 class SignaturePair(NamedTuple):
@@ -68,7 +72,7 @@ class ReceivedSign(msgspec.Struct, frozen=True):
         """Raises `Refused` E1 to E7, X1, X3 and X4. `limit` bounds the payload; the signatures have
         room beside it.
         """
-        cose = convert(cbor.decode(data, statement_max(limit)), _Sign)
+        cose = decode_part(data, statement_max(limit), _Sign)
         if cose.protected:
             raise Refused("X1", "A COSE_Sign here has an empty protected header.")
         if len(cose.payload) > limit:

@@ -15,7 +15,7 @@ from .approval import (
     Reinstatement,
     Replacement,
 )
-from .cbor import decode
+from .cbor import outline
 from .cose import ReceivedSign, statement_max
 from .errors import Refused
 from .record import Record
@@ -54,13 +54,13 @@ class LedgerStatement(msgspec.Struct, frozen=True):
         """Raises `Refused` E1 to E7, X1, X3, X4; E5 for a statement that has no place in the
         ledger.
         """
-        value = decode(data, statement_max(_PAYLOAD_MAX))
-        if type(value) is not tuple or not value:
+        count, first = outline(data, statement_max(_PAYLOAD_MAX))
+        if not count:
             raise Refused("E6", "A statement is an array; this is something else.")
 
-        if value[0] == Listing.tag():
+        if first == Listing.tag():
             return cls(Listing.decode(data), None)
-        if value[0] != b"":
+        if first != b"":
             raise Refused("E5", "This has no place in the ledger: no institution signed it.")
 
         cose = ReceivedSign.decode(data, _PAYLOAD_MAX)
@@ -80,9 +80,9 @@ class LedgerStatement(msgspec.Struct, frozen=True):
 
 def payload_tag(payload: bytes) -> str:
     """The tag that a payload begins with. Raises `Refused` E1 to E7."""
-    value = decode(payload, len(payload))
-    if type(value) is not tuple or not value or not isinstance(value[0], str):
+    first = outline(payload, len(payload))[1]
+    if not isinstance(first, str):
         raise Refused(
             "E6", "A payload is an array that begins with its tag; this is something else."
         )
-    return value[0]
+    return first

@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from . import cbor
 from .errors import Refused
+from .shape import shape_of
 
 Uint = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Positive = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
@@ -72,12 +73,23 @@ class Record(Part, frozen=True):
         """The record that `data` encodes, right in form and not checked any further. Raises
         `Refused` E1 to E7.
         """
-        value = cbor.decode(data, cls.limit)
-        if type(value) is not tuple or not value or not isinstance(value[0], str):
+        try:
+            return decode_part(data, cls.limit, cls)
+        except Refused as refusal:
+            if refusal.rule == "E6":
+                cls._check_tag(data)
+            raise
+
+    @classmethod
+    def _check_tag(cls, data: bytes) -> None:
+        """Says of input that is not of this record's shape what its first element alone tells.
+        Raises `Refused` E5, or E6.
+        """
+        first = cbor.first_element(data)[1]
+        if not isinstance(first, str):
             raise Refused("E6", f"A {cls.tag()} is an array that begins with its tag.")
-        if value[0] != cls.tag():
-            raise Refused("E5", f"Here stands {value[0][:80]!r} where {cls.tag()!r} is expected.")
-        return convert(value, cls)
+        if first != cls.tag():
+            raise Refused("E5", f"Here is {first[:80]!r} where {cls.tag()!r} is expected.")
 
 
 P = TypeVar("P", bound=Part)
@@ -91,3 +103,22 @@ def convert(value: Any, kind: type[P]) -> P:
         return msgspec.convert(value, kind, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise Refused("E6", f"This is no {kind.__name__}: {error}.") from None
+
+
+def decode_part(data: bytes, limit: int, kind: type[P]) -> P:
+    """The struct that at most `limit` bytes encode. What is not of its shape is refused before it
+    is built. Raises `Refused` E1 to E4, E6, E7.
+    """
+    return convert(decode_shape(data, limit, shape_of(kind), kind.__name__), kind)
+
+
+def decode_shape(data: bytes, limit: int, shape: cbor.Shape, name: str) -> cbor.Value:
+    """The nested arrays of a shape that at most `limit` bytes encode, not looked at any further.
+    `name` is for the error. Raises `Refused` E1 to E4, E6, E7.
+    """
+    try:
+        return cbor.decode(data, limit, shape)
+    except Refused as refusal:
+        if refusal.rule == "E6":
+            raise Refused("E6", f"This is no {name}: {refusal.message}.") from None
+        raise

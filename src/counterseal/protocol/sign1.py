@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from . import cbor
 from .errors import Refused
 from .keys import verify_ed25519
-from .record import Part, Signature, convert
+from .record import Part, Signature, decode_part
 
 _SIGN1_HEADER = bytes.fromhex("a10132")
 
@@ -29,7 +29,7 @@ class ReceivedSign1(msgspec.Struct, frozen=True):
     @classmethod
     def decode(cls, data: bytes, limit: int) -> ReceivedSign1:
         """Raises `Refused` E1 to E7 and X1. `limit` bounds the whole statement in bytes."""
-        cose = convert(cbor.decode(data, limit), _Sign1)
+        cose = decode_part(data, limit, _Sign1)
         if cose.protected != _SIGN1_HEADER:
             raise Refused("X1", "A COSE_Sign1 here has the protected header {1: -19} and no other.")
         return cls(cose.payload, cose.signature)

@@ -19,7 +19,7 @@ from .approval import (
     Replacement,
     Revocation,
 )
-from .cbor import decode
+from .cbor import outline
 from .charter import Charter
 from .cose import ReceivedSign, statement_max
 from .directory_root import DirectoryRoot
@@ -81,15 +81,15 @@ class ReceivedStatement(msgspec.Struct, frozen=True):
     @classmethod
     def decode(cls, data: bytes) -> ReceivedStatement:
         """Raises `Refused` E1 to E7, X1, X3, X4."""
-        value = decode(data, LIMIT)
-        if type(value) is not tuple or not value:
+        count, first = outline(data, LIMIT)
+        if not count:
             raise Refused("E6", "A statement is an array; this is something else.")
-        if isinstance(value[0], str):
-            return cls(_kind(_UNSIGNED, value[0]).decode(data), None, data)
-        if len(value) == 2:
+        if isinstance(first, str):
+            return cls(_kind(_UNSIGNED, first).decode(data), None, data)
+        if count == 2:
             link = ReceivedLink.decode(data)
             return cls(link.record, link.cose, data)
-        if value[0]:
+        if first:
             cose1 = ReceivedSign1.decode(data, STATEMENT_MAX)
             return cls(
                 _kind(_BY_ACCOUNT, payload_tag(cose1.payload)).decode(cose1.payload), cose1, data

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from . import cbor
 from .errors import Refused
-from .record import Part, convert
+from .record import Part, decode_part
 
 Small = Annotated[int, Meta(ge=1, le=255)]
 POSITIONS_MAX = 510
@@ -59,7 +59,7 @@ class Tree(Part, frozen=True):
     @classmethod
     def decode(cls, data: bytes) -> Tree:
         """Raises `Refused` E1 to E7, and S4 for a tree that nobody could satisfy."""
-        return convert(cbor.decode(data, LIMIT), cls).check()
+        return decode_part(data, LIMIT, cls).check()
 
     def check(self) -> Tree:
         """The tree again, if each node asks for no more than it has. Raises `Refused` S4."""

@@ -6,13 +6,14 @@ a `Rows`, whose one field is the whole array.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from counterseal.protocol import cbor
-from counterseal.protocol.record import Bytes32, Part, convert
+from counterseal.protocol.record import Bytes32, Part, convert, decode_part, decode_shape
+from counterseal.protocol.shape import shape_of_field
 from counterseal.protocol.vkey import NOTE_MAX
 
 KIB = 1 << 10
@@ -46,5 +47,6 @@ def decode_body(data: bytes, limit: int, kind: type[B]) -> B:
     """The request or answer in at most `limit` bytes, right in form and nothing more. Raises
     `Refused` E1 to E4, E6, E7.
     """
-    value: Any = cbor.decode(data, limit)
-    return convert((value,) if issubclass(kind, Rows) else value, kind)
+    if not issubclass(kind, Rows):
+        return decode_part(data, limit, kind)
+    return convert((decode_shape(data, limit, shape_of_field(kind), kind.__name__),), kind)

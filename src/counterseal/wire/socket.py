@@ -13,16 +13,15 @@ served: its message was malformed, or it was revoked. Messages are binary, both 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import Refused
-from counterseal.protocol.record import Bytes16, Part, Uint, convert
+from counterseal.protocol.record import Bytes16, Part, Uint
 
-from .body import MIB, Rows, encode_body
+from .body import MIB, Rows, decode_body, encode_body
 from .endpoint import Authentication, Endpoint, ErrorCode, Raw
 from .events import ConversationEvent
 
@@ -98,20 +97,23 @@ def encode_follows(follows: Follows) -> bytes:
 
 def decode_follows(data: bytes) -> Follows:
     """A message of a device. Raises `Refused` E1 to E7."""
-    return convert((cbor.decode(data, FOLLOW_MAX),), Follows)
+    return decode_body(data, FOLLOW_MAX, Follows)
 
 
 def encode_pushed(pushed: Pushed) -> bytes:
     """A message of the service."""
-    return cbor.encode(msgspec.to_builtins(pushed, builtin_types=(bytes,)))
+    return encode_body(pushed)
 
 
 def decode_pushed(data: bytes) -> Pushed | None:
     """A message of the service; None for one whose word this version does not know. Raises
     `Refused` E1 to E7.
     """
-    value: Any = cbor.decode(data, PUSH_MAX)
-    if type(value) is not tuple or not value or not isinstance(value[0], str):
+    first = cbor.first_element(data)[1]
+    if not isinstance(first, str):
         raise Refused("E6", "A message of the service is an array that begins with a word.")
-    kind = PUSHED.get(value[0])
-    return None if kind is None else convert(value, kind)
+    kind = PUSHED.get(first)
+    if kind is not None:
+        return decode_body(data, PUSH_MAX, kind)
+    cbor.outline(data, PUSH_MAX)
+    return None
