@@ -521,3 +521,11 @@ def test_notices():
     with refused("N6"):
         notice.check_due(made.due, made.due - 1)
     assert notice.check_due(made.due, made.due) == made.due
+
+
+def test_a_dummy_looks_like_a_notice_to_somebody_else():
+    told = notice.seal_dummy(w.DOMAIN)
+    assert notice.SealedNotice.decode(told.encode()) == told
+    assert len(told.sealed) == notice.SEALED
+    with refused("X5"):
+        notice.open_notice(w.sealing("Alice"), told, w.DOMAIN)
