@@ -80,7 +80,8 @@ def open_whole(
 
 def write_once(path: Path, data: bytes, *, mode: int | None = PRIVATE) -> bool:
     """Writes a file unless it is there with these very bytes, as after a command that is run again.
-    Returns whether it was written. Raises `FileExists` when the bytes differ, else as `write_whole`.
+    Returns whether it was written. Raises `FileExists` when the bytes differ; else as
+    `write_whole`.
     """
     with _named(path):
         if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:

@@ -19,17 +19,17 @@ from counterseal.evidence.logged import Keys
 from counterseal.evidence.package import Material, Package, Written
 from counterseal.evidence.records import (
     AccountChain,
-    Accounts,
-    Charters,
-    Event,
-    Events,
-    Frame,
-    Keysets,
-    Periods,
-    Placed,
+    BagAccounts,
+    BagCharters,
+    BagEvents,
+    BagFrame,
+    BagKeysets,
+    BagPeriods,
+    LedgerEvent,
     PlacedCharter,
+    PlacedWindow,
+    ProvedStatement,
     WindowFile,
-    WindowProof,
 )
 from counterseal.protocol import account, cbor, release, sign1, window, window_key
 from counterseal.protocol.approval import Approval
@@ -195,7 +195,7 @@ class Sent:
         self.roster = roster
         self.id = self.label.window_id
         self.counterseal = self.seal(self.prk)
-        self.frames: list[Frame] = []
+        self.frames: list[BagFrame] = []
         self.last: Authenticated | None = None
 
     def seal(self, prk: bytes) -> bytes:
@@ -215,7 +215,7 @@ class Sent:
         signed = sign1.sign1(w.ed25519(device or self.person.device), content, empty.external)
         self.last = seal_frame(self.prk, empty, signed)
         message = private_message(self.label.conversation_id, self.last.encode())
-        self.frames.append(Frame(number, at, message))
+        self.frames.append(BagFrame(number, at, message))
 
 
 def cbor_digest(encoded: bytes) -> bytes:
@@ -401,19 +401,19 @@ class Built:
             warrant=self.scene.warrant.digest(),
             log_note=self.log.note(),
             ledger_note=self.ledger.note(),
-            charters=Charters(
+            charters=BagCharters(
                 (PlacedCharter(JUDGE.statement, self.charter, self.log.path(self.charter), 0),)
             ),
-            keysets=Keysets((self.place(KEYSET.statement, self.keyset),)),
-            accounts=Accounts(tuple(chains)),
-            periods=Periods(
+            keysets=BagKeysets((self.place(KEYSET.statement, self.keyset),)),
+            accounts=BagAccounts(tuple(chains)),
+            periods=BagPeriods(
                 tuple(
                     self.place(tree.record.encode(), index) for tree, index in self.trees.values()
                 )
             ),
-            events=Events(
+            events=BagEvents(
                 tuple(
-                    Event(i, salt, statement, self.ledger.path(i))
+                    LedgerEvent(i, salt, statement, self.ledger.path(i))
                     for i, salt, statement in self.events
                 )
             ),
@@ -422,16 +422,16 @@ class Built:
         )
         return msgspec.structs.replace(made, **changes)
 
-    def place(self, statement: bytes, index: int) -> Placed:
-        return Placed(statement, index, self.log.path(index))
+    def place(self, statement: bytes, index: int) -> ProvedStatement:
+        return ProvedStatement(statement, index, self.log.path(index))
 
 
-def stamp(frame: Frame) -> Stamp:
+def stamp(frame: BagFrame) -> Stamp:
     return Stamp(message_digest(frame.message), frame.number, frame.time)
 
 
-def window_proof(proof, tree: PeriodTree) -> WindowProof:
-    return WindowProof(
+def window_proof(proof, tree: PeriodTree) -> PlacedWindow:
+    return PlacedWindow(
         proof.frames.count, proof.frames.root, proof.index, tree.record.windows, proof.path
     )
 

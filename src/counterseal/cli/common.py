@@ -24,7 +24,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 FILE_MAX = 64 << 20
-"""Bytes that a file which a command reads may have: the largest are the releases of many windows."""
+"""Bytes of a file that a command reads, at most: the largest are the releases of many windows."""
 
 
 def json_option(command: F) -> F:

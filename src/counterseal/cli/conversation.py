@@ -37,7 +37,8 @@ def new(handles: tuple[str, ...], name: str, home: Path, as_json: bool) -> None:
         show_json({"conversation": made})
     else:
         click.echo(
-            f"The conversation {made.hex()[:8]} is there{', with ' + ', '.join(handles) if handles else ''}."
+            f"The conversation {made.hex()[:8]} is"
+            f" there{', with ' + ', '.join(handles) if handles else ''}."
         )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
+from counterseal.demonstration.narrator import Narrator
 from counterseal.demonstration.run import Options, Result, demonstrate
-from counterseal.demonstration.story import Story
 from counterseal.protocol.errors import BadInput
 
 
@@ -86,4 +86,4 @@ def demo(
             click.echo(json.dumps(result, ensure_ascii=False))
 
     options = Options(chat, members, target, first, last, direction, root.resolve(), headless)
-    demonstrate(options, Story(sys.stderr if as_json else sys.stdout), done)
+    demonstrate(options, Narrator(sys.stderr if as_json else sys.stdout), done)

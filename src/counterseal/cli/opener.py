@@ -118,7 +118,8 @@ def _domain(home: InstitutionHome, service_url: str | None) -> str:
 def _tell(written: Written) -> None:
     tally = written.tally
     click.echo(
-        f"{tally.messages:,} messages in {tally.frames:,} frames of {tally.windows:,} windows are in"
+        f"{tally.messages:,} messages in {tally.frames:,} frames of {tally.windows:,} windows are"
+        " in"
         f" {written.place}."
     )
     if tally.unread:

@@ -67,7 +67,8 @@ def _json_lines(path: Path, lines: Sequence[str]) -> Iterator[Line]:
         sent_at, sender, text = (fields.get(name) for name in ("sent_at", "sender", "text"))
         if not (isinstance(sent_at, str) and isinstance(sender, str) and isinstance(text, str)):
             raise BadInput(
-                f"{path}, line {number}: sent_at, sender and text have to be there, all three as text."
+                f"{path}, line {number}: sent_at, sender and text have to be there, all three as"
+                " text."
             )
         yield _line(path, number, _rfc3339(path, number, sent_at), sender, text)
 
@@ -101,7 +102,8 @@ def _line(path: Path, number: int, sent_at_ms: int, sender: str, text: str) -> L
 # "31/12/2020, 23:59 - Name: text", "12/31/20, 11:59 PM - Name: text", "[31.12.20, 23:59:59] Name:
 # text"
 _HEAD = re.compile(
-    r"^\[?(?P<a>\d{1,4})[./-](?P<b>\d{1,2})[./-](?P<c>\d{1,4}),? +(?P<h>\d{1,2})[:.](?P<m>\d{2})(?:[:.](?P<s>\d{2}))?"
+    r"^\[?(?P<a>\d{1,4})[./-](?P<b>\d{1,2})[./-](?P<c>\d{1,4}),?"
+    r" +(?P<h>\d{1,2})[:.](?P<m>\d{2})(?:[:.](?P<s>\d{2}))?"
     r"(?: ?(?P<half>[AaPp])\.? ?[Mm]\.?)?(?:\]| -) (?P<rest>.*)$"
 )
 _MARKS = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c"))

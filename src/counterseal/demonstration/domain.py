@@ -162,7 +162,8 @@ def build(root: Path, plan: Plan, now: int, told: Callable[[str], None]) -> Doma
         homes = _homes(root)
         charter = _charter(url, plan, now, homes)
         told(
-            f"Charter 1 is drawn up and signed by {len(homes) - 3} holders: custodians' members and witnesses."
+            f"Charter 1 is drawn up and signed by {len(homes) - 3} holders: custodians' members"
+            " and witnesses."
         )
         for name in WITNESSES:
             place = folder(root, "witnesses", name)

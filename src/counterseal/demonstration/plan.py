@@ -64,7 +64,8 @@ def make_plan(
     asked_for = [line for line in kept if direction == "conversation" or line.sender == chosen]
     if not any(start * 1000 <= line.sent_at_ms < end * 1000 for line in asked_for):
         raise BadInput(
-            "Nothing that the warrant would be about was written on these days; there would be nothing to open."
+            "Nothing that the warrant would be about was written on these days; there would be"
+            " nothing to open."
         )
     return Plan(taking_part, _handles(taking_part), kept, chosen, start, end, direction)
 

@@ -15,7 +15,6 @@ import msgspec
 
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.sources import ask
-from counterseal.demonstration.access import Access, verify
 from counterseal.demonstration.chat import read_chat
 from counterseal.demonstration.domain import (
     APPROVER,
@@ -26,9 +25,10 @@ from counterseal.demonstration.domain import (
     build,
     folder,
 )
+from counterseal.demonstration.narrator import Narrator
 from counterseal.demonstration.plan import Plan, days, make_plan
 from counterseal.demonstration.replay import Members, Replayed
-from counterseal.demonstration.story import Story
+from counterseal.demonstration.warrant_steps import WarrantSteps, verify
 from counterseal.protocol.errors import BadInput, Unavailable
 from counterseal.tlog.periods import decode_period_root
 from counterseal.wire.periods import PERIODS
@@ -61,7 +61,7 @@ class Shown(msgspec.Struct, frozen=True):
     windows: int
 
 
-def demonstrate(options: Options, story: Story, done: Callable[[Result], None]) -> None:
+def demonstrate(options: Options, narrator: Narrator, done: Callable[[Result], None]) -> None:
     """Runs it all; `done` gets the report. Unless headless, everything stays up until Ctrl-C.
     Raises `CountersealError`.
     """
@@ -70,19 +70,19 @@ def demonstrate(options: Options, story: Story, done: Callable[[Result], None]) 
         raise BadInput(f"{options.out} is there already and not empty; name a new folder.")
     options.out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    story.chapter("A domain is set up")
-    story.say(f"Everything goes into {options.out}.")
-    domain = build(options.out, plan, int(time.time()), story.say)
+    narrator.chapter("A domain is set up")
+    narrator.say(f"Everything goes into {options.out}.")
+    domain = build(options.out, plan, int(time.time()), narrator.say)
     try:
-        shown = asyncio.run(_live(domain, plan, story, options.out))
-        story.say(f"All of it took {time.monotonic() - started:.0f} seconds.")
+        shown = asyncio.run(_live(domain, plan, narrator, options.out))
+        narrator.say(f"All of it took {time.monotonic() - started:.0f} seconds.")
         if options.headless:
             # before the report: the ledger goes on ticking, and the sizes told should be those that
             # stay
             domain.stop()
         done(_report(domain, plan, shown, options.out))
         if not options.headless:
-            _stay(domain, story, plan)
+            _stay(domain, narrator, plan)
     finally:
         domain.stop()
 
@@ -101,58 +101,61 @@ def _plan(options: Options) -> Plan:
     )
 
 
-async def _live(domain: Domain, plan: Plan, story: Story, out: Path) -> Shown:
+async def _live(domain: Domain, plan: Plan, narrator: Narrator, out: Path) -> Shown:
     members = Members(domain, plan)
     try:
-        await members.join(story.say)
-        story.chapter("People talk")
-        with story.counting("messages sent", len(plan.lines)) as bar:
+        await members.join(narrator.say)
+        narrator.chapter("People talk")
+        with narrator.counting("messages sent", len(plan.lines)) as bar:
             replayed = await members.replay(
                 lambda sent: bar.update(bar.task_ids[0], completed=sent)
             )
-        story.say(
-            f"{replayed.shown} times a device showed a message it had verified; {replayed.refused} times it refused one."
+        narrator.say(
+            f"{replayed.shown} times a device showed a message it had verified; {replayed.refused}"
+            " times it refused one."
         )
-        access = Access(domain, plan, replayed.accounts[plan.target])
-        opened = await asyncio.to_thread(_open, access, domain, story, out)
-        await _notified(members, plan, story)
+        access = WarrantSteps(domain, plan, replayed.accounts[plan.target])
+        opened = await asyncio.to_thread(_open, access, domain, narrator, out)
+        await _notified(members, plan, narrator)
         return Shown(replayed, *opened, await asyncio.to_thread(_windows, domain))
     finally:
         await members.stop()
 
 
-def _open(access: Access, domain: Domain, story: Story, out: Path) -> tuple[int, int]:
-    story.chapter("A warrant")
-    access.order(story.say)
-    story.say(
-        "Both stand in the ledger, under a checkpoint that the witnesses cosigned. A custodian is shown:"
+def _open(access: WarrantSteps, domain: Domain, narrator: Narrator, out: Path) -> tuple[int, int]:
+    narrator.chapter("A warrant")
+    access.order(narrator.say)
+    narrator.say(
+        "Both stand in the ledger, under a checkpoint that the witnesses cosigned. A custodian is"
+        " shown:"
     )
-    story.quote(access.review())
-    access.release(story.say)
-    story.chapter("The opening")
+    narrator.quote(access.review())
+    access.release(narrator.say)
+    narrator.chapter("The opening")
     opened = access.open(out / "evidence")
-    story.say("The opener joined the shares, proved each window's key, and wrote the evidence.")
+    narrator.say("The opener joined the shares, proved each window's key, and wrote the evidence.")
     keys = [key for group in ("log", "ledger", "witnesses") for key in domain.keys[group]]
     verify(out / "evidence", keys)
-    story.say(
-        "Anybody with the log's and the witnesses' keys can check it; `evidence verify` just did, and all of it holds."
+    narrator.say(
+        "Anybody with the log's and the witnesses' keys can check it; `evidence verify` just did,"
+        " and all of it holds."
     )
     return opened
 
 
-async def _notified(members: Members, plan: Plan, story: Story) -> None:
+async def _notified(members: Members, plan: Plan, narrator: Narrator) -> None:
     until = time.monotonic() + _NOTICE_SECONDS
     while not await members.notices(plan.target):
         if time.monotonic() > until:
             raise Unavailable(f"No notice has reached {plan.target}.")
         await asyncio.sleep(0.5)
-    story.chapter("The notice")
-    story.say(
+    narrator.chapter("The notice")
+    narrator.say(
         f"{plan.target} was told: the notice is in the log, and the app found it and proved it."
     )
     other = next(name for name in plan.members if name != plan.target)
     if not await members.notices(other):
-        story.say(f"{other}'s app tried every notice too: none was for {other}.")
+        narrator.say(f"{other}'s app tried every notice too: none was for {other}.")
 
 
 def _windows(domain: Domain) -> int:
@@ -208,11 +211,11 @@ def _report(domain: Domain, plan: Plan, shown: Shown, out: Path) -> Result:
     }
 
 
-def _stay(domain: Domain, story: Story, plan: Plan) -> None:
+def _stay(domain: Domain, narrator: Narrator, plan: Plan) -> None:
     home = folder(domain.root, "members", plan.handles[plan.target])
-    story.chapter("Try it yourself; Ctrl-C ends it")
-    story.say(f"The service: {domain.url}")
-    story.quote(
+    narrator.chapter("Try it yourself; Ctrl-C ends it")
+    narrator.say(f"The service: {domain.url}")
+    narrator.quote(
         [
             f"counterseal read --home {home}",
             f"counterseal notices --home {home}",
@@ -231,4 +234,4 @@ def _stay(domain: Domain, story: Story, plan: Plan) -> None:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    story.say("Stopped. The folders stay.")
+    narrator.say("Stopped. The folders stay.")

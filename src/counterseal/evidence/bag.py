@@ -6,7 +6,8 @@ writes: letters, digits, dot, hyphen, underscore, parted by slashes.
 
 | rule | finds |
 | --- | --- |
-| B2 | a file that is missing, was added, was altered, or is no plain file; tag files or manifests of another form |
+| B2 | a file that is missing, was added, was altered, or is no plain file; manifests or tag files
+  of another form |
 """
 
 from __future__ import annotations
@@ -313,7 +314,8 @@ def _compare(
             findings.fault(
                 "B2",
                 name,
-                f"{manifest} lists this file and there is no plain file of that name: it is missing.",
+                f"{manifest} lists this file and there is no plain file of that name: it is"
+                " missing.",
             )
             continue
         digest, size = _hash(folder / name)

@@ -7,9 +7,11 @@ which is enough for order, signers, roles, bodies, scope and releases.
 
 | rule | finds |
 | --- | --- |
-| B8 | an event that is not under the ledger's checkpoint, or does not open to its statement |
-| B9 | events that are missing or stand in the wrong order |
-| B10 | a statement that the charter does not admit |
+| B8 | a ledger event that is not under the ledger's checkpoint, or does not open to its statement |
+| B9 | events that are missing or stand in the wrong order: request, approval, listing, custodians'
+  releases, witnesses' releases |
+| B10 | a warrant, approval, ratification, cancellation, listing or release that its charter does
+  not admit: signer, role, body, grounds, caps, expiry, opener's key |
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import msgspec
 from counterseal.evidence.bag import Bag
 from counterseal.evidence.findings import Findings
 from counterseal.evidence.logged import Logged, decode_file, prove
-from counterseal.evidence.records import Event, Events
+from counterseal.evidence.records import BagEvents, LedgerEvent
 from counterseal.protocol.access import Access, check_released
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.approval import Replacement
@@ -40,7 +42,7 @@ _WHERE = "data/ledger/events.cbor"
 _ORDER = {"W15", "R7", "R9", "R10"}
 
 
-class Story(msgspec.Struct, frozen=True):
+class WarrantStory(msgspec.Struct, frozen=True):
     """A warrant whose listings both quorums released. `released_at` gives each listing's first
     release by a witness (Unix seconds).
     """
@@ -79,12 +81,12 @@ def with_predecessors(statements: list[Record], warrant: bytes) -> set[bytes]:
     return family
 
 
-def read_story(bag: Bag, logged: Logged, warrant: bytes, findings: Findings) -> Story | None:
+def read_story(bag: Bag, logged: Logged, warrant: bytes, findings: Findings) -> WarrantStory | None:
     """Replays the events. None, and a fault, unless the warrant (by digest) ran and both quorums
     released a listing of it.
     """
-    file = decode_file(bag, "ledger/events.cbor", Events, findings)
-    state, verified = AccessState(logged.rulebook), None
+    file = decode_file(bag, "ledger/events.cbor", BagEvents, findings)
+    state, verified = AccessState(logged.rules.rulebook()), None
     for time, statement in _timed(file.events if file else (), logged, findings):
         with findings.under("B8", _WHERE):
             outcome = state.apply(time, statement)
@@ -93,7 +95,8 @@ def read_story(bag: Bag, logged: Logged, warrant: bytes, findings: Findings) -> 
                 findings.fault(
                     rule,
                     _WHERE,
-                    f"{_kind(outcome.kind)} {outcome.digest.hex()[:16]}: {outcome.message} [{outcome.rule}]",
+                    f"{_kind(outcome.kind)} {outcome.digest.hex()[:16]}: {outcome.message}"
+                    f" [{outcome.rule}]",
                 )
             elif outcome.kind.endswith("/release") and warrant in state.accesses:
                 with findings.under("B10", _WHERE):
@@ -107,7 +110,7 @@ def _story(
     verified: VerifiedWarrant | None,
     warrant: bytes,
     findings: Findings,
-) -> Story | None:
+) -> WarrantStory | None:
     access = state.accesses.get(warrant)
     if access is None:
         findings.fault(
@@ -127,7 +130,7 @@ def _story(
         return None
     listings = _released(bag, access, verified, findings)
     verified = msgspec.structs.replace(verified, access=access)
-    return Story(
+    return WarrantStory(
         verified,
         listings,
         {digest: _witnessed(access, verified, digest) for digest in listings},
@@ -164,7 +167,7 @@ def _witnessed(access: Access, verified: VerifiedWarrant, listing: bytes) -> int
 
 
 def _timed(
-    events: tuple[Event, ...], logged: Logged, findings: Findings
+    events: tuple[LedgerEvent, ...], logged: Logged, findings: Findings
 ) -> Iterator[tuple[int, bytes]]:
     """The statements in order with their ticks' times; each leaf is proved on the way."""
     tick: TickRecord | None = None
@@ -244,7 +247,7 @@ def order_statements(bag: Bag, warrant: bytes) -> dict[str, bytes]:
     `ratification`. Raises as `Events.decode`.
     """
     found: dict[str, bytes] = {}
-    for event in Events.decode(bag.read("ledger/events.cbor", Events.limit)).events:
+    for event in BagEvents.decode(bag.read("ledger/events.cbor", BagEvents.limit)).events:
         if _tick_record(event.statement) is not None:
             continue
         record = LedgerStatement.decode(event.statement).record

@@ -5,12 +5,15 @@ All of it hangs from two checkpoints, and those from the keys that whoever check
 
 | rule | finds |
 | --- | --- |
-| B1 | too few keys, or keys that the newest charter does not name |
-| B4 | a checkpoint without its log's and c witnesses' signatures, both of each |
-| B5 | a charter that is not in the log, no successor, or not signed |
-| B6 | a keyset that is not in the log, or not signed |
-| B7 | an account's chain that is not in the log or not whole |
-| B13 | a period root that is not in the log |
+| B1 | too few keys: both of the log's, both of the ledger's, and both of each of `c` witnesses have
+  to be given; or keys that the charter does not name (refuses to begin in the first case) |
+| B3 | a file of the bag that does not decode as above |
+| B4 | a checkpoint that does not bear its log's and `c` witnesses' signatures, both of each |
+| B5 | a charter that is not in the log, not the successor of the one before, or not signed by its
+  own (version 1) or its predecessor's quorums |
+| B6 | a keyset that is not in the log, or not signed as its charter says |
+| B7 | an account's chain that is not in the log or not whole; a device that was not in it when its
+  window opened |
 """
 
 from __future__ import annotations
@@ -22,17 +25,16 @@ import msgspec
 
 from counterseal.evidence.bag import Bag
 from counterseal.evidence.findings import Findings
-from counterseal.evidence.records import Accounts, Charters, Keysets, Path, Periods
+from counterseal.evidence.records import BagAccounts, BagCharters, BagKeysets, BagPeriods, Path
 from counterseal.protocol.account import VerifiedChain
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.charter_checks import check_charter
-from counterseal.protocol.entry import entry_hash
+from counterseal.protocol.entry import LoggedEntry, entry_hash
 from counterseal.protocol.errors import BadInput, Refused
-from counterseal.protocol.keyset import ReceivedKeyset, VerifiedKeyset
 from counterseal.protocol.period import PeriodRoot
 from counterseal.protocol.record import Record
-from counterseal.protocol.trusted_rules import Rulebook
-from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
+from counterseal.protocol.trusted_rules import TrustedRules
+from counterseal.protocol.verified_charter import ReceivedCharter
 from counterseal.protocol.vkey import (
     LOG_ED25519,
     MLDSA44,
@@ -68,15 +70,13 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class Logged(msgspec.Struct, frozen=True):
-    """What hangs together under the checkpoints. `devices` gives each account's device keys and the
+    """What hangs together under the checkpoints. `devices` is each account's device keys and the
     log index of their statement.
     """
 
     ledger: Checkpoint
-    charter: VerifiedCharter
-    rulebook: Rulebook
+    rules: TrustedRules
     schedule: Schedule
-    keysets: dict[bytes, VerifiedKeyset]
     chains: dict[bytes, VerifiedChain]
     devices: dict[bytes, dict[bytes, int]]
     periods: dict[int, PeriodRoot]
@@ -101,7 +101,8 @@ def read_keys(texts: Sequence[str]) -> Keys:
     witnesses = tuple(_pair(name, kinds, WITNESS_ED25519) for name, kinds in sorted(rest.items()))
     if len(log) != 1 or len(ledger) != 1 or len(found) != 2 or not witnesses:
         raise _no_keys(
-            f"The keys given are of {len(log)} logs (DOMAIN/log), {len(ledger)} ledgers (DOMAIN/ledger) and {len(witnesses)} witnesses."
+            f"The keys given are of {len(log)} logs (DOMAIN/log), {len(ledger)} ledgers"
+            f" (DOMAIN/ledger) and {len(witnesses)} witnesses."
         )
     return Keys(log[0], ledger[0], witnesses)
 
@@ -114,7 +115,8 @@ def _pair(name: str, kinds: dict[int, VerifierKey], first: int) -> KeyPair:
 
 def _no_keys(what: str) -> BadInput:
     return BadInput(
-        f"{what} Give --key for both keys of the log, both of the ledger and both of each witness: they are the only trust that the "
+        f"{what} Give --key for both keys of the log, both of the ledger and both of each witness:"
+        " they are the only trust that the "
         "check takes, and without them it says nothing.",
         code="B1",
     )
@@ -124,7 +126,7 @@ def read_logged(bag: Bag, keys: Keys, findings: Findings) -> Logged | None:
     """Checks everything that hangs from the checkpoints. None if not even a charter can be read:
     then nothing else can be judged.
     """
-    charters = decode_file(bag, "log/charters.cbor", Charters, findings)
+    charters = decode_file(bag, "log/charters.cbor", BagCharters, findings)
     if charters is None:
         return None
     needed = _check_keys(charters, keys, findings)
@@ -132,17 +134,17 @@ def read_logged(bag: Bag, keys: Keys, findings: Findings) -> Logged | None:
     ledger = _checkpoint(bag, "ledger", keys.ledger, keys.witnesses, needed, findings)
     if log is None or ledger is None:
         return None
-    rulebook = _read_charters(charters, log, findings)
-    if rulebook is None:
+
+    rules = TrustedRules()
+    _read_charters(charters, log, rules, findings)
+    if rules.newest is None:
         return None
-    keysets = _read_keysets(bag, log, rulebook, findings)
-    chains, devices = _read_accounts(bag, log, rulebook.domain, findings)
+    _read_keysets(bag, log, rules, findings)
+    chains, devices = _read_accounts(bag, log, rules.newest.charter.domain, findings)
     return Logged(
         ledger=ledger,
-        charter=rulebook.charters[-1][1],
-        rulebook=rulebook,
-        schedule=_schedule(rulebook, keysets, findings),
-        keysets=keysets,
+        rules=rules,
+        schedule=_schedule(rules, findings),
         chains=chains,
         devices=devices,
         periods=_read_periods(bag, log, findings),
@@ -163,7 +165,7 @@ def prove(checkpoint: Checkpoint, entry: bytes, index: int, path: Path) -> None:
     verify_inclusion(leaf_hash(entry), index, checkpoint.size, checkpoint.root, path)
 
 
-def _check_keys(charters: Charters, keys: Keys, findings: Findings) -> int:
+def _check_keys(charters: BagCharters, keys: Keys, findings: Findings) -> int:
     """How many witnesses have to have cosigned, by the newest charter; every key given has to be
     one that it names.
 
@@ -214,44 +216,44 @@ def _checkpoint(
     return None
 
 
-def _read_charters(file: Charters, log: Checkpoint, findings: Findings) -> Rulebook | None:
-    known: list[tuple[int, VerifiedCharter]] = []
+def _read_charters(
+    file: BagCharters, log: Checkpoint, rules: TrustedRules, findings: Findings
+) -> None:
+    """Takes the charters in, each as the successor of the one before. One whose proof of logging
+    fails is a fault, and is gone by all the same, so that everything else can be judged.
+    """
     for number, placed in enumerate(file.charters, 1):
         where = f"data/log/charters.cbor, charter {number}"
         with findings.under("B5", where):
             prove(log, entry_hash(placed.statement), placed.index, placed.path)
         with findings.under("B5", where):
-            known.append(
-                (
-                    placed.active,
-                    ReceivedCharter.decode(placed.statement).check(known[-1][1] if known else None),
-                )
-            )
-    times = [active for active, _ in known]
+            charter = rules.check_charter(placed.statement)
+            if rules.find_charter(charter.digest) is not None:
+                raise Refused("C19", "This charter is in the file already.")
+            logged = LoggedEntry.of(placed.statement, placed.index)
+            rules.add_charter(charter, logged, placed.active)
+
+    times = [since for since, _ in rules.rulebook().charters]
     if times != sorted(times) or (times and times[0]):
         findings.fault(
             "B5",
             "data/log/charters.cbor",
             "the charters do not come into force one after the other.",
         )
-    return Rulebook(tuple(known)) if known else None
 
 
-def _read_keysets(
-    bag: Bag, log: Checkpoint, rulebook: Rulebook, findings: Findings
-) -> dict[bytes, VerifiedKeyset]:
-    found: dict[bytes, VerifiedKeyset] = {}
-    file = decode_file(bag, "log/keysets.cbor", Keysets, findings)
-    previous: VerifiedKeyset | None = None
+def _read_keysets(bag: Bag, log: Checkpoint, rules: TrustedRules, findings: Findings) -> None:
+    """Takes the keysets in, as `_read_charters` does the charters."""
+    file = decode_file(bag, "log/keysets.cbor", BagKeysets, findings)
     for number, placed in enumerate(file.keysets if file else (), 1):
         where = f"data/log/keysets.cbor, keyset {number}"
         with findings.under("B6", where):
             prove(log, entry_hash(placed.statement), placed.index, placed.path)
         with findings.under("B6", where):
-            received = ReceivedKeyset.decode(placed.statement)
-            previous = received.check(rulebook.charter(received.keyset.charter_digest), previous)
-            found[previous.digest] = previous
-    return found
+            keyset = rules.check_keyset(placed.statement)
+            if rules.find_keyset(keyset.digest) is not None:
+                raise Refused("K1", "This keyset is in the file already.")
+            rules.add_keyset(keyset, LoggedEntry.of(placed.statement, placed.index))
 
 
 def _read_accounts(
@@ -259,7 +261,7 @@ def _read_accounts(
 ) -> tuple[dict[bytes, VerifiedChain], dict[bytes, dict[bytes, int]]]:
     chains: dict[bytes, VerifiedChain] = {}
     devices: dict[bytes, dict[bytes, int]] = {}
-    file = decode_file(bag, "log/accounts.cbor", Accounts, findings)
+    file = decode_file(bag, "log/accounts.cbor", BagAccounts, findings)
     for account in file.accounts if file else ():
         where = f"data/log/accounts.cbor, account {account.account_id.hex()[:16]}"
         chain: VerifiedChain | None = None
@@ -284,7 +286,7 @@ def _read_accounts(
 
 def _read_periods(bag: Bag, log: Checkpoint, findings: Findings) -> dict[int, PeriodRoot]:
     found: dict[int, PeriodRoot] = {}
-    file = decode_file(bag, "log/periods.cbor", Periods, findings)
+    file = decode_file(bag, "log/periods.cbor", BagPeriods, findings)
     for placed in file.roots if file else ():
         with findings.under("B13", f"data/log/periods.cbor, period root at {placed.index}"):
             prove(log, entry_hash(placed.statement), placed.index, placed.path)
@@ -292,21 +294,20 @@ def _read_periods(bag: Bag, log: Checkpoint, findings: Findings) -> dict[int, Pe
     return found
 
 
-def _schedule(
-    rulebook: Rulebook, keysets: dict[bytes, VerifiedKeyset], findings: Findings
-) -> Schedule:
+def _schedule(rules: TrustedRules, findings: Findings) -> Schedule:
     """How many leaves the ledger takes in each tick, by the keysets and their charters; the keys
     themselves are not needed here.
     """
     with findings.under("B6", "data/log/keysets.cbor"):
         segments = []
-        for keyset in keysets.values():
-            ledger = rulebook.charter(keyset.keyset.charter_digest).charter.ledger
+        for one in rules.keysets:
+            keyset = one.keyset.keyset
+            ledger = rules.charter(keyset.charter_digest).charter.ledger
             segments.append(
-                Segment(
-                    keyset.keyset.ledger_key.first_chunk, bytes(32), ledger.leaves, ledger.batch
-                )
+                Segment(keyset.ledger_key.first_chunk, bytes(32), ledger.leaves, ledger.batch)
             )
         return Schedule(segments)
-    ledger = rulebook.charters[0][1].charter.ledger
+
+    # without keysets the first charter's numbers are the best guess
+    ledger = rules.charters[0].charter.charter.ledger
     return Schedule([Segment(0, bytes(32), ledger.leaves, ledger.batch)])

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from counterseal.evidence.records import Frame
+from counterseal.evidence.records import BagFrame
 from counterseal.protocol.frame import Attachment, Content
 from counterseal.protocol.window import Label
 
@@ -42,7 +42,9 @@ class Message(msgspec.Struct, frozen=True):
     attachments: tuple[Attachment, ...] = ()
 
     @classmethod
-    def of(cls, label: Label, window: bytes, seq: int, frame: Frame, content: Content) -> Message:
+    def of(
+        cls, label: Label, window: bytes, seq: int, frame: BagFrame, content: Content
+    ) -> Message:
         """The message in a frame's verified content."""
         return cls(
             account=label.account_id,

@@ -19,11 +19,18 @@ from typing import Any, Self
 import msgspec
 
 from counterseal.evidence.bag import BagWriter
-from counterseal.evidence.events import Story, order_statements, read_story
+from counterseal.evidence.events import WarrantStory, order_statements, read_story
 from counterseal.evidence.findings import Finding, Findings
 from counterseal.evidence.logged import Keys, read_logged
 from counterseal.evidence.messages import rfc3339
-from counterseal.evidence.records import Accounts, Charters, Events, Keysets, Periods, WindowFile
+from counterseal.evidence.records import (
+    BagAccounts,
+    BagCharters,
+    BagEvents,
+    BagKeysets,
+    BagPeriods,
+    WindowFile,
+)
 from counterseal.evidence.transcript import Cover, Tally, Transcript
 from counterseal.evidence.windows import Judged, Reading, file_name
 from counterseal.protocol.cose import sign
@@ -56,11 +63,11 @@ class Material(msgspec.Struct, frozen=True):
     warrant: bytes
     log_note: bytes
     ledger_note: bytes
-    charters: Charters
-    keysets: Keysets
-    accounts: Accounts
-    periods: Periods
-    events: Events
+    charters: BagCharters
+    keysets: BagKeysets
+    accounts: BagAccounts
+    periods: BagPeriods
+    events: BagEvents
     shares: dict[tuple[int, int], bytes]
     names: dict[bytes, str]
 
@@ -135,7 +142,9 @@ class Package:
             self._place, reading.tally, tuple(reading.judged), tuple(findings.remarks), report
         )
 
-    def _open(self, material: Material, keys: Keys, findings: Findings) -> tuple[Story, Reading]:
+    def _open(
+        self, material: Material, keys: Keys, findings: Findings
+    ) -> tuple[WarrantStory, Reading]:
         self._write_material(material)
         bag = self._writer.read_back()
         for kind, statement in order_statements(bag, material.warrant).items():
@@ -178,7 +187,7 @@ class Package:
             self._writer.add(name, data)
 
     def _write_words(
-        self, story: Story, reading: Reading, custody: Iterable[Mapping[str, Any]], now: int
+        self, story: WarrantStory, reading: Reading, custody: Iterable[Mapping[str, Any]], now: int
     ) -> None:
         opened = {
             "at": rfc3339(now * 1000),
@@ -197,7 +206,9 @@ class Package:
         )
         self._writer.add("README.txt", _readme(story).encode())
 
-    def _report(self, story: Story, reading: Reading, signer: InstitutionSigner, now: int) -> bytes:
+    def _report(
+        self, story: WarrantStory, reading: Reading, signer: InstitutionSigner, now: int
+    ) -> bytes:
         report = OpeningReport(
             domain=story.verified.warrant.domain,
             charter_digest=story.verified.warrant.charter_digest,
@@ -212,11 +223,12 @@ class Package:
         return sign([signer], report.encode())
 
 
-def _info(story: Story, tally: Tally, now: int) -> dict[str, str]:
+def _info(story: WarrantStory, tally: Tally, now: int) -> dict[str, str]:
     return {
         "Source-Organization": story.verified.warrant.domain,
         "External-Identifier": story.verified.digest.hex(),
-        "External-Description": f"Messages opened under the order {story.verified.warrant.reference}",
+        "External-Description": "Messages opened under the order"
+        " {story.verified.warrant.reference}",
         "Bagging-Date": datetime.fromtimestamp(now, UTC).date().isoformat(),
         "Bag-Software-Agent": "counterseal",
         **info_counts(tally),
@@ -237,28 +249,33 @@ def _json(value: Any, indent: int | None = None) -> bytes:
     return json.dumps(value, ensure_ascii=False, indent=indent).encode() + b"\n"
 
 
-def _readme(story: Story) -> str:
+def _readme(story: WarrantStory) -> str:
     warrant = story.verified.warrant
     approver = story.verified.approver.name if story.verified.approver else "nobody yet"
     return f"""Messages opened under the order {warrant.reference or warrant.digest().hex()}
 
-Requested by {story.verified.requester.name}, approved by {approver}; released by the holders whose signed statements
+Requested by {story.verified.requester.name}, approved by {approver}; released by the holders \
+whose signed statements
 lie in ledger/events.cbor. Domain: {warrant.domain}. Ground: {warrant.ground}.
 
 messages.jsonl    every message, in order, one JSON object a line (UTF-8)
 transcript.html   the same for reading, in any browser, without a network
-names.json        the names that the service gives for the accounts: a claim. The account ids are what is proved
+names.json        the names that the service gives for the accounts: a claim. \
+The account ids are what is proved
 order/            the order and its approval, as signed
-log/, ledger/     the public log's and the ledger's checkpoints, and the statements under them with proofs
+log/, ledger/     the public log's and the ledger's checkpoints, and the statements under \
+them with proofs
 shares/           what each holder handed over, signed
 windows/          the sealed messages themselves, as they were sent and stamped
 custody.jsonl     what the opener did
 
-To check all of it, get the verifier keys of the log, the ledger and the witnesses from where they are published, not from
+To check all of it, get the verifier keys of the log, the ledger and the witnesses from where \
+they are published, not from
 this bag, and run
 
     counterseal evidence verify THIS-FOLDER --key KEY --key KEY ...
 
-It recomputes every message from windows/ and reports each thing that does not fit. opening-report.cose, beside data/, is the
+It recomputes every message from windows/ and reports each thing that does not fit. \
+opening-report.cose, beside data/, is the
 opener's signature over the list of these files.
 """

@@ -1,9 +1,5 @@
-"""A window's place in its period's root, and its frames' place in the window: the one room here
-that knows how those trees are made.
-
-| rule | finds |
-| --- | --- |
-| B13 | a window that is not under its period root; frames or stamps that are not the ones it was made from |
+"""A window's place in its period's root, and its frames' place in the window (B13): the one file
+here that knows how those trees are made.
 """
 
 from __future__ import annotations
@@ -42,7 +38,8 @@ def check_frames(file: WindowFile, label: Label, logged: LoggedWindow) -> None:
     if len(stamps) != logged.frames.count or window_root(stamps) != logged.frames.root:
         raise Refused(
             "R6",
-            f"Its {len(stamps)} frames are not the {logged.frames.count} that were logged: one is missing, added, altered or moved.",
+            f"Its {len(stamps)} frames are not the {logged.frames.count} that were logged: one is"
+            " missing, added, altered or moved.",
         )
     for stamp in stamps:
         check_stamp(stamp, label.opens, label.closes)

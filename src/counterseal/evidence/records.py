@@ -17,7 +17,7 @@ from counterseal.protocol.record import Bytes32, Part, Positive, Record, Uint
 Path = Annotated[tuple[Bytes32, ...], Meta(max_length=63)]
 
 
-class Placed(Part, frozen=True):
+class ProvedStatement(Part, frozen=True):
     """A statement of the log, and its place there."""
 
     statement: bytes
@@ -42,10 +42,10 @@ class AccountChain(Part, frozen=True):
     """
 
     account_id: Bytes32
-    links: Annotated[tuple[Placed, ...], Meta(min_length=1, max_length=1_025)]
+    links: Annotated[tuple[ProvedStatement, ...], Meta(min_length=1, max_length=1_025)]
 
 
-class Event(Part, frozen=True):
+class LedgerEvent(Part, frozen=True):
     """A leaf of the ledger, opened: a statement about the warrant, or the record of the tick that
     statements stand in.
     """
@@ -56,7 +56,7 @@ class Event(Part, frozen=True):
     path: Path
 
 
-class WindowProof(Part, frozen=True):
+class PlacedWindow(Part, frozen=True):
     """A window's place in its period's tree: `frames` is their number, `root` that of the tree of
     their stamps.
     """
@@ -68,7 +68,7 @@ class WindowProof(Part, frozen=True):
     path: Path
 
 
-class Frame(Part, frozen=True):
+class BagFrame(Part, frozen=True):
     """A PrivateMessage as the service stamped it: its number in the conversation, and the time
     (Unix seconds).
     """
@@ -78,23 +78,23 @@ class Frame(Part, frozen=True):
     message: Annotated[bytes, Meta(max_length=BODY_MAX)]
 
 
-class Charters(Record, frozen=True, tag="counterseal/v1/evidence-charters"):
+class BagCharters(Record, frozen=True, tag="counterseal/v1/evidence-charters"):
     """`data/log/charters.cbor`: version 1 first, each the successor of the one before."""
 
     limit: ClassVar[int] = 256 << 20
     charters: Annotated[tuple[PlacedCharter, ...], Meta(min_length=1)]
 
 
-class Keysets(Record, frozen=True, tag="counterseal/v1/evidence-keysets"):
+class BagKeysets(Record, frozen=True, tag="counterseal/v1/evidence-keysets"):
     """`data/log/keysets.cbor`: all of the domain's, in order, so that each can be checked against
     the one before.
     """
 
     limit: ClassVar[int] = 1 << 30
-    keysets: Annotated[tuple[Placed, ...], Meta(min_length=1)]
+    keysets: Annotated[tuple[ProvedStatement, ...], Meta(min_length=1)]
 
 
-class Accounts(Record, frozen=True, tag="counterseal/v1/evidence-accounts"):
+class BagAccounts(Record, frozen=True, tag="counterseal/v1/evidence-accounts"):
     """`data/log/accounts.cbor`: the chain of every account that sent in the windows, in order of
     id.
     """
@@ -103,20 +103,20 @@ class Accounts(Record, frozen=True, tag="counterseal/v1/evidence-accounts"):
     accounts: tuple[AccountChain, ...]
 
 
-class Periods(Record, frozen=True, tag="counterseal/v1/evidence-periods"):
+class BagPeriods(Record, frozen=True, tag="counterseal/v1/evidence-periods"):
     """`data/log/periods.cbor`: the period roots that the windows lie under, in order of index."""
 
     limit: ClassVar[int] = 256 << 20
-    roots: tuple[Placed, ...]
+    roots: tuple[ProvedStatement, ...]
 
 
-class Events(Record, frozen=True, tag="counterseal/v1/evidence-events"):
+class BagEvents(Record, frozen=True, tag="counterseal/v1/evidence-events"):
     """`data/ledger/events.cbor`: all that the ledger has about the warrant, with the ticks'
     records, in order of index.
     """
 
     limit: ClassVar[int] = 1 << 30
-    events: tuple[Event, ...]
+    events: tuple[LedgerEvent, ...]
 
 
 class WindowFile(Record, frozen=True, tag="counterseal/v1/evidence-window"):
@@ -128,6 +128,6 @@ class WindowFile(Record, frozen=True, tag="counterseal/v1/evidence-window"):
     label: bytes
     roster: bytes
     counterseal: bytes
-    proof: WindowProof
+    proof: PlacedWindow
     period: Uint
-    frames: tuple[Frame, ...]
+    frames: tuple[BagFrame, ...]

@@ -22,21 +22,28 @@ import msgspec
 from counterseal.evidence.messages import Message, rfc3339
 from counterseal.protocol.warrant import Warrant
 
-# ruff: noqa: E501 - a style sheet in one piece
+# A line that ends in a backslash goes on: transcripts are compared byte by byte.
 STYLE = """
-:root{color-scheme:light dark;--ink:#1c2128;--soft:#59636e;--line:#d5dae0;--page:#fff;--band:#f4f6f8;--mark:#0b5cad;--warn:#8a4b00}
-@media(prefers-color-scheme:dark){:root{--ink:#e3e8ee;--soft:#9aa5b1;--line:#333b45;--page:#14181d;--band:#1d232a;--mark:#7ab8ff;--warn:#f0b866}}
+:root{color-scheme:light dark;--ink:#1c2128;--soft:#59636e;--line:#d5dae0;--page:#fff;\
+--band:#f4f6f8;--mark:#0b5cad;--warn:#8a4b00}
+@media(prefers-color-scheme:dark){:root{--ink:#e3e8ee;--soft:#9aa5b1;--line:#333b45;\
+--page:#14181d;--band:#1d232a;--mark:#7ab8ff;--warn:#f0b866}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,"Noto Sans","DejaVu Sans",sans-serif}
+body{margin:0;background:var(--page);color:var(--ink);\
+font:16px/1.5 system-ui,"Noto Sans","DejaVu Sans",sans-serif}
 main{max-width:60rem;margin:0 auto;padding:2rem 1.25rem 4rem}
 h1{font-size:1.6rem;line-height:1.25;margin:0 0 .25rem}
-h2{font-size:1.15rem;margin:2.5rem 0 .5rem;padding-top:1rem;border-top:2px solid var(--line);overflow-wrap:anywhere}
-h3{position:sticky;top:0;background:var(--page);font-size:.95rem;color:var(--soft);margin:1.25rem 0 .25rem;padding:.4rem 0}
+h2{font-size:1.15rem;margin:2.5rem 0 .5rem;padding-top:1rem;border-top:2px solid var(--line);\
+overflow-wrap:anywhere}
+h3{position:sticky;top:0;background:var(--page);font-size:.95rem;color:var(--soft);\
+margin:1.25rem 0 .25rem;padding:.4rem 0}
 .lead{color:var(--soft);margin:0 0 1.5rem;max-width:44rem}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1.25rem;background:var(--band);border-radius:.5rem;padding:1rem 1.25rem;margin:0 0 1rem}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1.25rem;background:var(--band);\
+border-radius:.5rem;padding:1rem 1.25rem;margin:0 0 1rem}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 ol{list-style:none;margin:0;padding:0}
-li{display:grid;grid-template-columns:5.5rem 11rem 1fr;gap:0 1rem;padding:.4rem 0;border-bottom:1px solid var(--line)}
+li{display:grid;grid-template-columns:5.5rem 11rem 1fr;gap:0 1rem;padding:.4rem 0;\
+border-bottom:1px solid var(--line)}
 time{color:var(--soft);font-variant-numeric:tabular-nums;font-size:.9rem}
 .who{color:var(--mark);font-weight:600;overflow-wrap:anywhere}
 .text{grid-column:3;white-space:pre-wrap;overflow-wrap:anywhere;min-width:0;margin:0}
@@ -44,17 +51,25 @@ time{color:var(--soft);font-variant-numeric:tabular-nums;font-size:.9rem}
 .code{color:var(--warn);font:.8em ui-monospace,"DejaVu Sans Mono",monospace}
 .note{color:var(--soft);font-size:.9rem}
 code{font:.85em ui-monospace,"DejaVu Sans Mono",monospace}
-@media(max-width:40rem){main{padding:1.25rem .9rem 3rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}
-li{grid-template-columns:1fr auto;gap:0 .75rem}time{order:2;text-align:right}.text,.more{grid-column:1/-1;order:3}}
-@media print{:root{--ink:#000;--soft:#444;--line:#bbb;--page:#fff;--band:#fff;--mark:#000;--warn:#000}body{font-size:10pt}main{max-width:none;padding:0}
-h3{position:static;break-after:avoid}li{break-inside:avoid}dl{border:1px solid #bbb}@page{margin:18mm 15mm}}
+@media(max-width:40rem){main{padding:1.25rem .9rem 3rem}dl{grid-template-columns:1fr;gap:0}dd{\
+margin-bottom:.5rem}
+li{grid-template-columns:1fr auto;gap:0 .75rem}time{order:2;text-align:right}.text,.more{\
+grid-column:1/-1;order:3}}
+@media print{:root{--ink:#000;--soft:#444;--line:#bbb;--page:#fff;--band:#fff;--mark:#000;\
+--warn:#000}body{font-size:10pt}main{max-width:none;padding:0}
+h3{position:static;break-after:avoid}li{break-inside:avoid}dl{border:1px solid #bbb}@page{\
+margin:18mm 15mm}}
 """.strip()
 
-_POLICY = f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'"
+
 # Unseen or steering: every format character but the joiners, which scripts and emoji need, and
 # controls but line feed and tab.
-_UNSEEN = re.compile("|".join(f"[{c}]" for c in ("\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f",
-                                              "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff")))  # fmt: skip
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f]"
+    r"|[\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 
 
 class Cover(msgspec.Struct, frozen=True):
@@ -120,11 +135,18 @@ class Transcript:
 
     def foot(self, tally: Tally) -> bytes:
         """What comes after the last message."""
-        said = f"{_count(tally.messages, 'message')} in {_count(tally.frames, 'frame')} of {_count(tally.windows, 'window')}."
+        messages, frames = _count(tally.messages, "message"), _count(tally.frames, "frame")
+        said = f"{messages} in {frames} of {_count(tally.windows, 'window')}."
         if tally.unread:
-            said += f" Not readable: {_count(tally.unread, 'frame')}; the opening report names the windows and the rules."
+            said += (
+                f" Not readable: {_count(tally.unread, 'frame')}; the opening report names the"
+                " windows and the rules."
+            )
         closing = "</ol>\n" if self._conversation is not None else ""
-        return f'{closing}<p class="note">{said} End of the transcript.</p>\n</main>\n</body>\n</html>\n'.encode()
+        return (
+            f'{closing}<p class="note">{said} End of the transcript.</p>\n'
+            "</main>\n</body>\n</html>\n"
+        ).encode()
 
 
 def _head(cover: Cover, names: Mapping[bytes, str]) -> str:
@@ -148,10 +170,13 @@ def _head(cover: Cover, names: Mapping[bytes, str]) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="referrer" content="no-referrer">\n'
-        f"<title>Transcript: {html.escape(cover.reference)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f'<h1>Transcript</h1>\n<p class="lead">For reading. The evidence is the signed material in this bag, from which this page '
-        f"can be made again. Names are the service's word; the account ids are proved. Times are the sending devices', UTC.</p>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f"<title>Transcript: {html.escape(cover.reference)}</title>\n"
+        f"<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>Transcript</h1>\n"
+        '<p class="lead">For reading. The evidence is the signed material in this bag, from which'
+        " this page can be made again. Names are the service's word; the account ids are proved."
+        " Times are the sending devices', UTC.</p>\n"
         f"<dl>\n{table}</dl>\n"
     )
 
@@ -166,14 +191,16 @@ def _heading(message: Message, day: str, *, first: bool, moved: bool) -> str:
 def _item(message: Message, names: Mapping[bytes, str]) -> str:
     stamp = rfc3339(message.sent_at_ms)
     more = "".join(
-        f'<div class="more">Attachment {_isolated(a.name)} ({_isolated(a.media_type)}, {_count(a.size, "byte")}) '
+        f'<div class="more">Attachment {_isolated(a.name)} ({_isolated(a.media_type)},'
+        f" {_count(a.size, 'byte')}) "
         f"SHA-256 <code>{a.digest.hex()}</code></div>"
         for a in message.attachments
     )
     if message.kind != "text":
         more = f'<div class="more">Kind: {_isolated(message.kind)}</div>{more}'
     return (
-        f'<li><time datetime="{stamp}">{stamp[11:-1]}</time><span class="who">{_name(message.account, names)}</span>'
+        f'<li><time datetime="{stamp}">{stamp[11:-1]}</time><span'
+        f' class="who">{_name(message.account, names)}</span>'
         f'<p class="text" dir="auto">{_visible(message.text)}</p>{more}</li>\n'
     )
 

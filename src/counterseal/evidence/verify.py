@@ -8,9 +8,13 @@ fault and lists them all. No network; one period of messages in memory at a time
 
 | rule | finds |
 | --- | --- |
-| B17 | a line of messages.jsonl that the frames do not give, or a message that it lacks |
+| B16 | a frame that does not open, that its device did not sign for this place, that does not
+  follow the frame before, or is dated outside its window |
+| B17 | a line of `messages.jsonl` that the frames do not give, or a message that they give and it
+  lacks |
 | B18 | a transcript, names, order files, counts or custody record that do not fit the material |
-| B19 | an opening report that the opener did not sign, or that is about another bag, other windows or other faults |
+| B19 | an opening report that the opener did not sign, or that is about another bag, other windows
+  or other faults |
 """
 
 from __future__ import annotations
@@ -24,7 +28,12 @@ from typing import BinaryIO
 import msgspec
 
 from counterseal.evidence.bag import INFO, MANIFEST, Bag, open_bag, read_info, read_plain
-from counterseal.evidence.events import Story, check_order_files, order_statements, read_story
+from counterseal.evidence.events import (
+    WarrantStory,
+    check_order_files,
+    order_statements,
+    read_story,
+)
 from counterseal.evidence.findings import Finding, Findings
 from counterseal.evidence.logged import Logged, read_keys, read_logged
 from counterseal.evidence.messages import Message
@@ -88,7 +97,8 @@ def _check_story(bag: Bag, logged: Logged, findings: Findings) -> Tally:
         return Tally()
     if story.verified.charter.charter.demonstration:
         findings.remark(
-            "This is a demonstration's charter: its messages go by the clock of the file that was replayed."
+            "This is a demonstration's charter: its messages go by the clock of the file that was"
+            " replayed."
         )
     names = _read_names(bag, findings)
     reading = Reading(bag, logged, story, findings)
@@ -112,7 +122,7 @@ def _read_names(bag: Bag, findings: Findings) -> dict[bytes, str]:
 
 
 def _check_words(
-    bag: Bag, story: Story, reading: Reading, names: dict[bytes, str], findings: Findings
+    bag: Bag, story: WarrantStory, reading: Reading, names: dict[bytes, str], findings: Findings
 ) -> None:
     """Runs the reading, and compares its messages with the two files that people read."""
     lines, page = _Lines(bag, findings), _Page(bag, findings)
@@ -215,7 +225,7 @@ class _Page:
         self._file.close()
 
 
-def _check_counts(bag: Bag, story: Story, tally: Tally, findings: Findings) -> None:
+def _check_counts(bag: Bag, story: WarrantStory, tally: Tally, findings: Findings) -> None:
     expected = {"External-Identifier": story.verified.digest.hex(), **info_counts(tally)}
     info = read_info(bag.folder, findings)
     for label, value in expected.items():
@@ -240,7 +250,7 @@ def _check_custody(bag: Bag, findings: Findings) -> None:
 
 
 def _check_report(
-    bag: Bag, logged: Logged, story: Story, reading: Reading, findings: Findings
+    bag: Bag, logged: Logged, story: WarrantStory, reading: Reading, findings: Findings
 ) -> None:
     """The opener's report: signed by the warrant's opener, about these files, listings, counts and
     faults.
@@ -250,7 +260,7 @@ def _check_report(
         cose = ReceivedSign.decode(read_plain(bag.folder, REPORT, _TEXT_MAX), OpeningReport.limit)
         report = OpeningReport.decode(cose.payload)
         warrant, access = story.verified.warrant, story.verified.access
-        opener = logged.rulebook.in_force(access.requested_at).openers.get(warrant.opener_key)
+        opener = logged.rules.in_force(access.requested_at).openers.get(warrant.opener_key)
         if opener is None:
             raise Refused("W9", "The charter has no opener with the warrant's key.")
         cose.verify({opener.key.kid: opener.key})
@@ -291,5 +301,6 @@ def _check_judged(
         findings.fault(
             "B19",
             REPORT,
-            f"it reports {rule_said} for window {window_id.hex()[:16]}, which the material does not show.",
+            f"it reports {rule_said} for window {window_id.hex()[:16]}, which the material does"
+            " not show.",
         )

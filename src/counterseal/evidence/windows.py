@@ -7,15 +7,15 @@ inside its window's period (F10).
 
 | rule | finds |
 | --- | --- |
-| B3 | a window's file that does not decode |
-| B6 | a window under a keyset that is not in the bag |
-| B7 | a device that was not in its account's chain when its window's period was logged |
 | B11 | a window that is listed and not in the bag, or in the bag and not listed |
-| B12 | a window outside the warrant's scope |
-| B13 | a window that is not under its period root; frames or stamps that are not the ones it was made from |
-| B14 | shares that their holder did not sign, or too few good ones |
-| B15 | a window whose shares do not join to its key, or whose counterseal, made again, is another |
-| B16 | a frame that is refused |
+| B12 | a window outside the warrant's scope: another account, period, conversation, direction or
+  charter |
+| B13 | a period root that is not in the log; a window that is not under it; frames or stamps that
+  are not the ones it was made from; a counterseal that its first frame does not name |
+| B14 | shares: a statement that its holder did not sign, or too few shares that have the hash in
+  their seal to satisfy the tree |
+| B15 | a window whose shares do not join to the key that its label commits to, or whose
+  counterseal, made again, is another: the sender sealed it badly |
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import msgspec
 
 from counterseal import core
 from counterseal.evidence.bag import Bag
-from counterseal.evidence.events import Story
+from counterseal.evidence.events import WarrantStory
 from counterseal.evidence.findings import Findings
 from counterseal.evidence.logged import Logged
 from counterseal.evidence.messages import Message
@@ -84,7 +84,7 @@ class Reading:
     are whole.
     """
 
-    def __init__(self, bag: Bag, logged: Logged, story: Story, findings: Findings) -> None:
+    def __init__(self, bag: Bag, logged: Logged, story: WarrantStory, findings: Findings) -> None:
         self._bag, self._logged, self._story, self._findings = bag, logged, story, findings
         self._given = read_shares(bag, story, findings)
         self.tally = Tally()
@@ -196,9 +196,11 @@ class Reading:
             self._findings.fault(
                 "B7",
                 window.where,
-                f"its device {label.device_key.hex()[:16]} is not in the logged chain of its account before that.",
+                f"its device {label.device_key.hex()[:16]} is not in the logged chain of its"
+                " account before that.",
             )
-        keyset = self._logged.keysets.get(label.keyset_digest)
+        found = self._logged.rules.find_keyset(label.keyset_digest)
+        keyset = found.keyset if found else None
         if keyset is None or keyset.keyset.charter_digest != label.charter_digest:
             self._findings.fault(
                 "B6",
@@ -237,7 +239,8 @@ class Reading:
             return None
         for position in sifted.null:
             self._findings.remark(
-                f"{who(charter, [position])} signed that its share of window {window.window_id.hex()[:16]} does not match; the "
+                f"{who(charter, [position])} signed that its share of window"
+                f" {window.window_id.hex()[:16]} does not match; the "
                 "counterseal made again shows that it does: that word was false."
             )
         return prk
@@ -245,7 +248,8 @@ class Reading:
     def _remark_false(self, window: _Window, sifted: Sifted) -> None:
         for position in sifted.false:
             self._findings.remark(
-                f"{who(self._story.verified.charter, [position])} signed a false share of window {window.window_id.hex()[:16]} [S3]."
+                f"{who(self._story.verified.charter, [position])} signed a false share of window"
+                f" {window.window_id.hex()[:16]} [S3]."
             )
 
     def _messages_of(self, window: _Window, frames: list[core.OpenedFrame]) -> Iterator[Message]:
@@ -262,7 +266,8 @@ class Reading:
     def _judge(self, window: _Window, rule: str, sentence: str) -> None:
         # a window is named once, by its first fault
         if all(one.window_id != window.window_id for one in self.judged):
-            sender = f"Device {window.label.device_key.hex()[:16]} of account {window.label.account_id.hex()[:16]}"
+            device, account = window.label.device_key.hex()[:16], window.label.account_id.hex()[:16]
+            sender = f"Device {device} of account {account}"
             self.judged.append(
                 Judged(
                     window.window_id,
@@ -306,7 +311,7 @@ def _period_first(name: str) -> tuple[int, str]:
     return (int(folder) if folder.isascii() and folder.isdigit() and len(folder) < 20 else -1, name)
 
 
-def read_shares(bag: Bag, story: Story, findings: Findings) -> Given:
+def read_shares(bag: Bag, story: WarrantStory, findings: Findings) -> Given:
     """The statements in `data/shares/`, each by the holder and for the listing that its name says
     (B14).
     """

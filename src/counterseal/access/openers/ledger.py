@@ -18,7 +18,7 @@ from counterseal.access.common.ledger_copy import segments
 from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_witnesses
 from counterseal.access.common.sources import Source, ask
 from counterseal.evidence.events import concerned, with_predecessors
-from counterseal.evidence.records import Event, Events
+from counterseal.evidence.records import BagEvents, LedgerEvent
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import NotFound
@@ -165,7 +165,7 @@ class OpenerLedger:
                 yield from _read(place)
 
 
-def events_about(told: OpenedLedger, warrant: bytes, prover: Prover) -> Events:
+def events_about(told: OpenedLedger, warrant: bytes, prover: Prover) -> BagEvents:
     """What the ledger holds about a warrant and those it replaced, with the ticks' records, each
     leaf with its proof.
     """
@@ -185,9 +185,10 @@ def events_about(told: OpenedLedger, warrant: bytes, prover: Prover) -> Events:
                 chosen.append(tick)
                 tick = None
             chosen.append(leaf)
-    return Events(
+    return BagEvents(
         tuple(
-            Event(leaf.index, leaf.salt, leaf.statement, prover.path(leaf.index)) for leaf in chosen
+            LedgerEvent(leaf.index, leaf.salt, leaf.statement, prover.path(leaf.index))
+            for leaf in chosen
         )
     )
 

@@ -29,15 +29,15 @@ from counterseal.evidence.messages import rfc3339
 from counterseal.evidence.package import REPORT, Material, Package, Written
 from counterseal.evidence.records import (
     AccountChain,
-    Accounts,
-    Charters,
-    Frame,
-    Keysets,
-    Periods,
-    Placed,
+    BagAccounts,
+    BagCharters,
+    BagFrame,
+    BagKeysets,
+    BagPeriods,
     PlacedCharter,
+    PlacedWindow,
+    ProvedStatement,
     WindowFile,
-    WindowProof,
 )
 from counterseal.evidence.shares import check_seal, quorum, sift, who
 from counterseal.protocol import cbor
@@ -330,9 +330,9 @@ class WarrantOpener:
             charters=self._charters(prover),
             keysets=self._keysets(prover),
             accounts=chains,
-            periods=Periods(
+            periods=BagPeriods(
                 tuple(
-                    Placed(root, index, prover.path(index))
+                    ProvedStatement(root, index, prover.path(index))
                     for index, root in sorted(self._roots.items())
                 )
             ),
@@ -348,8 +348,8 @@ class WarrantOpener:
             keys_of_log(charter), keys_of_ledger(charter), keys_of_witnesses(charter)
         )
 
-    def _charters(self, prover: Prover) -> Charters:
-        return Charters(
+    def _charters(self, prover: Prover) -> BagCharters:
+        return BagCharters(
             tuple(
                 PlacedCharter(
                     one.charter.statement,
@@ -361,15 +361,17 @@ class WarrantOpener:
             )
         )
 
-    def _keysets(self, prover: Prover) -> Keysets:
-        return Keysets(
+    def _keysets(self, prover: Prover) -> BagKeysets:
+        return BagKeysets(
             tuple(
-                Placed(one.keyset.statement, one.index, prover.path(one.index))
+                ProvedStatement(one.keyset.statement, one.index, prover.path(one.index))
                 for one in self.rules.trusted.keysets
             )
         )
 
-    def _accounts(self, accounts: set[bytes], prover: Prover) -> tuple[Accounts, dict[bytes, str]]:
+    def _accounts(
+        self, accounts: set[bytes], prover: Prover
+    ) -> tuple[BagAccounts, dict[bytes, str]]:
         """The chains, each statement with its proof, and the names that the service gives: display
         name, else handle.
         """
@@ -380,7 +382,7 @@ class WarrantOpener:
             names[account] = shown.display or shown.handle
             links = tuple(_link(statement, prover) for statement in shown.chain)
             chains.append(AccountChain(account, links))
-        return Accounts(tuple(chains)), names
+        return BagAccounts(tuple(chains)), names
 
     def _note(self, what: str, **more: Any) -> None:
         self._custody.append({"at": rfc3339(self._clock() * 1000), "what": what, **more})
@@ -420,16 +422,16 @@ def _window_file(row: ListedMaterial) -> WindowFile:
         row.label,
         row.roster,
         row.counterseal,
-        WindowProof(proof.frames, proof.frames_root, proof.index, proof.windows, proof.path),
+        PlacedWindow(proof.frames, proof.frames_root, proof.index, proof.windows, proof.path),
         row.log_index,
-        tuple(Frame(frame.n, frame.time, frame.message) for frame in row.frames),
+        tuple(BagFrame(frame.n, frame.time, frame.message) for frame in row.frames),
     )
 
 
-def _link(shown: ShownChainStatement, prover: Prover) -> Placed:
+def _link(shown: ShownChainStatement, prover: Prover) -> ProvedStatement:
     statement = (
         shown.statement
         if shown.possession is None
         else cbor.encode([shown.statement, shown.possession])
     )
-    return Placed(statement, shown.log_index, prover.path(shown.log_index))
+    return ProvedStatement(statement, shown.log_index, prover.path(shown.log_index))

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 
-class Story:
+class Narrator:
     """Writes to one stream. Names and texts from a file are never markup, and never control the
     terminal.
     """

@@ -38,7 +38,7 @@ def releasing() -> list[str]:
     return [*court[:2], others[0][0], others[1][0]]
 
 
-class Access:
+class WarrantSteps:
     """One warrant's way."""
 
     def __init__(self, domain: Domain, plan: Plan, account: str) -> None:
@@ -59,7 +59,8 @@ class Access:
         run("warrant", "sign", "--home", str(requester), "--yes", str(draft))
         first, last = days(self._plan)
         told(
-            f"{REQUESTER} signs a warrant for {self._plan.target}, {first} to {last}: a request, no more."
+            f"{REQUESTER} signs a warrant for {self._plan.target}, {first} to {last}: a request,"
+            " no more."
         )
         run(
             "warrant",
@@ -126,7 +127,8 @@ class Access:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(self._release, names))
         told(
-            f"{', '.join(names)} released their shares, each on its own machine. The other bodies were not needed."
+            f"{', '.join(names)} released their shares, each on its own machine. The other bodies"
+            " were not needed."
         )
 
     def _release(self, name: str) -> None:
