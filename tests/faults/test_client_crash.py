@@ -7,7 +7,7 @@ import json
 import signal
 
 import pytest
-from tests.support.agents import AgentDied, AgentProcess
+from tests.support.agents import AgentDied, AgentProcess, Device
 
 from counterseal import failpoint
 
@@ -25,104 +25,90 @@ CHANGING = [
 
 
 @pytest.fixture
-def pair(domain, tmp_path):
-    """Two accounts; gives their folders and handles."""
-    number = next(_number)
+def people(domain, tmp_path):
+    """Makes accounts by name, each on a device of its own."""
     made = []
-    for name in ("alice", "bob"):
-        with AgentProcess(tmp_path / name) as agent:
-            agent.do(
-                do="create",
-                service=domain.url,
-                handle=f"{name}-crash{number}",
-                demonstration=True,
-                genesis=domain.genesis,
-            )
-        made.append((tmp_path / name, f"{name}-crash{number}"))
+
+    def make(*names):
+        for name in names:
+            device = Device(tmp_path / name)
+            made.append(device)
+            device.create(domain, f"{name}-crash{next(_number)}")
+        return made[-len(names) :]
+
+    yield make
+    for device in made:
+        device.close()
+
+
+@pytest.fixture
+def pair(people):
+    """Two accounts."""
+    return people("alice", "bob")
+
+
+@pytest.fixture
+def talk(pair):
+    """A conversation that both are in."""
+    alice, bob = pair
+    made = alice.do(do="conversation", members=[bob.handle])["conversation"]
+    bob.do(do="sync")
     return made
-
-
-def talk_between(pair):
-    (alice, _), (bob, handle) = pair
-    with AgentProcess(alice) as agent:
-        talk = agent.do(do="conversation", members=[handle])["conversation"]
-    with AgentProcess(bob) as agent:
-        agent.do(do="sync")
-    return talk
-
-
-def texts(home, talk):
-    with AgentProcess(home) as agent:
-        counts = agent.do(do="sync")
-        assert (counts["refused"], counts["pending"], counts["queued"]) == (0, 0, 0), counts
-        lines = agent.do(do="lines", conversation=talk)["lines"]
-    return [line["text"] for line in lines if line["state"] in ("shown", "sent")]
 
 
 @pytest.mark.parametrize("place", SENDING)
 @pytest.mark.parametrize("time", [1, 2])
-def test_a_sender_killed_anywhere_loses_nothing_and_says_nothing_twice(pair, place, time):
-    talk = talk_between(pair)
-    (alice, _), (bob, _) = pair
+def test_a_sender_killed_anywhere_loses_nothing_and_says_nothing_twice(pair, talk, place, time):
+    alice, bob = pair
     acknowledged = []
     died = False
-    with AgentProcess(alice, f"{place}:{time}") as agent:
-        try:
-            for number in range(3):
-                agent.do(do="send", conversation=talk, text=f"message {number}")
-                acknowledged.append(f"message {number}")
-        except AgentDied as end:
-            died = True
-            assert end.status == -signal.SIGKILL
+    alice.restart(f"{place}:{time}")
+    try:
+        for number in range(3):
+            alice.do(do="send", conversation=talk, text=f"message {number}")
+            acknowledged.append(f"message {number}")
+    except AgentDied as end:
+        died = True
+        assert end.status == -signal.SIGKILL
     assert died or (place.startswith("window") and time == 2)  # one window serves for all three
-    mine, theirs = texts(alice, talk), texts(bob, talk)
+    alice.restart()
+    mine, theirs = alice.texts(talk), bob.texts(talk)
     assert mine == theirs
     assert len(set(theirs)) == len(theirs)
     assert theirs[: len(acknowledged)] == acknowledged
     assert len(theirs) <= len(acknowledged) + 1
-    with AgentProcess(alice) as agent:
-        agent.do(do="send", conversation=talk, text="and on it goes")
-    assert texts(bob, talk)[-1] == "and on it goes"
+    alice.do(do="send", conversation=talk, text="and on it goes")
+    assert bob.texts(talk)[-1] == "and on it goes"
 
 
 @pytest.mark.parametrize("place", RECEIVING)
 def test_a_receiver_killed_anywhere_shows_all_of_it_once(pair, place):
-    (alice, _), (bob, handle) = pair
-    with AgentProcess(alice) as agent:
-        talk = agent.do(do="conversation", members=[handle])["conversation"]
-        agent.do(
-            do="send_many",
-            conversation=talk,
-            messages=[[f"message {number}", None] for number in range(80)],
-        )
-    with AgentProcess(bob, place) as agent, pytest.raises(AgentDied) as died:
-        agent.do(do="sync")
+    alice, bob = pair
+    said = [f"message {number}" for number in range(80)]
+    talk = alice.do(do="conversation", members=[bob.handle])["conversation"]
+    alice.do(do="send_many", conversation=talk, messages=[[text, None] for text in said])
+    bob.restart(place)
+    with pytest.raises(AgentDied) as died:
+        bob.do(do="sync")
     assert died.value.status == -signal.SIGKILL
-    assert texts(bob, talk) == [f"message {number}" for number in range(80)] == texts(alice, talk)
+    bob.restart()
+    assert bob.texts(talk) == said == alice.texts(talk)
 
 
 @pytest.mark.parametrize("place", CHANGING)
-def test_who_changes_a_conversation_and_is_killed_finishes_it(domain, pair, tmp_path, place):
-    talk = talk_between(pair)
-    (alice, _), (bob, _) = pair
-    number = next(_number)
-    with AgentProcess(tmp_path / "carol") as agent:
-        agent.do(
-            do="create",
-            service=domain.url,
-            handle=f"carol-crash{number}",
-            demonstration=True,
-            genesis=domain.genesis,
-        )
-    with AgentProcess(alice, place) as agent, pytest.raises(AgentDied) as died:
-        agent.do(do="add", conversation=talk, members=[f"carol-crash{number}"])
+def test_who_changes_a_conversation_and_is_killed_finishes_it(pair, people, talk, place):
+    alice, bob = pair
+    [carol] = people("carol")
+    alice.restart(place)
+    with pytest.raises(AgentDied) as died:
+        alice.do(do="add", conversation=talk, members=[carol.handle])
     assert died.value.status == -signal.SIGKILL
-    with AgentProcess(alice) as agent:
-        agent.do(do="sync")
-        # done already, or done now
-        agent.do(do="add", conversation=talk, members=[f"carol-crash{number}"])
-        agent.do(do="send", conversation=talk, text="welcome")
-    assert texts(tmp_path / "carol", talk) == texts(bob, talk) == texts(alice, talk) == ["welcome"]
+    alice.restart()
+    alice.do(do="sync")
+    # done already, or done now
+    alice.do(do="add", conversation=talk, members=[carol.handle])
+    alice.do(do="send", conversation=talk, text="welcome")
+    assert carol.texts(talk) == bob.texts(talk) == alice.texts(talk) == ["welcome"]
 
 
 def test_a_creation_that_was_cut_short_is_taken_up(domain, tmp_path):
@@ -147,47 +133,38 @@ def test_a_creation_that_was_cut_short_is_taken_up(domain, tmp_path):
         assert agent.do(do="sync")["refused"] == 0
 
 
-def test_the_service_killed_in_between_is_no_loss(domain, pair):
-    talk = talk_between(pair)
-    (alice, _), (bob, _) = pair
-    with AgentProcess(alice) as agent:
-        agent.do(do="send", conversation=talk, text="before")
-        domain.kill()
-        result = agent.tell(do="send", conversation=talk, text="meanwhile")
-        assert not result["ok"]
-        assert "does not answer" in result["message"]
-        domain.restart()
-        agent.do(do="send", conversation=talk, text="after")
-    assert texts(bob, talk) == texts(alice, talk) == ["before", "meanwhile", "after"]
+def test_the_service_killed_in_between_is_no_loss(domain, pair, talk):
+    alice, bob = pair
+    alice.do(do="send", conversation=talk, text="before")
+    domain.kill()
+    result = alice.tell(do="send", conversation=talk, text="meanwhile")
+    assert not result["ok"]
+    assert "does not answer" in result["message"]
+    domain.restart()
+    alice.do(do="send", conversation=talk, text="after")
+    assert bob.texts(talk) == alice.texts(talk) == ["before", "meanwhile", "after"]
 
 
-def test_a_backup_that_is_restored_says_nothing_twice(domain, pair, tmp_path):
+def test_a_backup_that_is_restored_says_nothing_twice(pair, talk):
     """V2, L5: K and the last seq are not certain any more, so a new window is opened, and the MLS
     secrets are made anew.
     """
-    talk = talk_between(pair)
-    (alice, _), (bob, _) = pair
-    with AgentProcess(alice) as agent:
-        agent.do(do="send", conversation=talk, text="one")
-    backup = {file.name: file.read_bytes() for file in alice.iterdir() if file.is_file()}
-    with AgentProcess(alice) as agent:
-        agent.do(do="send", conversation=talk, text="two")
-        agent.do(do="send", conversation=talk, text="three")
-    for file in alice.iterdir():
+    alice, bob = pair
+    alice.do(do="send", conversation=talk, text="one")
+    alice.close()
+    backup = {file.name: file.read_bytes() for file in alice.home.iterdir() if file.is_file()}
+    alice.do(do="send", conversation=talk, text="two")
+    alice.do(do="send", conversation=talk, text="three")
+    alice.close()
+    for file in alice.home.iterdir():
         if file.is_file():
             file.unlink()
     for name, data in backup.items():
-        (alice / name).write_bytes(data)
-    (alice / "key").chmod(0o600)
-    with AgentProcess(alice) as agent:
-        agent.do(do="send", conversation=talk, text="four")
-    with AgentProcess(bob) as agent:
-        agent.do(do="sync")
-        lines = agent.do(do="lines", conversation=talk)["lines"]
-    assert [line["text"] for line in lines if line["state"] == "shown"] == [
-        "one",
-        "two",
-        "three",
-        "four",
-    ]
+        (alice.home / name).write_bytes(data)
+    (alice.home / "key").chmod(0o600)
+    alice.do(do="send", conversation=talk, text="four")
+    bob.do(do="sync")
+    lines = bob.do(do="lines", conversation=talk)["lines"]
+    shown = [line["text"] for line in lines if line["state"] == "shown"]
+    assert shown == ["one", "two", "three", "four"]
     assert not [line for line in lines if line["state"] == "refused"]

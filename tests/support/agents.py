@@ -62,3 +62,55 @@ class AgentProcess:
             pass
         self.process.wait(30)
         self.process.stdout.close()
+
+
+class Device:
+    """A member's device: a program that is started when it is first told something, and goes on
+    until it is ended, started again, or killed.
+    """
+
+    def __init__(self, home):
+        self.home = home
+        self._agent = None
+
+    def create(self, domain, handle):
+        """Makes an account on this device."""
+        self.handle = handle
+        self.do(
+            do="create",
+            service=domain.url,
+            handle=handle,
+            demonstration=True,
+            genesis=domain.genesis,
+        )
+
+    def do(self, **command):
+        """The result of a command that has to succeed. Raises AgentDied."""
+        return self._running().do(**command)
+
+    def tell(self, **command):
+        """The result of a command that may be refused. Raises AgentDied."""
+        return self._running().tell(**command)
+
+    def restart(self, failpoint: str | None = None):
+        """Ends the program and starts another, which a failpoint may kill."""
+        self.close()
+        self._agent = AgentProcess(self.home, failpoint)
+
+    def texts(self, talk):
+        """What a conversation says, once everything there is has come."""
+        counts = self.do(do="sync")
+        assert (counts["refused"], counts["pending"], counts["queued"]) == (0, 0, 0), counts
+        lines = self.do(do="lines", conversation=talk)["lines"]
+        return [line["text"] for line in lines if line["state"] in ("shown", "sent")]
+
+    def close(self):
+        """Ends the program."""
+        if self._agent is not None:
+            self._agent.close()
+            self._agent = None
+
+    def _running(self):
+        if self._agent is None:
+            self._agent = AgentProcess(self.home)
+        return self._agent
