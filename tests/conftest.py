@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.support.domain import Domain, running
+from tests.support.http import Answering
 
 pytest_plugins = ["tests.support.strict"]
 
@@ -95,3 +96,11 @@ def domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
     """A demonstration's domain for the tests of one file; its clock is where a period begins."""
     with running(tmp_path_factory.mktemp("domain")) as made:
         yield made
+
+
+@pytest.fixture
+def answering() -> Iterator[Answering]:
+    """A server that answers what the test tells it to; any other request fails the test."""
+    server = Answering()
+    yield server
+    server.close()

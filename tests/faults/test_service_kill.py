@@ -374,10 +374,10 @@ def test_killed_at(traffic: Traffic, name: str, when: str) -> None:
     traffic.clock()  # a new period: how often a window may be opened again in one is bounded (L5)
 
 
-def test_killed_at_any_time(traffic: Traffic) -> None:
-    """Five kills at moments that nobody chose."""
+def kill_at_random_moments(traffic: Traffic, seeds: range) -> None:
+    """Kills at moments that nobody chose, one a seed, and after each all that is new is there."""
     domain = traffic.domain
-    for seed in range(5):
+    for seed in seeds:
         timer = threading.Timer(random.Random(seed).uniform(0.05, 1.5), domain.process.child.kill)
         timer.start()
         try:
@@ -392,6 +392,16 @@ def test_killed_at_any_time(traffic: Traffic) -> None:
         traffic.clock()
     traffic.check_ledger()
     traffic.check(everything=True)
+
+
+def test_killed_at_any_time(traffic: Traffic) -> None:
+    kill_at_random_moments(traffic, range(5))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+def test_killed_a_hundred_times(traffic: Traffic) -> None:
+    kill_at_random_moments(traffic, range(5, 105))
 
 
 def test_a_restored_backup_is_not_served(traffic: Traffic, tmp_path: Path) -> None:

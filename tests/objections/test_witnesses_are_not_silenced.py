@@ -1,11 +1,9 @@
 """Objection: "the target will never be told". A notice that is due is published by its witness
 without anybody's leave; a log that refuses it gets no more cosignatures, and so stops."""
 
-import http.server
-import threading
-
 import pytest
 from tests.support.full_domain import running
+from tests.support.http import Answer, Server
 from tests.support.waiting import until
 
 from counterseal.access.common.institution_client import InstitutionClient
@@ -22,53 +20,25 @@ from counterseal.wire.witness import WITNESS_NOTICES
 pytestmark = pytest.mark.system
 
 
-class Proxy:
-    """Stands between a witness and the service and, when told to, refuses the notices that it
+class Proxy(Server):
+    """Between a witness and the service; when told to, it refuses the notices that the witness
     posts.
     """
 
     def __init__(self, url):
         self.refusing = False
-        proxy = self
+        self._service = InstitutionClient(url)
+        super().__init__(self._pass)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                self._pass("GET", b"")
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if proxy.refusing and self.path == "/v1/notices":
-                    self._send(403, b'{"code": "no", "message": "not this one"}')
-                else:
-                    self._pass("POST", body)
-
-            def _pass(self, method, body):
-                headers = {
-                    name: self.headers[name]
-                    for name in ("Authorization", "Content-Type")
-                    if self.headers[name]
-                }
-                self._send(*InstitutionClient(url)._send(method, self.path, body, headers))
-
-            def _send(self, status, body):
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+    def _pass(self, request):
+        if self.refusing and (request.method, request.path) == ("POST", "/v1/notices"):
+            return Answer(403, b'{"code": "no", "message": "not this one"}')
+        headers = {
+            name: request.headers[name]
+            for name in ("Authorization", "Content-Type")
+            if request.headers[name]
+        }
+        return Answer(*self._service._send(request.method, request.path, request.body, headers))
 
 
 @pytest.fixture(scope="module")

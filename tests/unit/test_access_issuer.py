@@ -1,7 +1,5 @@
-import http.server
-import threading
-
 import pytest
+from tests.support.http import Answer
 from tests.support.refusals import refused
 
 from counterseal.access.authorities import issuer
@@ -85,28 +83,6 @@ def test_an_address_of_another_form(url):
         InstitutionClient(url)
 
 
-@pytest.fixture
-def answering():
-    """A server that answers every request with what the test puts here: status and body."""
-    said = {"status": 200, "body": b""}
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(said["status"])
-            self.send_header("Content-Length", str(len(said["body"])))
-            self.end_headers()
-            self.wfile.write(said["body"])
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", said
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -121,27 +97,24 @@ def answering():
     ],
 )
 def test_a_refusal_carries_the_services_code_and_sentence(answering, status, kind):
-    url, said = answering
-    said.update(status=status, body=b'{"code": "V9", "message": "No."}')
+    answering.say("GET", "/x", Answer(status, b'{"code": "V9", "message": "No."}'))
     with pytest.raises(kind) as refused:
-        InstitutionClient(url).get("/x")
+        InstitutionClient(answering.url).get("/x")
     assert (refused.value.code, refused.value.message) == ("V9", "No.")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"code": 1}'])
 def test_an_error_in_another_form_is_a_sentence_all_the_same(answering, body):
-    url, said = answering
-    said.update(status=502, body=body)
+    answering.say("GET", "/x", Answer(502, body))
     with pytest.raises(Unavailable) as refused:
-        InstitutionClient(url).get("/x")
+        InstitutionClient(answering.url).get("/x")
     assert "502" in refused.value.message
 
 
 def test_a_redirect_is_not_followed(answering):
-    url, said = answering
-    said.update(status=302)
+    answering.say("GET", "/x", Answer(302))
     with pytest.raises(BadInput):
-        InstitutionClient(url).get("/x")
+        InstitutionClient(answering.url).get("/x")
 
 
 def test_nobody_answers():
@@ -151,15 +124,14 @@ def test_nobody_answers():
 
 def test_what_is_for_institutions_needs_a_key(answering):
     with pytest.raises(BadInput):
-        InstitutionClient(answering[0]).get("/x", signed=True)
+        InstitutionClient(answering.url).get("/x", signed=True)
 
 
 def test_a_folder_answers_as_the_service_did(answering, tmp_path):
-    url, said = answering
-    said.update(status=200, body=b"first")
-    recording = Recording(InstitutionClient(url), tmp_path)
+    answering.say("GET", "/v1/a?b=1", Answer(200, b"first"))
+    recording = Recording(InstitutionClient(answering.url), tmp_path)
     assert recording.get("/v1/a?b=1") == b"first"
-    said.update(body=b"second")
+    answering.say("GET", "/v1/a?b=1", Answer(200, b"second"))
     assert recording.get("/v1/a?b=1") == b"first"
     assert Folder(tmp_path).get("/v1/a?b=1") == b"first"
     with pytest.raises(NotFound):

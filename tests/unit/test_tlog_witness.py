@@ -1,11 +1,11 @@
 """What a witness answers, keeps and is asked over HTTP (rules T15 to T23, T26, T32)."""
 
-import http.server
 import threading
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from tests.support.http import Answer, Server
 from tests.support.refusals import refused
 
 from counterseal.tlog.add_checkpoint import AddCheckpoint, origin_digest, parse_request
@@ -255,40 +255,22 @@ def test_requests_come_back_byte_for_byte():
     assert parse_request(body).format() == body
 
 
-class QuietServer(http.server.ThreadingHTTPServer):
-    def handle_error(self, request, client_address):
-        """A client that has heard enough hangs up."""
-
-
 @pytest.fixture
 def serve():
-    """Serves a function `(method, path, body) -> Response` and gives its address."""
+    """Serves a function `(method, path, body) -> Response` and returns its address."""
     servers = []
 
     def start(handle):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                answer = handle(self.command, self.path, body)
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.content_type)
-                self.end_headers()
-                self.wfile.write(answer.body)
+        def answer(request):
+            response = handle(request.method, request.path, request.body)
+            return Answer(response.status, response.body, response.content_type)
 
-            do_GET = do_POST
-
-            def log_message(self, *args):
-                pass
-
-        server = QuietServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}/"
+        servers.append(Server(answer))
+        return servers[-1].url + "/"
 
     yield start
     for server in servers:
-        server.shutdown()
-        server.server_close()
+        server.close()
 
 
 def test_over_http(witness, serve):
