@@ -1,4 +1,4 @@
-"""A warrant's life as the ledger tells it, and what every holder decides by it (rules W, R, O, N1)."""
+"""A warrant in the ledger, and what every holder decides by it (rules W, R, O, N1)."""
 
 import msgspec
 import pytest
