@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from counterseal import files
 from counterseal.access.common.ledger_copy import segments
@@ -24,7 +26,7 @@ from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import NotFound
 from counterseal.protocol.ledger_leaf import Opening, TickRecord
 from counterseal.protocol.ledger_statement import LedgerStatement
-from counterseal.protocol.record import Bytes32, Part, Record, Uint, convert
+from counterseal.protocol.record import Bytes32, Part, Record, Uint
 from counterseal.tlog.checkpoint import CosignedCheckpoint
 from counterseal.tlog.ledger import (
     LAST,
@@ -39,6 +41,7 @@ from counterseal.tlog.ledger_reader import LedgerReader, ReaderState, Trust
 from counterseal.tlog.prove import make_inclusion
 from counterseal.tlog.tile_store import TileReader
 from counterseal.tlog.tiles import Tile
+from counterseal.wire.body import Rows, decode_body
 from counterseal.wire.endpoint import Endpoint
 from counterseal.wire.ledger import LEDGER_CHECKPOINT, LEDGER_CHUNK
 
@@ -55,6 +58,12 @@ class Leaf(Part, frozen=True):
     salt: Bytes32
     statement: bytes
     is_tick: bool
+
+
+class KeptLeaves(Rows, frozen=True):
+    """The leaves that an opener has read, as its home keeps them."""
+
+    rows: Annotated[tuple[Leaf, ...], Meta(max_length=_KEPT_MAX)]
 
 
 class OpenedLedger(msgspec.Struct, frozen=True):
@@ -222,6 +231,5 @@ def _leaves(openings: Sequence[Opening], first: int) -> list[Leaf]:
     return found if len(found) > 1 else []
 
 
-def _read(place: Path) -> list[Leaf]:
-    value = cbor.decode(place.read_bytes(), _KEPT_MAX)
-    return [convert(row, Leaf) for row in value] if isinstance(value, tuple) else []
+def _read(place: Path) -> tuple[Leaf, ...]:
+    return decode_body(place.read_bytes(), _KEPT_MAX, KeptLeaves).rows
