@@ -16,6 +16,10 @@ An **institution** signs likewise with both of its keys, over the same array wit
 
 A statement that an institution posts needs no header: its own signatures authenticate it. The
 **operator** sends `Authorization: Bearer TOKEN`.
+
+The service refuses a time more than 120 s off its real clock ("stale-request") and a nonce that it
+has seen in that span ("replayed"). It forgets nonces when it ends, so it also refuses a time from
+before its own start: such a request is signed again.
 """
 
 from __future__ import annotations
