@@ -464,7 +464,7 @@ async def test_slow_device_is_let_go_and_the_others_are_not() -> None:
     slow, quick = Connection(b"a", b"slow", 4_000, 100), Connection(b"a", b"quick", 4_000, 100)
     for connection in (slow, quick):
         hub.connect(connection)
-        hub.follow(connection, 7, bytes(16), 0, None)
+        hub.follow(connection, 7, bytes(16), 0, 1)
     reading = asyncio.create_task(_drain(quick, 30))
     slow.subscriptions[7].live = True
     await asyncio.sleep(0)
@@ -478,8 +478,8 @@ async def test_slow_device_is_let_go_and_the_others_are_not() -> None:
     assert hub.count == 1
 
 
-async def _nothing(*_: int) -> list[StoredEvent]:
-    return []
+async def _nothing(*_: int | bytes) -> tuple[list[StoredEvent], None]:
+    return [], None
 
 
 async def _drain(connection: Connection, count: int) -> list[int]:

@@ -367,6 +367,28 @@ def test_pages_of_events_keep_to_the_memberships() -> None:
     assert numbers(4, 500, (2, 4)) == []
 
 
+def test_a_membership_is_read_between_its_ends() -> None:
+    class Spans:
+        def memberships(self, *_: object) -> list[StoredMembership]:
+            return [StoredMembership(2, 4), StoredMembership(7, None)]
+
+        def events(self, no: int, after: int, last: int, *_: int) -> list[StoredEvent]:
+            return [StoredEvent(n, 0, 0, b"") for n in range(1, 11) if after < n <= last]
+
+    tables: Any = Spans()
+
+    def numbers(first: int, after: int) -> tuple[list[int], int | None]:
+        span = conversations.get_span(tables, 1, DEVICE, first)
+        page, last = conversations.read_span(tables, 1, span, after, 500, 1_000)
+        return [event.n for event in page], last
+
+    assert numbers(2, 0) == ([2, 3, 4], 4)
+    assert numbers(2, 4) == ([], 4)
+    assert numbers(7, 4) == ([7, 8, 9, 10], None)
+    with pytest.raises(NotAuthorised):
+        numbers(3, 0)
+
+
 # windows
 
 

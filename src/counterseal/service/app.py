@@ -32,6 +32,7 @@ from counterseal.service.api.windows import WindowRoutes
 from counterseal.service.authentication import Authenticator
 from counterseal.service.blobs import BlobFiles
 from counterseal.service.clock import WindowClock
+from counterseal.service.decisions import conversations
 from counterseal.service.delivery import Hub
 from counterseal.service.devices import KnownDevices
 from counterseal.service.directory import DirectoryRoots
@@ -45,7 +46,7 @@ from counterseal.service.periods import PeriodRoots
 from counterseal.service.publication import PublicationHooks, RulePublication
 from counterseal.service.publisher import LogPublisher
 from counterseal.service.settings import Settings
-from counterseal.service.store.interface import Store
+from counterseal.service.store.interface import Snapshot, Store
 from counterseal.service.store.kinds import open_store
 from counterseal.service.store.rows import StoredEvent
 from counterseal.service.trust import DomainRules
@@ -197,12 +198,16 @@ class Service:
         self._log.wake()
         self._listings.wake()
 
-    async def _read_events(self, no: int, after: int, last: int) -> Sequence[StoredEvent]:
-        return await self._store.read(
-            lambda snapshot: snapshot.conversations.events(
-                no, after, last, EVENTS_PAGE, EVENTS_BYTES
+    async def _read_events(
+        self, no: int, device: bytes, first: int, after: int
+    ) -> tuple[Sequence[StoredEvent], int | None]:
+        def job(snapshot: Snapshot) -> tuple[Sequence[StoredEvent], int | None]:
+            span = conversations.get_span(snapshot.conversations, no, device, first)
+            return conversations.read_span(
+                snapshot.conversations, no, span, after, EVENTS_PAGE, EVENTS_BYTES
             )
-        )
+
+        return await self._store.read(job)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:

@@ -21,19 +21,30 @@ GATHER = 0.004
 """Seconds that events gather while a conversation is busy."""
 _ENDLESS = 1 << 62
 
-ReadEvents = Callable[[int, int, int], Awaitable[Sequence[StoredEvent]]]
-"""(conversation's `no`, after n, up to and with n): a page of events in order."""
+ReadEvents = Callable[[int, bytes, int, int], Awaitable[tuple[Sequence[StoredEvent], int | None]]]
+"""(conversation's `no`, device, first n of its membership, after n): a page of events in order, and
+the last n of that membership (None: no end), both of one moment.
+"""
 
 
 class Subscription:
-    """One device's place in one conversation: the last `n` handed out, and the last one that its
-    membership allows (None: no end).
+    """One device's place in one conversation: the last `n` handed out, and the membership that it
+    reads by, from event `first` to `last` (None: no end).
 
     It catches up by reading until it is `live`; `published` is the newest `n` that went past it
     meanwhile.
     """
 
-    __slots__ = ("connection", "conversation", "cursor", "last", "live", "number", "published")
+    __slots__ = (
+        "connection",
+        "conversation",
+        "cursor",
+        "first",
+        "last",
+        "live",
+        "number",
+        "published",
+    )
 
     def __init__(
         self,
@@ -41,13 +52,14 @@ class Subscription:
         number: int,
         conversation: bytes,
         cursor: int,
-        last: int | None,
+        first: int,
     ) -> None:
         self.connection = connection
         self.number = number
         self.conversation = conversation
         self.cursor = cursor
-        self.last = last
+        self.first = first
+        self.last: int | None = None
         self.live = False
         self.published = 0
 
@@ -115,7 +127,12 @@ class Connection:
         return None
 
     async def _next_page(self, subscription: Subscription, read: ReadEvents) -> bytes | None:
-        events = await read(subscription.number, subscription.cursor, subscription.end)
+        number, first, cursor = subscription.number, subscription.first, subscription.cursor
+        events, last = await read(number, self.device, first, cursor)
+        # what is read is no later than the end that is read with it; an end that comes after the
+        # read is told to the hub, which has the subscription already
+        if last is not None:
+            subscription.last = last
         if events:
             subscription.cursor = events[-1].n
             return events_message(subscription.conversation, events)
@@ -161,14 +178,14 @@ class Hub:
         number: int,
         conversation: bytes,
         cursor: int,
-        last: int | None,
+        first: int,
     ) -> None:
-        """Lets a connection follow a conversation from after `cursor`, up to `last` where its
-        membership has ended.
+        """Lets a connection follow a conversation from after `cursor`, by the membership that
+        begins at event `first`.
         """
         if number in connection.subscriptions:
             self._unfollow(connection.subscriptions[number])
-        subscription = Subscription(connection, number, conversation, cursor, last)
+        subscription = Subscription(connection, number, conversation, cursor, first)
         connection.subscriptions[number] = subscription
         self._followers.setdefault(number, set()).add(subscription)
         connection.catch_up(subscription)

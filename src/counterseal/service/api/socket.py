@@ -119,7 +119,7 @@ class SocketRoutes:
         for span in ranges:
             if span.last is None or span.last > follow.after:
                 cursor = max(follow.after, span.first - 1)
-                self._hub.follow(connection, seen.no, seen.id, cursor, span.last)
+                self._hub.follow(connection, seen.no, seen.id, cursor, span.first)
                 return
 
     async def _send(self, socket: WebSocket, connection: Connection) -> None:

@@ -30,6 +30,9 @@ from counterseal.service.store.rows import (
 )
 from counterseal.wire.events import COMMIT, PROPOSAL
 
+ENDLESS = 1 << 62
+"""Past every event."""
+
 
 class WelcomeFor(msgspec.Struct, frozen=True):
     """A Welcome with the ratchet tree, for the devices that a commit adds."""
@@ -240,6 +243,33 @@ def read_page(
         if sum(len(event.data) for event in page) >= limit_bytes:
             break
     return page
+
+
+def get_span(
+    conversations: ReadConversations, no: int, device: bytes, first: int
+) -> StoredMembership:
+    """The device's membership that begins at event `first`.
+
+    Raises `NotAuthorised` "not-a-member".
+    """
+    for span in conversations.memberships(no, device):
+        if span.first == first:
+            return span
+    raise NotAuthorised("This device is not in the conversation.", code="not-a-member")
+
+
+def read_span(
+    conversations: ReadConversations,
+    no: int,
+    span: StoredMembership,
+    after: int,
+    limit: int,
+    limit_bytes: int,
+) -> tuple[Sequence[StoredEvent], int | None]:
+    """A page of a membership's events after `after`, and the membership's last event."""
+    last = ENDLESS if span.last is None else span.last
+    page = conversations.events(no, max(after, span.first - 1), last, limit, limit_bytes)
+    return page, span.last
 
 
 def group_row(group: mls.Public) -> StoredGroup:

@@ -28,7 +28,9 @@ def open_store(kind: str, directory: Path, on_fatal: Callable[[BaseException], N
     """
     if kind not in kinds():
         near = difflib.get_close_matches(kind, kinds(), 1, 0.0)[0]
-        raise BadInput(f'There is no store "{kind}"; the nearest is "{near}".', code="settings")
+        raise BadInput(
+            f'[store] kind: there is no store "{kind}"; the nearest is "{near}".', code="settings"
+        )
     package = importlib.import_module(f"counterseal.service.store.{kind}")
     store: Store = package.open_store(directory, on_fatal)
     return store
