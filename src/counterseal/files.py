@@ -20,7 +20,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from counterseal.protocol.errors import BadInput, FatalError, TooLarge, error_from_os
+from counterseal.protocol.errors import BadInput, FatalError, TooLarge
+from counterseal.protocol.os_errors import error_from_os
 
 PRIVATE = 0o600
 PUBLIC = 0o644

@@ -34,8 +34,8 @@ from counterseal.protocol.errors import (
     CountersealError,
     FatalError,
     Unavailable,
-    error_from_os,
 )
+from counterseal.protocol.os_errors import error_from_os
 
 TRACE = "COUNTERSEAL_TRACE"
 """The environment variable that asks for the trace of an error."""

@@ -14,6 +14,7 @@ from counterseal.tlog.add_checkpoint import AddCheckpoint, parse_request
 from counterseal.tlog.checkpoint import Checkpoint, CosignedCheckpoint, parse_checkpoint
 from counterseal.tlog.directory import DirectoryEntry, DirectoryMap, decode_lookup
 from counterseal.tlog.errors import LedgerError, TlogError
+from counterseal.tlog.hash_reader import tree_root
 from counterseal.tlog.ledger import Schedule, Segment, parse_chunk
 from counterseal.tlog.ledger_reader import LedgerEntry, LedgerReader, ReaderState
 from counterseal.tlog.ledger_writer import Waiting, WriterState, write_tick
@@ -21,10 +22,10 @@ from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import ReceivedNote, parse_note
 from counterseal.tlog.proof import implied_root, verify_inclusion
 from counterseal.tlog.prove import make_consistency, make_inclusion
-from counterseal.tlog.tile_store import TileReader
-from counterseal.tlog.tile_writer import write_tiles
-from counterseal.tlog.tiles import Tile, decode_bundle, encode_bundle, parse_path, tiles_of
-from counterseal.tlog.tree import EMPTY_ROOT, Frontier, leaf_hash, node_hash, tree_root
+from counterseal.tlog.tile_store import TileReader, parse_path
+from counterseal.tlog.tile_writer import encode_bundle, tiles_of, write_tiles
+from counterseal.tlog.tiles import Tile, decode_bundle
+from counterseal.tlog.tree import EMPTY_ROOT, Frontier, leaf_hash, node_hash
 
 ORIGIN = "chat.example.org/ledger"
 HANDLES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

@@ -39,12 +39,12 @@ from counterseal.protocol.frame import Attachment, Authenticated, Content, seal_
 from counterseal.protocol.ledger_leaf import Opening, TickRecord
 from counterseal.protocol.stamp import Stamp, message_digest
 from counterseal.tlog.checkpoint import Checkpoint, log_keys, witness_keys
-from counterseal.tlog.ledger import WHOLE, Segment, build_chunk, chunk_digest, item, seal_chunk
+from counterseal.tlog.ledger import WHOLE, Segment, chunk_digest, item
+from counterseal.tlog.ledger_writer import build_chunk, seal_chunk
 from counterseal.tlog.memory_tree import MemoryTree
-from counterseal.tlog.note import add_signatures
 from counterseal.tlog.period_tree import PeriodTree
 from counterseal.tlog.prove import make_inclusion
-from counterseal.tlog.signers import LogSigner, WitnessSigner
+from counterseal.tlog.signers import LogSigner, WitnessSigner, add_signatures
 from counterseal.tlog.tree import leaf_hash
 
 HOUR = w.HOUR

@@ -28,6 +28,7 @@ from counterseal.protocol import (
     window_key,
 )
 from counterseal.protocol.calendars import Calendar
+from counterseal.protocol.ledger_key import make_ledger_key
 from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
 from counterseal.protocol.trusted_rules import Rulebook
 
@@ -189,7 +190,7 @@ def make_keyset(
         quarter=quarter,
         previous=previous.digest if previous else None,
         holder_keys=held,
-        ledger_key=keyset.make_ledger_key(seed(f"ledger {quarter}"), judge, quarter, 0, None),
+        ledger_key=make_ledger_key(seed(f"ledger {quarter}"), judge, quarter, 0, None),
     )
     return msgspec.structs.replace(record, **changes)
 

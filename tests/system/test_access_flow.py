@@ -15,7 +15,7 @@ from tests.support.waiting import until
 from counterseal.access.authorities import issuer
 from counterseal.access.common.sources import ask
 from counterseal.protocol.counterseal import Counterseal
-from counterseal.protocol.release import open_shares
+from counterseal.protocol.opened_shares import open_shares
 from counterseal.protocol.sharing import join
 from counterseal.protocol.window import Label
 from counterseal.wire.material import MATERIAL, SHARES

@@ -28,8 +28,7 @@ from counterseal.protocol.keys import seal_to
 from counterseal.protocol.release import SealedShares
 from counterseal.tlog.checkpoint import parse_checkpoint
 from counterseal.tlog.note import parse_note
-from counterseal.tlog.tile_store import tile_data
-from counterseal.tlog.tiles import parse_path
+from counterseal.tlog.tile_store import parse_path, tile_data
 from counterseal.wire.ledger import LEDGER_POST, StatementQueued
 
 NOW = e.APPROVED + e.HOUR + 60

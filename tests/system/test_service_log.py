@@ -31,9 +31,10 @@ from counterseal.protocol.keyset import HolderKey, Keyset, ReceivedKeyset
 from counterseal.protocol.verified_charter import ReceivedCharter
 from counterseal.service.settings import load
 from counterseal.tlog.checkpoint import log_keys, verify_cosigned
+from counterseal.tlog.hash_reader import tree_root
 from counterseal.tlog.proof import verify_consistency, verify_inclusion
 from counterseal.tlog.tile_store import DirectoryStore, TileReader
-from counterseal.tlog.tree import leaf_hash, tree_root
+from counterseal.tlog.tree import leaf_hash
 
 pytestmark = pytest.mark.system
 

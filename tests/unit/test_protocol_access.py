@@ -9,6 +9,7 @@ from counterseal.protocol import approval, decision, notice, release, report
 from counterseal.protocol.access import check_released
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import BadInput
+from counterseal.protocol.opened_shares import open_shares
 from counterseal.protocol.release import Listing
 from counterseal.protocol.trusted_rules import Rulebook, VerifiedRevocation, verify_revocation
 from counterseal.protocol.window import Roster
@@ -481,17 +482,17 @@ def test_shares_are_sealed_to_the_opener_and_signed():
     sealed = release.seal_shares(w.signer("Amaro"), given, warrant.opener_key)
     amaro, bolt = w.signer("Amaro").public, w.signer("Bolt").public
     opener = w.sealing("Opener")
-    assert release.open_shares(opener, sealed, amaro, w.DOMAIN, listing.windows).shares == given
+    assert open_shares(opener, sealed, amaro, w.DOMAIN, listing.windows).shares == given
     with refused("R11"):
-        release.open_shares(opener, sealed, bolt, w.DOMAIN, listing.windows)
+        open_shares(opener, sealed, bolt, w.DOMAIN, listing.windows)
     with refused("R11"):
-        release.open_shares(opener, sealed, amaro, "other.example", listing.windows)
+        open_shares(opener, sealed, amaro, "other.example", listing.windows)
     with refused("R11"):
-        release.open_shares(opener, sealed, amaro, w.DOMAIN, [bytes(32)])
+        open_shares(opener, sealed, amaro, w.DOMAIN, [bytes(32)])
     with refused("X5"):
-        release.open_shares(w.sealing("Eve"), sealed, amaro, w.DOMAIN, listing.windows)
+        open_shares(w.sealing("Eve"), sealed, amaro, w.DOMAIN, listing.windows)
     with refused("X5"):
-        release.open_shares(opener, replace(sealed, position=1), bolt, w.DOMAIN, listing.windows)
+        open_shares(opener, replace(sealed, position=1), bolt, w.DOMAIN, listing.windows)
 
 
 def test_notices():

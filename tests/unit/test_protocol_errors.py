@@ -13,7 +13,8 @@ import pytest
 
 import counterseal
 from counterseal.protocol import errors
-from counterseal.protocol.errors import Refused, describe_os_error, error_from_os, error_from_status
+from counterseal.protocol.errors import Refused, error_from_status
+from counterseal.protocol.os_errors import describe_os_error, error_from_os
 
 
 def family(root):

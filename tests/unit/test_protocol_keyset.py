@@ -6,6 +6,7 @@ from tests.support import world as w
 from tests.support.refusals import refused
 
 from counterseal.protocol import keyset
+from counterseal.protocol.ledger_key import make_ledger_key
 
 replace = msgspec.structs.replace
 
@@ -138,7 +139,7 @@ def test_k8_the_ledger_key(charter):
 
 def test_joiners_read_back_and_leavers_do_not_read_on(charter):
     old, new = w.seed("old ledger key"), w.seed("new ledger key")
-    part = keyset.make_ledger_key(new, charter, w.QUARTER, 7, old)
+    part = make_ledger_key(new, charter, w.QUARTER, 7, old)
     verified = replace(
         w.verified_keyset(charter), keyset=replace(w.make_keyset(charter), ledger_key=part)
     )

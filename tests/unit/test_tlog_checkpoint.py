@@ -12,7 +12,6 @@ from counterseal.protocol.entry import LoggedEntry, entry_hash
 from counterseal.tlog.checkpoint import (
     Checkpoint,
     check_fresh,
-    cosign_note,
     cosignature_message,
     follow,
     log_keys,
@@ -24,10 +23,10 @@ from counterseal.tlog.checkpoint import (
     witness_keys,
 )
 from counterseal.tlog.memory_tree import MemoryTree
-from counterseal.tlog.note import ReceivedNote, SignatureLine, add_signatures, parse_note
+from counterseal.tlog.note import ReceivedNote, SignatureLine, parse_note
 from counterseal.tlog.proof import ReceivedInclusion
 from counterseal.tlog.prove import make_consistency, make_inclusion
-from counterseal.tlog.signers import LogSigner, WitnessSigner
+from counterseal.tlog.signers import LogSigner, WitnessSigner, add_signatures, cosign_note
 from counterseal.tlog.tree import leaf_hash
 
 ORIGIN = "chat.example.org/log"

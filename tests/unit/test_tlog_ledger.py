@@ -19,21 +19,25 @@ from counterseal.tlog.ledger import (
     WHOLE,
     Schedule,
     Segment,
-    build_chunk,
     check_key,
-    check_statement,
     chunk_digest,
     decode_opening,
     item,
     open_chunk,
     parse_chunk,
-    seal_chunk,
 )
 from counterseal.tlog.ledger_reader import LedgerReader, ReaderState, Trust
-from counterseal.tlog.ledger_writer import LedgerWriter, Waiting, WriterState, write_tick
+from counterseal.tlog.ledger_writer import (
+    LedgerWriter,
+    Waiting,
+    WriterState,
+    build_chunk,
+    check_statement,
+    seal_chunk,
+    write_tick,
+)
 from counterseal.tlog.memory_tree import MemoryTree
-from counterseal.tlog.note import add_signatures
-from counterseal.tlog.signers import LogSigner, WitnessSigner
+from counterseal.tlog.signers import LogSigner, WitnessSigner, add_signatures
 from counterseal.tlog.tree import leaf_hash
 
 ORIGIN = "chat.example.org/ledger"

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from tests.support.refusals import fatal, refused
 
-from counterseal.tlog.checkpoint import cosign_note, parse_checkpoint, verify_cosigned
+from counterseal.tlog.checkpoint import parse_checkpoint, verify_cosigned
 from counterseal.tlog.checkpoint_row import CheckpointRow
 from counterseal.tlog.cosigner import Cosigner
 from counterseal.tlog.errors import (
@@ -17,13 +17,13 @@ from counterseal.tlog.errors import (
     WitnessUnavailable,
 )
 from counterseal.tlog.file_log_store import FileLogStore
+from counterseal.tlog.hash_reader import tree_root
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import parse_signatures
 from counterseal.tlog.sequencer import Sequencer
-from counterseal.tlog.signers import LogSigner, WitnessSigner
-from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore, TileReader
-from counterseal.tlog.tiles import parse_path
-from counterseal.tlog.tree import leaf_hash, tree_root
+from counterseal.tlog.signers import LogSigner, WitnessSigner, cosign_note
+from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore, TileReader, parse_path
+from counterseal.tlog.tree import leaf_hash
 from counterseal.tlog.witness_state import FileWitnessStore
 
 ORIGIN = "chat.example.org/log"

@@ -7,11 +7,12 @@ import pytest
 from tests.support.refusals import refused
 
 from counterseal.tlog.checkpoint_row import CheckpointRow
+from counterseal.tlog.hash_reader import tree_root
 from counterseal.tlog.memory_tree import MemoryTree
-from counterseal.tlog.tile_store import DirectoryStore, TileReader, write_durably
-from counterseal.tlog.tile_writer import rebuild_tiles, write_tiles
-from counterseal.tlog.tiles import Tile, decode_bundle, encode_bundle, parse_path, tiles_of
-from counterseal.tlog.tree import leaf_hash, tree_root
+from counterseal.tlog.tile_store import DirectoryStore, TileReader, parse_path, write_durably
+from counterseal.tlog.tile_writer import encode_bundle, rebuild_tiles, tiles_of, write_tiles
+from counterseal.tlog.tiles import Tile, decode_bundle
+from counterseal.tlog.tree import leaf_hash
 
 
 @pytest.mark.parametrize(

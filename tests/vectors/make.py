@@ -26,6 +26,7 @@ from counterseal.protocol import (
     window_key,
 )
 from counterseal.protocol.cbor import encode, tag
+from counterseal.protocol.ledger_key import make_ledger_key
 from counterseal.protocol.ledger_leaf import Opening, TickRecord
 from counterseal.protocol.record import Record
 
@@ -323,7 +324,7 @@ def write_keyset(judge: verified_charter.VerifiedCharter) -> None:
         return w.statement(replace(made, **changes), name)
 
     held = (key("Dede", 0, "quarter's Dede"), key("University", 1, "quarter's University"))
-    ledger_key = keyset.make_ledger_key(w.seed("ledger key"), judge, w.QUARTER, 0, None)
+    ledger_key = make_ledger_key(w.seed("ledger key"), judge, w.QUARTER, 0, None)
     made = keyset.Keyset(w.DOMAIN, judge.digest, w.QUARTER, None, held, ledger_key)
 
     def changed(name: str, expect: str, *names: str, **changes: object) -> dict[str, object]:

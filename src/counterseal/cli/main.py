@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from counterseal import terminal
-from counterseal.protocol.errors import BadInput, error_from_os
+from counterseal.protocol.errors import BadInput
+from counterseal.protocol.os_errors import error_from_os
 
 _COMMANDS = {
     "account": "account:account",

@@ -12,7 +12,8 @@ from counterseal.client.history import HistoryEntry
 from counterseal.client.history_text import describe_entry
 from counterseal.client.member_device import MemberDevice
 from counterseal.client.states import READABLE
-from counterseal.protocol.errors import BadInput, CountersealError, Unavailable, error_from_os
+from counterseal.protocol.errors import BadInput, CountersealError, Unavailable
+from counterseal.protocol.os_errors import error_from_os
 from counterseal.terminal import output_is_closed, safe
 
 from .common import FILE, FOLDER, complain, json_option, show_json

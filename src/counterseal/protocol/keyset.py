@@ -27,7 +27,7 @@ from .cbor import H, encode, expand, tag
 from .charter import READERS_MAX
 from .cose import SIGNER_BYTES, ReceivedSign
 from .errors import Refused
-from .keys import MLKEM_PUBLIC, SealingKey, check_xwing, seal_to
+from .keys import MLKEM_PUBLIC, SealingKey, check_xwing
 from .record import Bytes32, Domain, Part, Record, Uint, XWingKey
 from .tree import POSITIONS_MAX
 from .verified_charter import VerifiedCharter
@@ -247,25 +247,6 @@ def ledger_key_commitment(key: bytes) -> bytes:
     return H([tag("ledger-key"), key])
 
 
-def make_ledger_key(
-    key: bytes, charter: VerifiedCharter, quarter: int, first_chunk: int, predecessor: bytes | None
-) -> LedgerKey:
-    """The keyset's part that hands ledger key `key` (32 bytes, drawn by the sequencer) to every
-    reader.
-    """
-    info = [tag("ledger-key-seal"), charter.charter.domain, charter.digest, quarter]
-    sealed = tuple(
-        seal_to(reader.xwing, [*info, i], key) for i, reader in enumerate(charter.charter.readers)
-    )
-    commitment = ledger_key_commitment(key)
-    under = None
-    if predecessor is not None:
-        under = ChaCha20Poly1305(_predecessor_key(key)).encrypt(
-            bytes(12), predecessor, _predecessor_aad(commitment)
-        )
-    return LedgerKey(commitment, first_chunk, sealed, under)
-
-
 def open_ledger_key(private: SealingKey, keyset: VerifiedKeyset, reader: int) -> bytes:
     """The ledger key (32 bytes) for the charter's reader number `reader`. Raises `Refused` X5 or
     K8.
@@ -288,8 +269,8 @@ def open_predecessor(key: bytes, keyset: VerifiedKeyset, commitment: bytes) -> b
     """
     ledger_key = keyset.keyset.ledger_key
     try:
-        aad = _predecessor_aad(ledger_key.commitment)
-        before = ChaCha20Poly1305(_predecessor_key(key)).decrypt(
+        aad = predecessor_aad(ledger_key.commitment)
+        before = ChaCha20Poly1305(predecessor_key(key)).decrypt(
             bytes(12), ledger_key.predecessor or b"", aad
         )
     except (InvalidTag, ValueError):
@@ -303,9 +284,11 @@ def open_predecessor(key: bytes, keyset: VerifiedKeyset, commitment: bytes) -> b
     return before
 
 
-def _predecessor_key(key: bytes) -> bytes:
+def predecessor_key(key: bytes) -> bytes:
+    """The key (32 bytes) under which a ledger key encrypts the one before it."""
     return expand(key, [tag("ledger-predecessor")], 32)
 
 
-def _predecessor_aad(commitment: bytes) -> bytes:
+def predecessor_aad(commitment: bytes) -> bytes:
+    """What that encryption is bound to."""
     return encode([tag("ledger-predecessor"), commitment])

@@ -1,23 +1,15 @@
-"""Listings, releases and the shares handed over (section 8).
-
-| rule | refuses |
-| --- | --- |
-| R11 | shares that are not those of the release: other warrant, listing, position or windows, or |
-|     | not the holder's |
-"""
+"""Listings, releases and the shares handed over (section 8)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from .cbor import H, tag
-from .cose import SIGNER_BYTES, ReceivedSign, sign
-from .errors import Refused
-from .keys import HPKE_OVERHEAD, InstitutionKey, InstitutionSigner, SealingKey, seal_to
+from .cose import SIGNER_BYTES, sign
+from .keys import HPKE_OVERHEAD, InstitutionSigner, seal_to
 from .record import Bytes32, Domain, Part, Record, Uint
 
 WINDOWS_MAX = 10_000
@@ -87,15 +79,6 @@ class SealedShares(Record, frozen=True, tag="counterseal/v1/sealed-shares"):
         return [tag("shares-seal"), self.warrant_digest, self.listing_digest, self.position]
 
 
-class VerifiedShares(msgspec.Struct, frozen=True):
-    """Shares that their holder signed for this listing, and the signed statement to show if one is
-    false.
-    """
-
-    shares: Shares
-    statement: bytes
-
-
 def opener_key_hash(opener_key: bytes) -> bytes:
     """`H([tag("opener-key"), opener_key])`."""
     return H([tag("opener-key"), opener_key])
@@ -108,39 +91,3 @@ def seal_shares(signer: InstitutionSigner, shares: Shares, opener_key: bytes) ->
     empty = SealedShares(shares.warrant_digest, shares.listing_digest, shares.position, b"")
     sealed = seal_to(opener_key, empty.info, sign([signer], shares.encode()))
     return msgspec.structs.replace(empty, sealed=sealed)
-
-
-def open_shares(
-    private: SealingKey,
-    sealed: SealedShares,
-    holder: InstitutionKey,
-    domain: str,
-    windows: Sequence[bytes],
-) -> VerifiedShares:
-    """The shares that the holder at `sealed.position`, who signs with `holder`, gives for the
-    listing's `windows`.
-
-    Raises `Refused` X5 if they do not open, R11 otherwise.
-    """
-    statement = private.open(sealed.info, sealed.sealed)
-    try:
-        cose = ReceivedSign.decode(statement, Shares.limit)
-        shares = Shares.decode(cose.payload)
-        cose.verify({holder.kid: holder})
-    except Refused as error:
-        raise Refused(
-            "R11", f"The shares of position {sealed.position} are not its holder's: {error.message}"
-        ) from error
-
-    named = (shares.domain, shares.warrant_digest, shares.listing_digest, shares.position)
-    if named != (domain, sealed.warrant_digest, sealed.listing_digest, sealed.position):
-        raise Refused(
-            "R11",
-            f"The shares of position {sealed.position} are for another warrant, listing or place.",
-        )
-    if [share.window_id for share in shares.shares] != list(windows):
-        raise Refused(
-            "R11", f"Position {sealed.position} gave shares of other windows than the listing's."
-        )
-
-    return VerifiedShares(shares, statement)

@@ -13,7 +13,6 @@ other's mathematics should fall.
 | T6 | a checkpoint of another log |
 | T7 | a cosignature without a time, or of the wrong length |
 | T8 | fewer cosigning witnesses than needed |
-| T23 | a witness's answer without its two cosignatures |
 | T29 | a checkpoint smaller than one already seen, or of the same size with another root |
 | T30 | a checkpoint older than allowed |
 """
@@ -40,7 +39,6 @@ from counterseal.tlog.note import (
     MAX_NAME,
     ReceivedNote,
     SignatureLine,
-    add_signatures,
     decode_base64,
     encode_base64,
     parse_note,
@@ -264,25 +262,6 @@ def pair_time(note: ReceivedNote, checkpoint: Checkpoint, pair: KeyPair) -> int 
     if min(times) == 0:
         raise TlogError("T7", f"The cosignature of {pair.name!r} has no time.")
     return min(times)
-
-
-def cosign_note(
-    note: ReceivedNote, checkpoint: Checkpoint, witness: KeyPair, lines: Sequence[SignatureLine]
-) -> ReceivedNote:
-    """The note with a witness's two cosignatures out of its answer. Raises `TlogError` T4, T7, or
-    T23 if one is missing.
-    """
-    answer = ReceivedNote(note.text, tuple(lines))
-    if pair_time(answer, checkpoint, witness) is None:
-        raise TlogError("T23", f"The answer of {witness.name!r} lacks one of its two cosignatures.")
-    own = [
-        line
-        for key in (witness.ed25519, witness.mldsa44)
-        if (line := answer.line_of(key)) is not None
-    ]
-    stale = {(line.name, line.key_id) for line in own}
-    kept = tuple(line for line in note.signatures if (line.name, line.key_id) not in stale)
-    return add_signatures(ReceivedNote(note.text, kept), own)
 
 
 def follow(

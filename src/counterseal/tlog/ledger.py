@@ -26,14 +26,14 @@ holds the ledger key, so what a chunk says about itself would bind nobody.
 import hashlib
 import hmac
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from counterseal.protocol.cbor import H, decode, encode, expand, tag
-from counterseal.protocol.errors import FatalError, Refused
+from counterseal.protocol.errors import Refused
 from counterseal.protocol.ledger_leaf import (
     BATCH_MAX,
     ITEM_HEADER,
@@ -109,16 +109,6 @@ def check_cadence(leaves: int, batch: int) -> None:
         )
 
 
-def check_statement(statement: bytes) -> bytes:
-    """The statement itself, if it is at most 4 MiB. Raises `LedgerError` G10."""
-    if len(statement) > STATEMENT_MAX:
-        raise LedgerError(
-            "G10",
-            f"A statement of {len(statement)} bytes is over the ledger's limit of {STATEMENT_MAX}.",
-        )
-    return statement
-
-
 def check_key(key: bytes, commitment: bytes) -> bytes:
     """The ledger key itself, if it is the one that its record commits to. Raises
     `LedgerError` G7.
@@ -152,16 +142,6 @@ def item(kind: int, data: bytes) -> bytes:
     return bytes([kind]) + len(data).to_bytes(3, "big") + data
 
 
-def build_chunk(items: Sequence[bytes], batch: int) -> bytes:
-    """A chunk's plaintext, `batch` bytes. That the items fit is the writer's business."""
-    data = b"".join(items)
-    if len(data) > batch:
-        raise FatalError(
-            "The items of a tick do not fit into its chunk: a fault of the ledger's writer."
-        )
-    return data.ljust(batch, b"\0")
-
-
 def parse_chunk(plaintext: bytes) -> tuple[tuple[int, bytes], ...]:
     """The items `(kind, data)` of a chunk. Raises `LedgerError` G9."""
     return tuple(_items(plaintext))
@@ -185,16 +165,6 @@ def _items(plaintext: bytes) -> Iterator[tuple[int, bytes]]:
         yield kind, plaintext[start:at]
     if any(plaintext[at:]):  # anything else would be a place to hide words in
         raise LedgerError("G9", "A chunk does not end in zeros.")
-
-
-def seal_chunk(segment: Segment, origin: str, number: int, plaintext: bytes) -> bytes:
-    """The chunk encrypted under the segment's key. The nonce is zero: each chunk has a key of its
-    own and is sealed once.
-    """
-    key = expand(segment.key, [tag("ledger-chunk"), number], 32)
-    return ChaCha20Poly1305(key).encrypt(
-        bytes(12), plaintext, encode([tag("ledger-chunk"), origin, number])
-    )
 
 
 def open_chunk(segment: Segment, origin: str, number: int, chunk: bytes) -> bytes:

@@ -14,29 +14,23 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol
 
 import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from msgspec import Meta
 
+from counterseal.protocol.cbor import encode, expand, tag
+from counterseal.protocol.errors import FatalError
 from counterseal.protocol.ledger_leaf import (
     DUMMY_ITEM,
     ITEM_HEADER,
     SALT,
+    STATEMENT_MAX,
     TICK_ITEM,
     Opening,
     TickRecord,
 )
 from counterseal.protocol.record import Bytes32, Part, Record, Uint
 from counterseal.tlog.errors import LedgerError
-from counterseal.tlog.ledger import (
-    LAST,
-    PART,
-    WHOLE,
-    Schedule,
-    build_chunk,
-    check_statement,
-    chunk_digest,
-    item,
-    seal_chunk,
-)
+from counterseal.tlog.ledger import LAST, PART, WHOLE, Schedule, Segment, chunk_digest, item
 
 Random = Callable[[int], bytes]
 
@@ -257,3 +251,33 @@ def _fill(
             long = _Long(entry.number, opening, data, 0)
             kept = chunk.room // 2
     return long
+
+
+def check_statement(statement: bytes) -> bytes:
+    """The statement itself, if it is at most 4 MiB. Raises `LedgerError` G10."""
+    if len(statement) > STATEMENT_MAX:
+        raise LedgerError(
+            "G10",
+            f"A statement of {len(statement)} bytes is over the ledger's limit of {STATEMENT_MAX}.",
+        )
+    return statement
+
+
+def build_chunk(items: Sequence[bytes], batch: int) -> bytes:
+    """A chunk's plaintext, `batch` bytes. That the items fit is the writer's business."""
+    data = b"".join(items)
+    if len(data) > batch:
+        raise FatalError(
+            "The items of a tick do not fit into its chunk: a fault of the ledger's writer."
+        )
+    return data.ljust(batch, b"\0")
+
+
+def seal_chunk(segment: Segment, origin: str, number: int, plaintext: bytes) -> bytes:
+    """The chunk encrypted under the segment's key. The nonce is zero: each chunk has a key of its
+    own and is sealed once.
+    """
+    key = expand(segment.key, [tag("ledger-chunk"), number], 32)
+    return ChaCha20Poly1305(key).encrypt(
+        bytes(12), plaintext, encode([tag("ledger-chunk"), origin, number])
+    )

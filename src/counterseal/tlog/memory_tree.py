@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from counterseal.tlog.errors import TlogError
-from counterseal.tlog.tree import node_hash, tree_root
+from counterseal.tlog.hash_reader import tree_root
+from counterseal.tlog.tree import node_hash
 
 
 class MemoryTree:

@@ -11,7 +11,6 @@ keys have to have signed what is decided in checkpoint.py.
 import base64
 import binascii
 import unicodedata
-from collections.abc import Iterable
 
 import msgspec
 
@@ -82,17 +81,6 @@ def parse_signatures(text: str) -> tuple[SignatureLine, ...]:
             "T1", f"A note has 1 to {MAX_SIGNATURES} signature lines, each ended by a newline."
         )
     return tuple(_parse_line(line) for line in text[:-1].split("\n"))
-
-
-def add_signatures(note: ReceivedNote, lines: Iterable[SignatureLine]) -> ReceivedNote:
-    """The note with more signature lines; a line whose key signed it already is left out."""
-    merged = list(note.signatures)
-    seen = {(line.name, line.key_id) for line in merged}
-    for line in lines:
-        if (line.name, line.key_id) not in seen:
-            merged.append(line)
-            seen.add((line.name, line.key_id))
-    return ReceivedNote(note.text, tuple(merged))
 
 
 def check_name(name: str) -> str:

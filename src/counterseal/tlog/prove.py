@@ -1,11 +1,7 @@
 """Inclusion and consistency proofs, made from stored hashes (RFC 6962 sections 2.1.1 and 2.1.2)."""
 
+from counterseal.tlog.hash_reader import HashReader, range_root, split_point
 from counterseal.tlog.proof import ReceivedConsistency, ReceivedInclusion, _in_range
-from counterseal.tlog.tree import (
-    HashReader,
-    range_root,
-    split_point,
-)
 
 
 def make_inclusion(index: int, size: int, reader: HashReader) -> ReceivedInclusion:

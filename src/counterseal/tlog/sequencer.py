@@ -36,19 +36,20 @@ from counterseal.tlog.errors import (
     WitnessConflict,
     WitnessUnavailable,
 )
-from counterseal.tlog.note import ReceivedNote, add_signatures, parse_note
+from counterseal.tlog.hash_reader import tree_root
+from counterseal.tlog.note import ReceivedNote, parse_note
 from counterseal.tlog.proof import verify_consistency
 from counterseal.tlog.prove import make_consistency
-from counterseal.tlog.signers import LogSigner
+from counterseal.tlog.signers import LogSigner, add_signatures
 from counterseal.tlog.tile_store import (
     CHECKPOINT,
     BlobStore,
     TileReader,
     tile_data,
 )
-from counterseal.tlog.tile_writer import write_tiles
-from counterseal.tlog.tiles import TILE_WIDTH, encode_bundle, tiles_of
-from counterseal.tlog.tree import EMPTY_ROOT, leaf_hash, tree_root
+from counterseal.tlog.tile_writer import encode_bundle, tiles_of, write_tiles
+from counterseal.tlog.tiles import TILE_WIDTH
+from counterseal.tlog.tree import EMPTY_ROOT, leaf_hash
 from counterseal.tlog.witness_client import WitnessLike
 
 

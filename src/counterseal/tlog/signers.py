@@ -1,6 +1,12 @@
-"""The private keys of a log and of a witness, and what they sign."""
+"""The private keys of a log and of a witness, and what they sign.
+
+| rule | refuses |
+| --- | --- |
+| T23 | a witness's answer without its two cosignatures |
+"""
 
 import struct
+from collections.abc import Iterable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
@@ -11,7 +17,14 @@ from counterseal.protocol.vkey import (
     WITNESS_ED25519,
     make_vkey,
 )
-from counterseal.tlog.checkpoint import Checkpoint, KeyPair, cosignature_message, subtree_message
+from counterseal.tlog.checkpoint import (
+    Checkpoint,
+    KeyPair,
+    cosignature_message,
+    pair_time,
+    subtree_message,
+)
+from counterseal.tlog.errors import TlogError
 from counterseal.tlog.note import (
     ReceivedNote,
     SignatureLine,
@@ -69,3 +82,33 @@ def _mldsa44_signature(
 ) -> bytes:
     message = subtree_message(name, time, checkpoint.origin, 0, checkpoint.size, checkpoint.root)
     return struct.pack(">Q", time) + key.sign(message)
+
+
+def add_signatures(note: ReceivedNote, lines: Iterable[SignatureLine]) -> ReceivedNote:
+    """The note with more signature lines; a line whose key signed it already is left out."""
+    merged = list(note.signatures)
+    seen = {(line.name, line.key_id) for line in merged}
+    for line in lines:
+        if (line.name, line.key_id) not in seen:
+            merged.append(line)
+            seen.add((line.name, line.key_id))
+    return ReceivedNote(note.text, tuple(merged))
+
+
+def cosign_note(
+    note: ReceivedNote, checkpoint: Checkpoint, witness: KeyPair, lines: Sequence[SignatureLine]
+) -> ReceivedNote:
+    """The note with a witness's two cosignatures out of its answer. Raises `TlogError` T4, T7, or
+    T23 if one is missing.
+    """
+    answer = ReceivedNote(note.text, tuple(lines))
+    if pair_time(answer, checkpoint, witness) is None:
+        raise TlogError("T23", f"The answer of {witness.name!r} lacks one of its two cosignatures.")
+    own = [
+        line
+        for key in (witness.ed25519, witness.mldsa44)
+        if (line := answer.line_of(key)) is not None
+    ]
+    stale = {(line.name, line.key_id) for line in own}
+    kept = tuple(line for line in note.signatures if (line.name, line.key_id) not in stale)
+    return add_signatures(ReceivedNote(note.text, kept), own)

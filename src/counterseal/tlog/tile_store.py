@@ -3,9 +3,11 @@
 | rule | refuses |
 | --- | --- |
 | T12 | a tile or a hash that is not there, or a tile of the wrong length |
+| T14 | a name that is not a tile's |
 """
 
 import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -13,10 +15,14 @@ from typing import Protocol
 from counterseal.files import PUBLIC, make_folder, write_whole
 from counterseal.tlog.errors import TlogError
 from counterseal.tlog.memory_tree import MemoryTree
-from counterseal.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle, parse_path
+from counterseal.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle
 from counterseal.tlog.tree import HASH_SIZE
 
 CHECKPOINT = "checkpoint"
+
+_NAME = re.compile(
+    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
+)
 
 
 class BlobStore(Protocol):
@@ -154,3 +160,16 @@ def write_durably(place: Path, data: bytes) -> None:
 def tile_data(hashes: Sequence[bytes]) -> bytes:
     """A tile's bytes."""
     return b"".join(hashes)
+
+
+def parse_path(path: str) -> Tile:
+    """The tile that a path names. Raises `TlogError` T14."""
+    match = _NAME.fullmatch(path)
+    if match is None:
+        raise TlogError("T14", "Not the path of a tile.")
+    level = -1 if match[1] == "entries" else int(match[1])
+    tile = Tile(level, int(match[2].replace("/", "").replace("x", "")), int(match[3] or TILE_WIDTH))
+    # x000/001 names what 001 does; a width of 256 or more is not partial
+    if tile.path != path or level > 63:
+        raise TlogError("T14", "Not the path of a tile.")
+    return tile

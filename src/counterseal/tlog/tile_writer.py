@@ -1,19 +1,22 @@
 """How a log's tiles are written: from entries that are appended, or all of them anew."""
 
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 
+from counterseal.protocol.entry import ENTRY_MAX
 from counterseal.tlog.checkpoint_row import CheckpointRow
 from counterseal.tlog.errors import (
     FatalLogError,
     TlogError,
 )
+from counterseal.tlog.hash_reader import HashReader, tree_root
 from counterseal.tlog.tile_store import (
     BlobStore,
     TileReader,
     tile_data,
 )
-from counterseal.tlog.tiles import TILE_WIDTH, encode_bundle, tiles_of
-from counterseal.tlog.tree import EMPTY_ROOT, HashReader, leaf_hash, node_hash, tree_root
+from counterseal.tlog.tiles import MAX_LEVEL, TILE_HEIGHT, TILE_WIDTH, Tile
+from counterseal.tlog.tree import EMPTY_ROOT, leaf_hash, node_hash
 
 
 class GrownTree:
@@ -96,3 +99,28 @@ def rebuild_tiles(blobs: BlobStore, entries: Iterable[bytes], row: CheckpointRow
         raise FatalLogError(
             "T24", f"These entries are not those of {row.origin!r} at size {row.size}."
         )
+
+
+def tiles_of(size: int, old_size: int = 0) -> Iterator[Tile]:
+    """The hash tiles and bundles that a tree of `size` leaves has and that one of `old_size` had
+    not, level by level.
+    """
+    for level in range(-1, MAX_LEVEL + 1):
+        shift = TILE_HEIGHT * max(level, 0)
+        hashes, old = size >> shift, old_size >> shift
+        for index in range(old // TILE_WIDTH, -(-hashes // TILE_WIDTH)):
+            width = min(TILE_WIDTH, hashes - index * TILE_WIDTH)
+            if index * TILE_WIDTH + width > old:
+                yield Tile(level, index, width)
+
+
+def encode_bundle(entries: Iterable[bytes]) -> bytes:
+    """A bundle of entries. Raises `TlogError` T13 for one over 65,535 bytes."""
+    parts: list[bytes] = []
+    for entry in entries:
+        if len(entry) > ENTRY_MAX:
+            raise TlogError(
+                "T13", f"An entry of {len(entry)} bytes is over the limit of {ENTRY_MAX}."
+            )
+        parts += [struct.pack(">H", len(entry)), entry]
+    return b"".join(parts)

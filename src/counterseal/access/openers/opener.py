@@ -52,7 +52,8 @@ from counterseal.protocol.errors import (
     Refused,
     Unavailable,
 )
-from counterseal.protocol.release import Listing, SealedShares, open_shares
+from counterseal.protocol.opened_shares import open_shares
+from counterseal.protocol.release import Listing, SealedShares
 from counterseal.protocol.report import Destruction, OpeningReport
 from counterseal.protocol.tree import Tree
 from counterseal.protocol.verified_charter import VerifiedCharter

@@ -9,13 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import Conflict
-from counterseal.protocol.keyset import (
-    Keyset,
-    LedgerKey,
-    VerifiedKeyset,
-    ledger_key_commitment,
-    make_ledger_key,
-)
+from counterseal.protocol.keyset import Keyset, LedgerKey, VerifiedKeyset, ledger_key_commitment
+from counterseal.protocol.ledger_key import make_ledger_key
 from counterseal.protocol.record import convert
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service.store.rows import StoredLedgerKey
