@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from counterseal.client import linking
+from counterseal.client import linking, own_devices
 from counterseal.client.home import DeviceHome
 from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFound, Refused
@@ -303,7 +303,7 @@ async def test_a_revoked_device_is_out(domain, people, tmp_path):
         for member in (alice, phone, bob):
             await member.sync()
         await phone.send(talk, "while it was mine")
-        await linking.revoke(alice.session, phone.device)
+        await own_devices.revoke(alice.session, phone.device)
         with pytest.raises(NotAuthorised, match="revoked"):
             await phone.send(talk, "after")
         await alice.send(talk, "the phone is gone")
@@ -314,7 +314,7 @@ async def test_a_revoked_device_is_out(domain, people, tmp_path):
                 device for _, device in store.device.group_view(talk).roster
             ]
         with pytest.raises(Refused, match="A6"):
-            await linking.revoke(alice.session, bytes(32))
+            await own_devices.revoke(alice.session, bytes(32))
 
 
 async def test_a_request_for_a_place_that_is_taken_is_refused(domain, people, tmp_path):

@@ -9,7 +9,8 @@ Where to begin: `member_device` is the whole device as one object. From top to b
 knowing only those below it:
 
 - `agent`, `member_device`, `following`, `overview`, `history_text`: what programs and people ask.
-- `synchronising`, `sending`, `attachments`, `linking`, `notices`, `accounts`: one journey each.
+- `synchronising`, `sending`, `attachments`, `linking`, `own_devices`, `notices`, `accounts`,
+  `key_packages`: one journey each.
 - `membership`, `upkeep`, `commits`: changing a conversation, one MLS commit a change.
 - `joining`, `receiving`, `handshakes`, `frames`, `windows`, `history`: what events and frames do.
 - `session`, `directory`, `lookup`, `rule_updates`, `log`, `rules`, `periods`: what is verified.

@@ -16,14 +16,14 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from counterseal.client import key_packages
 from counterseal.client.home import DeviceHome, Pins
 from counterseal.client.service_client import ServiceClient
 from counterseal.client.session import Session
 from counterseal.client.store.device_store import DeviceStore
-from counterseal.core import _core
 from counterseal.protocol import cbor
 from counterseal.protocol.account import Account, Device, sign_link
-from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused
+from counterseal.protocol.errors import BadInput, Conflict, CountersealError, NotFound, Refused
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.sign1 import sign1
 from counterseal.protocol.verified_charter import ReceivedCharter
@@ -37,14 +37,8 @@ from counterseal.wire.accounts import (
 )
 from counterseal.wire.charters import CHARTERS
 from counterseal.wire.domain import IDENTITY
-from counterseal.wire.key_packages import KEY_PACKAGES, KEY_PACKAGES_POST, PostKeyPackages
 
-ONE_TIME_PACKAGES = 20
-_LOW = 8
-# seconds after which new ones are left beside the old, which expire after 84 days
-_STOCK_KEPT = 30 * 86_400
 _STATEMENT_MAX = 1 << 16
-_STOCK_EVERY = 600.0  # seconds of real time
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 
@@ -63,6 +57,7 @@ async def discover(
             "The service has no charter yet; nobody can join before one is published.",
             code="no-charter",
         )
+
     verified = ReceivedCharter.decode(listed[0].statement).check(None)
     if genesis is not None and verified.digest.hex() != genesis.lower():
         raise Refused(
@@ -72,14 +67,15 @@ async def discover(
         )
     if not demonstration:
         verified.check_ordinary()
+
     charter = verified.charter
     identity = await service.call(IDENTITY)
-    told = (
+    named = (
         charter.domain,
         charter.log.origin,
         (charter.log.vkeys.ed25519, charter.log.vkeys.mldsa44),
     )
-    if (identity.domain, identity.log_origin, identity.log_vkeys) != told:
+    if (identity.domain, identity.log_origin, identity.log_vkeys) != named:
         raise Refused(
             "M7", "The service's own name or log keys are not those of its charter; do not join it."
         )
@@ -159,11 +155,14 @@ def _draw_keys(store: DeviceStore, domain: str) -> None:
     account_key, device_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     notice = SealingKey.generate()
     now = int(time.time())
+
+    # the account's id is the digest of its first statement, which the device's statement follows
     record = Account(
         domain, account_key.public_key().public_bytes_raw(), notice.public, os.urandom(16), now
     )
     account = record.digest()
     device = Device(account, account, 1, device_key.public_key().public_bytes_raw(), now)
+
     seed = device_key.private_bytes_raw()
     store.settings.account = account
     store.settings.account_seed = account_key.private_bytes_raw()
@@ -184,57 +183,38 @@ async def register(home: DeviceHome) -> None:
         account_statement, device_statement = settings.account_statement, settings.device_statement
         name = settings.name
     assert account and seed and handle and account_statement and device_statement
-    cose, possession = _unpack(device_statement)
+    posted = PostAccount(handle, account_statement, _new_device(device_statement))
 
     session = Session(home, account, seed)
     try:
         try:
-            device = NewDevice(cose, possession)
-            await session.service.call(ACCOUNT_POST, PostAccount(handle, account_statement, device))
+            await session.service.call(ACCOUNT_POST, posted)
         except Conflict as taken:
+            # the first answer may have been lost
             if not await _is_mine(session.service, account):
                 raise Conflict(
                     f"The handle {handle} is taken; choose another.", code="handle"
                 ) from taken
         with session.transaction() as store:
             store.settings.registered = 1
-        await stock(session)
+        await key_packages.stock(session)
         if name:
             await session.service.call(PROFILE_PUT, PutProfile(name), account=account)
     finally:
         await session.close()
 
 
-def _unpack(statement: bytes) -> tuple[bytes, bytes]:
+def _new_device(statement: bytes) -> NewDevice:
     """A device statement and its possession, as `sign_link` put them together."""
     unpacked: Any = cbor.decode(statement, _STATEMENT_MAX)
     cose, possession = unpacked
-    return cose, possession
+    return NewDevice(cose, possession)
 
 
 async def _is_mine(service: ServiceClient, account: bytes) -> bool:
     try:
         await service.call(ACCOUNT, account=account)
-    except Exception:  # whatever the reason: it cannot be shown that the account is this one
+    # whatever the reason: it cannot be shown that the account is this one
+    except CountersealError:
         return False
     return True
-
-
-async def stock(session: Session) -> None:
-    """Sees to it that the service holds enough key packages for others to add this device while it
-    is away; asked every ten minutes.
-    """
-    if not session.due("key packages", _STOCK_EVERY):
-        return
-    held = await session.service.call(KEY_PACKAGES)
-    with session.transaction() as store:
-        old = time.time() - (store.settings.stocked or 0) > _STOCK_KEPT
-        if held.one_time >= _LOW and held.last_resort and not old:
-            return
-        packages = store.device.key_packages(
-            ONE_TIME_PACKAGES - min(held.one_time, _LOW), False, _core.DEFAULT_SUITE
-        )
-        if old or not held.last_resort:
-            packages += store.device.key_packages(1, True, _core.DEFAULT_SUITE)
-        store.settings.stocked = int(time.time())
-    await session.service.call(KEY_PACKAGES_POST, PostKeyPackages(tuple(packages)))

@@ -28,21 +28,16 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
-from counterseal.client import accounts, membership
+from counterseal.client import accounts, key_packages, own_devices
 from counterseal.client.home import DeviceHome, Pins
 from counterseal.client.service_client import ServiceClient
 from counterseal.client.session import Session
-from counterseal.client.states import ConversationState
-from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol.account import (
     Device,
-    DeviceRevoked,
-    VerifiedChain,
     possession_input,
-    sign_link,
 )
 from counterseal.protocol.cbor import tag
-from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFound, Refused
+from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused
 from counterseal.protocol.keys import SealingKey, seal_to, verify_ed25519
 from counterseal.protocol.record import Bytes32, Domain, Record, Signature, Uint, XWingKey
 from counterseal.protocol.sign1 import sign1
@@ -89,9 +84,9 @@ class LinkReply(Record, frozen=True, tag="counterseal/v1/device-reply"):
 
 async def invite(session: Session) -> str:
     """Step 1: the code for `device link`, one line of text."""
-    chain = await _own_chain(session)
+    chain = await own_devices.own_chain(session)
     with session.store() as store:
-        _account_key(store)
+        own_devices.account_key(store)
         handle = store.settings.handle or ""
     genesis = bytes.fromhex(session.home.pins.genesis)
     invitation = DeviceInvitation(
@@ -136,6 +131,7 @@ async def request(
         raise Refused(
             "M7", f"The service is {pins.domain}, the invitation is to {invitation.domain}."
         )
+
     home = DeviceHome.create(path, pins, passphrase)
     key, sealing = Ed25519PrivateKey.generate(), SealingKey.generate()
     public = key.public_key().public_bytes_raw()
@@ -145,6 +141,7 @@ async def request(
     made = LinkRequest(
         invitation.domain, payload, key.sign(possession_input(payload)), sealing.public
     )
+
     seed = key.private_bytes_raw()
     with home.store() as store, store.transaction():
         store.settings.account = invitation.account_id
@@ -187,12 +184,14 @@ async def approve(session: Session, data: bytes) -> bytes:
     """
     made = LinkRequest.decode(data)
     record = _checked(session, made)
-    chain = await _own_chain(session)
+    chain = await own_devices.own_chain(session)
     with session.store() as store:
-        account_key = _account_key(store)
+        account_key = own_devices.account_key(store)
         seed, handle = store.settings.notice_seed, store.settings.handle
         name = store.settings.name or ""
-    assert seed and handle  # the device that has the account's key has these
+    # the device that has the account's key has these
+    assert seed and handle
+
     if record.device_key not in chain.devices:
         if (record.previous, record.number) != (chain.head, chain.number + 1):
             raise Conflict(
@@ -202,6 +201,7 @@ async def approve(session: Session, data: bytes) -> bytes:
             )
         posted = PostChainStatement("device", sign1(account_key, made.payload), made.possession)
         await session.service.call(CHAIN_POST, posted, account=session.me[0])
+
     with session.transaction() as store:
         store.accounts.adopt_device(record.device_key)
     await session.directory.accounts.learn(session.me[0])
@@ -220,6 +220,7 @@ async def finish(home: DeviceHome, data: bytes) -> None:
             f"{home.path} has no request waiting; begin with `counterseal device link`.",
             code="no-request",
         )
+
     record = Device.decode(LinkRequest.decode(pending).payload)
     reply = LinkReply.decode(SealingKey(sealed_for).open(_reply_info(record), data))
     if msgspec.json.decode(reply.pins, type=Pins).genesis != home.pins.genesis:
@@ -228,6 +229,7 @@ async def finish(home: DeviceHome, data: bytes) -> None:
             "The approving device knows this domain by another first charter;"
             " link over a service that you trust.",
         )
+
     with home.store() as store, store.transaction():
         store.settings.notice_seed = reply.notice_seed
         store.settings.handle = reply.handle
@@ -235,75 +237,13 @@ async def finish(home: DeviceHome, data: bytes) -> None:
         store.settings.registered = 1
         # it has done its work; what was sealed to it cannot be opened again
         store.settings.link_seed = None
+
     session = Session.open(home)
     try:
-        await accounts.stock(session)
+        await key_packages.stock(session)
     finally:
         await session.close()
 
 
 def _reply_info(record: Device) -> list[object]:
     return [tag("device-reply"), record.account_id, record.device_key]
-
-
-async def adopt(session: Session) -> int:
-    """Brings the devices that this one approved into every conversation of the account, as soon as
-    they have left key packages.
-    """
-    with session.store() as store:
-        devices = store.accounts.devices_to_adopt()
-        active = store.conversations.ids(ConversationState.ACTIVE)
-    if not devices:
-        return 0
-    done = set(devices)
-    for conversation in active:
-        await membership.add_leaves(
-            session, conversation, [(session.me[0], device) for device in devices]
-        )
-        with session.store() as store:
-            done &= {device for _, device in store.device.group_view(conversation).roster}
-    with session.transaction() as store:
-        for device in done if active else ():
-            store.accounts.finish_adopting(device)
-    return len(done)
-
-
-async def revoke(session: Session, device: bytes) -> None:
-    """Ends a device of this account in the chain, then removes it from every conversation. Raises
-    `Refused` A6, `NotAuthorised`, `BadInput`.
-    """
-    if device == session.me[1]:
-        raise BadInput("A device cannot revoke itself; do it from another one.", code="self")
-    chain = await _own_chain(session)
-    with session.store() as store:
-        account_key = _account_key(store)
-    if device not in chain.revoked:
-        record = DeviceRevoked(
-            chain.account_id, chain.head, chain.number + 1, device, int(time.time())
-        )
-        statement = sign_link(account_key, record, None)
-        chain.extend(statement)  # refuses here, with the reason, what the service would refuse
-        posted = PostChainStatement("device-revoked", statement, None)
-        await session.service.call(CHAIN_POST, posted, account=session.me[0])
-    await session.directory.accounts.learn(session.me[0])
-    with session.store() as store:
-        active = store.conversations.ids(ConversationState.ACTIVE)
-    for conversation in active:
-        await membership.remove_leaves(session, conversation, lambda leaf: leaf[1] == device)
-
-
-async def _own_chain(session: Session) -> VerifiedChain:
-    """One's own chain, fetched, proved and replayed."""
-    await session.directory.updates.refresh()
-    return await session.directory.accounts.learn(session.me[0])
-
-
-def _account_key(store: DeviceStore) -> Ed25519PrivateKey:
-    seed = store.settings.account_seed
-    if seed is None:
-        raise NotAuthorised(
-            "Only the account's first device has the account's key;"
-            " approve and revoke devices there.",
-            code="no-account-key",
-        )
-    return Ed25519PrivateKey.from_private_bytes(seed)

@@ -67,8 +67,8 @@ class AccountLookup:
         heads = _heads(statements)
         with self._home.store() as store:
             proved = _count_proved(heads, store.accounts.account(account))
-        for statement, told in zip(statements[proved:], answer.chain[proved:], strict=True):
-            await self._log.prove_statement(statement, told.log_index)
+        for statement, shown in zip(statements[proved:], answer.chain[proved:], strict=True):
+            await self._log.prove_statement(statement, shown.log_index)
         handle = await self._prove_handle(answer, chain, heads)
 
         with self._home.store() as store, store.transaction():
@@ -92,23 +92,23 @@ class AccountLookup:
     async def _find(self, handle: str) -> bytes:
         domain = self._home.pins.domain
         try:
-            told = await self._service.call(HANDLE, handle=handle)
+            shown = await self._service.call(HANDLE, handle=handle)
         except (NotFound, Unavailable):
             raise NotFound(
                 f"The directory of {domain} does not name {handle}"
                 " (a new account stands in the next hourly root).",
                 code="no-handle",
             ) from None
-        check_handle(handle, told, domain)
-        await self.learn(told.account_id)
+        check_handle(handle, shown, domain)
+        await self.learn(shown.account_id)
         with self._home.store() as store:
-            proved = store.accounts.handle(told.account_id)
+            proved = store.accounts.handle(shown.account_id)
         if proved != handle:
             raise Refused(
                 "M8",
                 f"The directory's proof for {handle} does not hold; the account was not taken.",
             )
-        return told.account_id
+        return shown.account_id
 
     async def _prove_handle(
         self, answer: ShownAccount, chain: VerifiedChain, heads: list[bytes]
@@ -117,19 +117,19 @@ class AccountLookup:
         when no root has it yet.
         """
         try:
-            told = await self._service.call(HANDLE, handle=answer.handle)
+            shown = await self._service.call(HANDLE, handle=answer.handle)
         except (NotFound, Unavailable):
             return ""
-        head, root = check_handle(answer.handle, told, self._home.pins.domain)
+        head, root = check_handle(answer.handle, shown, self._home.pins.domain)
         if time.time() - root.time > ROOT_MAX_AGE:
             raise Refused(
                 "M9",
                 "The directory's newest root is over 24 hours old;"
                 " nobody can be looked up until there is a new one.",
             )
-        await self._log.prove_statement(told.root, told.log_index)
+        await self._log.prove_statement(shown.root, shown.log_index)
 
-        if told.account_id != chain.account_id:
+        if shown.account_id != chain.account_id:
             with self._home.store() as store:
                 mine = store.settings.account
             if chain.account_id == mine:
@@ -153,14 +153,14 @@ class AccountLookup:
         return answer.handle
 
 
-def check_handle(handle: str, told: HandleFound, domain: str) -> tuple[bytes, DirectoryRoot]:
+def check_handle(handle: str, shown: HandleFound, domain: str) -> tuple[bytes, DirectoryRoot]:
     """The chain head (32 bytes) that the root has for the handle's account, and the root.
 
     That the root is in the log, and how old it may be, is the caller's to check. Raises `Refused`
     D1 to D5.
     """
-    root = check_next_root(None, decode_directory_root(told.root, domain), told.log_index)
-    return decode_lookup(told.proof).verify(root.root, handle).expect(told.account_id).head, root
+    root = check_next_root(None, decode_directory_root(shown.root, domain), shown.log_index)
+    return decode_lookup(shown.proof).verify(root.root, handle).expect(shown.account_id).head, root
 
 
 def _logged_bytes(row: ShownChainStatement) -> bytes:

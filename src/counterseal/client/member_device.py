@@ -19,10 +19,12 @@ from counterseal.client import (
     following,
     history,
     joining,
+    key_packages,
     linking,
     membership,
     notices,
     overview,
+    own_devices,
     sending,
     synchronising,
 )
@@ -151,8 +153,8 @@ class MemberDevice:
         """
         async with self._tick:
             await synchronising.synchronise(self.session)
-            await linking.adopt(self.session)
-            await accounts.stock(self.session)
+            await own_devices.adopt(self.session)
+            await key_packages.stock(self.session)
             await sending.flush_all(self.session)
 
     async def sync(self) -> MessageCounts:
@@ -400,7 +402,7 @@ class MemberDevice:
     async def revoke(self, device: bytes) -> None:
         """Ends a device of this account, and removes it from every conversation."""
         async with self._tick:
-            await linking.revoke(self.session, device)
+            await own_devices.revoke(self.session, device)
 
     def _local(self, handles: Sequence[str]) -> list[str]:
         return [accounts.local_handle(handle, self.pins.domain) for handle in handles]
