@@ -2,6 +2,7 @@
 and every command that a guide types exists.
 """
 
+import ast
 import re
 import shlex
 
@@ -77,6 +78,13 @@ def test_every_promise_names_a_test_that_exists(page):
             assert not name or re.search(rf"\b(def|fn) {name}\(", text), f"{file}::{name}"
             named += 1
     assert named > 15
+
+
+def test_the_page_of_errors_has_the_table_of_the_code():
+    said = ast.get_docstring(tree.module(tree.ROOT / "src/counterseal/protocol/errors.py"))
+    rows = [line for line in said.split("\n") if line.startswith("| `")]
+    page = tree.text(tree.ROOT / "docs/reference/errors.md").split("\n")
+    assert rows == [line for line in page if line.startswith("| `")]
 
 
 def test_decisions_are_numbered_without_a_hole_and_of_one_form():

@@ -35,7 +35,7 @@ NOW = e.APPROVED + e.HOUR + 60
 
 
 class Memory:
-    """What `InstitutionClient` is to the opener. `posted` is what came in."""
+    """What `InstitutionClient` is to the opener, and nothing more. `posted` is what came in."""
 
     def __init__(self, scene):
         self.scene, self.built = scene, scene.build()
@@ -81,7 +81,7 @@ class Memory:
                 return self.log_file(
                     self.built.log if name == "log" else self.built.ledger, "/".join(rest)
                 )
-        return None
+        raise AssertionError(f"the opener asks for {path}, which nobody expected")
 
     def proof(self, entry):
         log = self.built.log
