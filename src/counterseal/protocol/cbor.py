@@ -56,6 +56,12 @@ _BYTE = [bytes((number,)) for number in range(256)]
 _END = 0x18  # a head that is not whole: `read_head` says that the input ends
 _LEAST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 """By the low five bits of a head, the least argument that has no shorter form."""
+_WIDE = {
+    major << 5 | info: (1 + (1 << (info - 24)), least)
+    for major in (UINT, NEGATIVE, BYTES)
+    for info, least in _LEAST.items()
+}
+"""By the first byte of a number or a byte string: the bytes of its head, and its least argument."""
 # By an element's first byte, how many bytes it has in all; 0 where that byte alone does not tell.
 _WHOLE = [1] * 24 + [0] * 8 + [1] * 24 + [0] * 8 + list(range(1, 25)) + [0] * 168
 for _byte in (0x60, 0xA0, 0xF4, 0xF5, 0xF6):
@@ -327,16 +333,20 @@ def _skip(data: bytes) -> int:
 def _skip_scalar(data: bytes, at: int) -> int:
     """The end of a number, a string or a simple value."""
     first = data[at] if at < len(data) else 0
-    if 0x18 <= first & 0x1F <= 0x1B and first < 0x60:
-        # right by far the most often: then it costs no further call
-        info = first & 0x1F
-        end = at + 1 + (1 << (info - 24))
+    # right by far the most often: then it costs no further call
+    if first in _WIDE:
+        width, least = _WIDE[first]
+        end = at + width
         argument = int.from_bytes(data[at + 1 : end], "big")
-        if argument >= _LEAST[info] and end <= len(data):
+        if argument >= least and end <= len(data):
             if first < 0x40:
                 return end
             if argument <= len(data) - end:
                 return end + argument
+    elif 0x60 <= first < 0x78:
+        end = at + first - 0x5F
+        if end <= len(data) and data[at + 1 : end].isascii():
+            return end
     major, argument, end = read_head(data, at)
     if major == TEXT:
         _check_text(data, end, end + argument)

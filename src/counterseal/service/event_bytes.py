@@ -7,17 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterseal.protocol.cbor import ARRAY, BYTES, UINT, head
 from counterseal.service.store.rows import StoredEvent
-
-
-def head(major: int, argument: int) -> bytes:
-    """The head of a CBOR item, shortest form."""
-    if argument < 24:
-        return bytes((major << 5 | argument,))
-    for info, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
-        if argument < 1 << 8 * size:
-            return bytes((major << 5 | info,)) + argument.to_bytes(size, "big")
-    raise ValueError("over 64 bits")
 
 
 def encode_event(event: StoredEvent) -> bytes:
@@ -25,10 +16,10 @@ def encode_event(event: StoredEvent) -> bytes:
     return b"".join(
         (
             b"\x84",
-            head(0, event.n),
-            head(0, event.kind),
-            head(0, event.time),
-            head(2, len(event.data)),
+            head(UINT, event.n),
+            head(UINT, event.kind),
+            head(UINT, event.time),
+            head(BYTES, len(event.data)),
             event.data,
         )
     )
@@ -36,7 +27,7 @@ def encode_event(event: StoredEvent) -> bytes:
 
 def encode_events(events: Sequence[StoredEvent]) -> bytes:
     """The array of the events."""
-    return b"".join((head(4, len(events)), *map(encode_event, events)))
+    return b"".join((head(ARRAY, len(events)), *map(encode_event, events)))
 
 
 def events_message(conversation: bytes, events: Sequence[StoredEvent]) -> bytes:
@@ -46,4 +37,4 @@ def events_message(conversation: bytes, events: Sequence[StoredEvent]) -> bytes:
 
 def events_page(events: Sequence[StoredEvent], last_n: int) -> bytes:
     """`[[[n, kind, time, bytes], ...], last_n]`."""
-    return b"\x82" + encode_events(events) + head(0, last_n)
+    return b"\x82" + encode_events(events) + head(UINT, last_n)

@@ -1,5 +1,5 @@
-"""What openers and issuers fetch under a warrant: listings, their windows with their frames, and the
-sealed shares.
+"""What openers and issuers fetch under a warrant: its listings, their windows with all frames, and
+the sealed shares.
 """
 
 from __future__ import annotations

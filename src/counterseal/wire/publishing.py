@@ -1,4 +1,4 @@
-"""What the ceremony posts and reads: charters, holders' keys and keysets on their way into the log."""
+"""What the ceremony reads and posts: charters, holders' keys, keysets and revocations."""
 
 from __future__ import annotations
 
