@@ -103,6 +103,18 @@ def test_a_service_that_shows_another_first_charter(rig, home):
         Rules(home).sync(Tampered(rig.service_for(home), swap))
 
 
+def test_a_service_that_shows_a_charter_again_with_signatures_of_its_own(rig, home, tmp_path):
+    own = create_home(tmp_path / "signer", "custodian", "signer")
+    again = signed(rig.charter.charter, [own])
+
+    def swap(asked, data):
+        rows = cbor.decode(data, len(data)) if asked == "/v1/charters" else ()
+        return cbor.encode([*rows, [again, rows[0][1]]]) if rows else data
+
+    with refused("C19"):
+        Rules(home).sync(Tampered(rig.service_for(home), swap))
+
+
 def test_a_service_that_swaps_a_custodians_key_in_the_charter(rig, home, tmp_path):
     own = create_home(tmp_path / "own", "custodian", "own")
     received = ReceivedCharter.decode(rig.charter_bytes)

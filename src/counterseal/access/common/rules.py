@@ -81,6 +81,8 @@ class Rules:
     def _take_charter(self, source: Source, row: ShownCharter) -> None:
         before = self.trusted.newest
         charter = self.trusted.check_charter(row.statement)
+        if self.trusted.find_charter(charter.digest) is not None:
+            raise Refused("C19", "The service shows a charter twice; trust neither.")
         judge = before or charter
         logged = _at_place(
             self._log_of(judge.charter).prove(source, entry_hash(row.statement)),
