@@ -17,6 +17,7 @@ PAGES = sorted([*tree.files("docs", "tests", suffix=".md"), *tree.ROOT.glob("*.m
 DOCS = [path for path in PAGES if "docs" in path.relative_to(tree.ROOT).parts]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+NAMED_FILE = re.compile(r"`((?:[\w-]+/)+[\w.-]*\.(?:py|rs|md|sh|toml|svg))`")
 NAMED_TEST = re.compile(r"`([\w./-]*\.(?:py|rs))?(?:::(\w+))?`")
 PROMISES = [tree.ROOT / "docs/threat-model.md", tree.ROOT / "tests/objections/README.md"]
 
@@ -46,6 +47,18 @@ def test_every_link_leads_somewhere(page):
         for target, place, anchor in links(page)
         if anchor and place.suffix == ".md" and anchor not in anchors(place)
     ] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=tree.name)
+def test_every_file_that_a_page_names_exists(page):
+    places = [tree.ROOT, tree.ROOT / "src/counterseal", tree.ROOT / "crates/counterseal-core"]
+    missing = {
+        name
+        for name in NAMED_FILE.findall(tree.text(page))
+        if not re.search("NAME|KIND|GROUP|RESOURCE", name)
+        and not any((place / name).exists() for place in [page.parent, *places])
+    }
+    assert not missing
 
 
 def test_every_page_can_be_reached_from_the_first():
