@@ -1,5 +1,5 @@
-"""What an error of the operating system means: its class, and a sentence for people with the file and
-what to do. The classes are those of `errors`.
+"""What an error of the operating system means: its class, and a sentence for people with the file
+and what to do. The classes are those of `errors`.
 """
 
 from __future__ import annotations

@@ -32,8 +32,9 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from counterseal.protocol.cbor import H, decode, encode, expand, tag
+from counterseal.protocol.cbor import decode, encode, expand, tag
 from counterseal.protocol.errors import Refused
+from counterseal.protocol.keyset import ledger_key_commitment
 from counterseal.protocol.ledger_leaf import (
     BATCH_MAX,
     ITEM_HEADER,
@@ -113,7 +114,7 @@ def check_key(key: bytes, commitment: bytes) -> bytes:
     """The ledger key itself, if it is the one that its record commits to. Raises
     `LedgerError` G7.
     """
-    if len(key) != 32 or not hmac.compare_digest(H([tag("ledger-key"), key]), commitment):
+    if len(key) != 32 or not hmac.compare_digest(ledger_key_commitment(key), commitment):
         raise LedgerError("G7", "This is not the ledger key that the record commits to.")
     return key
 
