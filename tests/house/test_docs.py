@@ -55,7 +55,7 @@ def test_every_file_that_a_page_names_exists(page):
     missing = {
         name
         for name in NAMED_FILE.findall(tree.text(page))
-        if not re.search("NAME|KIND|GROUP|RESOURCE", name)
+        if not re.search("NAME|KIND|GROUP|RESOURCE|DIR", name)
         and not any((place / name).exists() for place in [page.parent, *places])
     }
     assert not missing
