@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from typing import Any
 
 from counterseal.client.home import DeviceHome
 from counterseal.client.log import LogFollower
@@ -21,9 +20,16 @@ from counterseal.client.service_client import ServiceClient
 from counterseal.client.store.accounts import KnownAccount
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol import cbor
-from counterseal.protocol.account import Device, DeviceRevoked, ReceivedLink, VerifiedChain
+from counterseal.protocol.account import (
+    STATEMENT_MAX,
+    Device,
+    DeviceRevoked,
+    ReceivedLink,
+    VerifiedChain,
+)
 from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.errors import NotFound, Refused, Unavailable
+from counterseal.protocol.sign1 import ReceivedSign1
 from counterseal.tlog.directory import check_next_root, decode_directory_root, decode_lookup
 from counterseal.wire.accounts import (
     ACCOUNT,
@@ -35,7 +41,6 @@ from counterseal.wire.accounts import (
 
 ROOT_MAX_AGE = 24 * 3600
 """Seconds that a directory root may be old (section 7)."""
-_STATEMENT_MAX = 1 << 16
 _ROOT_TRIES = 8  # half seconds
 
 
@@ -171,14 +176,13 @@ def _logged_bytes(row: ShownChainStatement) -> bytes:
 
 
 def _heads(statements: list[bytes]) -> list[bytes]:
-    """The digest of each statement's payload: what the next one names as its previous."""
-    heads: list[bytes] = []
-    for at, statement in enumerate(statements):
-        cose: Any = cbor.decode(statement, _STATEMENT_MAX)
-        if at and len(cose) == 2:
-            cose = cbor.decode(cose[0], _STATEMENT_MAX)
-        heads.append(hashlib.sha256(cose[2]).digest())
-    return heads
+    """The digest of each statement's payload: what the next one names as its previous. Raises
+    `Refused` E1 to E7, X1.
+    """
+    first, *links = statements
+    payloads = [ReceivedSign1.decode(first, STATEMENT_MAX).payload]
+    payloads += [ReceivedLink.decode(link).cose.payload for link in links]
+    return [hashlib.sha256(payload).digest() for payload in payloads]
 
 
 def _count_proved(heads: list[bytes], known: KnownAccount | None) -> int:

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-import msgspec
+from msgspec import Meta
 
-from .cbor import H, encode, tag
+from .cbor import H, tag
 from .record import Bytes32, Record, Uint
 
 SALT = 32
@@ -23,19 +23,18 @@ BATCH_MAX = 8 << 20
 """Bytes of openings that the stream carries in a tick, at most."""
 
 
-class Opening(msgspec.Struct, frozen=True):
-    """What a leaf commits to: a salt (32 bytes) and a statement's bytes, or None for a dummy."""
+class Opening(Record, frozen=True, tag="counterseal/v1/opening"):
+    """What a leaf commits to: a salt (32 bytes) and a statement's bytes, or None for a dummy. Its
+    encoding is what the stream carries.
+    """
 
-    salt: bytes
+    limit: ClassVar[int] = STATEMENT_MAX + 128
+    salt: Annotated[bytes, Meta(min_length=SALT, max_length=SALT)]
     statement: bytes | None
 
     def leaf(self) -> bytes:
         """The ledger's entry, 32 bytes, that this opens."""
         return H([tag("leaf"), self.salt, self.statement])
-
-    def encode(self) -> bytes:
-        """The opening as the stream carries it."""
-        return encode([tag("opening"), self.salt, self.statement])
 
 
 class TickRecord(Record, frozen=True, tag="counterseal/v1/tick"):

@@ -32,20 +32,18 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from counterseal.protocol.cbor import decode, encode, expand, tag
+from counterseal.protocol.cbor import encode, expand, tag
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.keyset import ledger_key_commitment
 from counterseal.protocol.ledger_leaf import (
     BATCH_MAX,
     ITEM_HEADER,
-    SALT,
-    STATEMENT_MAX,
     Opening,
     least_batch,
 )
 from counterseal.tlog.errors import LedgerError
 
-MAX_OPENING = STATEMENT_MAX + 128
+MAX_OPENING = Opening.limit
 CHUNK_OVERHEAD = 16
 
 PADDING, WHOLE, PART, LAST = range(4)
@@ -122,20 +120,9 @@ def check_key(key: bytes, commitment: bytes) -> bytes:
 def decode_opening(data: bytes) -> Opening:
     """The opening in `data`. Raises `LedgerError` G1."""
     try:
-        value = decode(data, MAX_OPENING)
+        return Opening.decode(data)
     except Refused as error:
         raise LedgerError("G1", f"An opening cannot be read: {error}") from error
-
-    if isinstance(value, tuple) and len(value) == 3 and value[0] == tag("opening"):
-        _, salt, statement = value
-        if (
-            isinstance(salt, bytes)
-            and len(salt) == SALT
-            and (statement is None or isinstance(statement, bytes))
-        ):
-            return Opening(salt, statement)
-
-    raise LedgerError("G1", "An opening is its tag, a salt of 32 bytes, and a statement or null.")
 
 
 def item(kind: int, data: bytes) -> bytes:
