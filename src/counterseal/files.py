@@ -4,10 +4,8 @@ New bytes go into a file of their own beside the place, are synced, and take the
 the folder is synced. A crash at any point leaves the old file or the new one, never a part. What
 this program did not make is not overwritten unless the caller says so.
 
-Two kinds of files differ in what a failure means. A person's file (`write_whole`) can be written
-again, so the system's error is raised as it is, with the file's name. A program's own state
-(`write_state`) cannot: after a failed sync nobody knows what the disk holds, and going on could
-show two histories, so it is fatal.
+These are people's files: they can be written again, so the system's error is raised as it is, with
+the file's name. A program's own state is written by `state_files`.
 """
 
 from __future__ import annotations
@@ -20,11 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from counterseal.protocol.errors import BadInput, FatalError, TooLarge
+from counterseal.protocol.errors import BadInput, TooLarge
 from counterseal.protocol.os_errors import error_from_os
-
-PRIVATE = 0o600
-PUBLIC = 0o644
+from counterseal.state_files import PRIVATE, create_file, sync_folder, take_free_place
 
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS)
 
@@ -65,7 +61,7 @@ def open_whole(
     beside = path.with_name(f".new-{os.urandom(8).hex()}")
     try:
         with _named(path):
-            file = _create(beside, mode)
+            file = create_file(beside, mode)
         with _named(path, of_writing=True), file:
             yield file
             file.flush()
@@ -98,28 +94,6 @@ def rewrite(path: Path, data: bytes) -> None:
     with _named(path):
         mode = stat.S_IMODE(path.stat().st_mode)
     write_whole(path, data, mode=mode, replace=True)
-
-
-def write_state(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
-    """Replaces a file of the program's own state, durably; makes its folder if there is none.
-    Raises `FatalError` "disk" when the disk fails, and `BadInput` for a folder that cannot be made.
-    """
-    _make_folder_of(path)
-    with _fatal(path):
-        write_whole(path, data, mode=mode, replace=True)
-
-
-def write_first(path: Path, data: bytes) -> bool:
-    """Writes a private file of the program's own state that must not be there yet. False, and
-    nothing changed, if it is there: who came first counts. Else as `write_state`.
-    """
-    _make_folder_of(path)
-    try:
-        with _fatal(path):
-            write_whole(path, data)
-    except FileExists:
-        return False
-    return True
 
 
 def check_free(path: Path, *, replace: bool = False) -> None:
@@ -161,55 +135,16 @@ def read_whole(path: Path, what: str, *, limit: int) -> bytes:
     return data
 
 
-def make_folder(path: Path, mode: int = 0o700) -> None:
-    """Makes a folder and those above it, each one's name durable in the one above."""
-    if path.is_dir():
-        return
-    make_folder(path.parent, mode)
-    path.mkdir(mode, exist_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Makes the names in a folder durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        # some file systems of other machines cannot do it at all, and say so with this number
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(handle)
-
-
-def _create(path: Path, mode: int | None) -> BinaryIO:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    handle = os.open(path, flags, 0o666 if mode is None else mode)
-    if mode is not None:
-        # against the umask; memory sticks that know no permissions refuse, and need none
-        with suppress(PermissionError):
-            os.fchmod(handle, mode)
-    return os.fdopen(handle, "wb")
-
-
 def _take_place(beside: Path, path: Path, replace: bool) -> None:
     if replace:
         beside.replace(path)
         return
     try:
-        path.hardlink_to(beside)
+        take_free_place(beside, path)
     except FileExistsError:
         # somebody made it in the meantime
         check_free(path)
         raise
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
-            raise
-        # A memory stick without hard links: the name is taken first, then the bytes come. A crash
-        # between the two leaves an empty file.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
-        beside.replace(path)
 
 
 def _is_stream(path: Path) -> bool:
@@ -219,24 +154,6 @@ def _is_stream(path: Path) -> bool:
     except OSError:
         return False
     return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
-
-
-def _make_folder_of(path: Path) -> None:
-    try:
-        make_folder(path.parent)
-    except OSError as error:
-        raise error_from_os(error) from None
-
-
-@contextmanager
-def _fatal(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise FatalError(
-            f"{path} could not be written durably ({error.strerror}); the program stops.",
-            code="disk",
-        ) from error
 
 
 @contextmanager

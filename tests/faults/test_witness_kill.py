@@ -32,11 +32,10 @@ pytestmark = pytest.mark.system
 # done, or when all of it is.
 PROGRAM = """
 import os, signal, sys
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.holders import witness
 from counterseal.access.common.home import InstitutionHome
 from pathlib import Path
-import counterseal.tlog.witness_state as heads
 home, number, after = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "after"
 count = 0
 def deadly(write):
@@ -51,8 +50,7 @@ def deadly(write):
         return done
     return wrapped
 opened = InstitutionHome.open(home)
-heads.write_durably = deadly(heads.write_durably)
-files.write_state = deadly(files.write_state)
+state_files.write_state = deadly(state_files.write_state)
 witness.run(opened, service_url="http://127.0.0.1:9")
 """
 

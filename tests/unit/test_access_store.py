@@ -2,8 +2,8 @@ import pytest
 from tests.support.refusals import refused
 
 from counterseal.access.common import store
-from counterseal.files import write_state
 from counterseal.protocol.errors import BadInput, NotFound
+from counterseal.state_files import write_state
 
 
 def test_a_locked_secret_opens_with_its_passphrase_alone():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from counterseal import files
+from counterseal import files, state_files
 from counterseal.protocol.errors import BadInput, FatalError, TooLarge
 
 
@@ -180,7 +180,7 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from counterseal import files
+from counterseal import files, state_files
 step, place = sys.argv[1], Path(sys.argv[4])
 after, replace = sys.argv[2] == "after", sys.argv[3] == "replace"
 real = getattr(os, step)
@@ -225,17 +225,17 @@ def test_a_file_that_was_read_keeps_its_permissions(tmp_path):
 
 def test_state_makes_its_folder_and_is_replaced(tmp_path):
     place = tmp_path / "deep" / "er" / "head"
-    files.write_state(place, b"one")
-    files.write_state(place, b"two")
+    state_files.write_state(place, b"one")
+    state_files.write_state(place, b"two")
     assert (place.read_bytes(), mode(place.parent)) == (b"two", 0o700)
 
 
 @pytest.mark.parametrize("step", ["fsync", "open"])
 def test_a_disk_that_fails_under_state_is_fatal(tmp_path, monkeypatch, step):
-    files.write_state(tmp_path / "head", b"old")
+    state_files.write_state(tmp_path / "head", b"old")
     monkeypatch.setattr(os, step, failing(errno.EIO))
     with pytest.raises(FatalError) as fatal:
-        files.write_state(tmp_path / "head", b"new")
+        state_files.write_state(tmp_path / "head", b"new")
     assert fatal.value.code == "disk"
     monkeypatch.undo()
     assert (tmp_path / "head").read_bytes() == b"old"
@@ -244,12 +244,12 @@ def test_a_disk_that_fails_under_state_is_fatal(tmp_path, monkeypatch, step):
 def test_a_folder_that_cannot_be_made_is_the_callers_mistake(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(BadInput):
-        files.write_state(tmp_path / "file" / "deep" / "head", b"new")
+        state_files.write_state(tmp_path / "file" / "deep" / "head", b"new")
 
 
 def test_the_first_write_counts(tmp_path):
-    assert files.write_first(tmp_path / "key", b"first")
-    assert not files.write_first(tmp_path / "key", b"second")
+    assert state_files.write_first(tmp_path / "key", b"first")
+    assert not state_files.write_first(tmp_path / "key", b"second")
     assert (tmp_path / "key").read_bytes() == b"first"
     assert names(tmp_path) == ["key"]
 

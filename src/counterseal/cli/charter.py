@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from counterseal import files
+from counterseal import files, state_files
 from counterseal.access.authorities import ceremony, charter_draft, charter_file
 from counterseal.access.common import signing
 from counterseal.access.common.institution_client import InstitutionClient
@@ -47,7 +47,7 @@ def new(source: Path, cards: tuple[Path, ...], service_url: str, out: Path, repl
     record = charter_draft.draft(
         file, gathered, charter_draft.identity(service), previous=ceremony.published(service)
     )
-    files.write_whole(out, record.encode(), mode=files.PUBLIC, replace=replace)
+    files.write_whole(out, record.encode(), mode=state_files.PUBLIC, replace=replace)
     show(describe_charter(record, record.digest()))
     click.echo(
         f"The draft is {out}. Each custodian's member and each witness now runs"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from counterseal import files
+from counterseal import files, state_files
 from counterseal.access.authorities import ceremony
 from counterseal.access.common import keysets, signing
 from counterseal.describe.keys import absent_holders, describe_keyset
@@ -77,7 +77,7 @@ def assemble(
     files.check_free(out, replace=replace)
     _, service, rules = with_rules(home, passphrase_file, service_url)
     made = ceremony.assemble_keyset(service, rules, quarter)
-    files.write_whole(out, made, mode=files.PUBLIC, replace=replace)
+    files.write_whole(out, made, mode=state_files.PUBLIC, replace=replace)
     click.echo(
         f"{out} has {len(signing.signers_of(made, Keyset.limit))} witnesses' signatures; now the"
         " custodians sign it."

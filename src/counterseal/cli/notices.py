@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from counterseal import files
+from counterseal import files, state_files
 from counterseal.client.member_device import MemberDevice
 from counterseal.client.notices import WarrantNotice
 from counterseal.describe.notice import describe_notice
@@ -55,4 +55,4 @@ def _write_proofs(device: MemberDevice, entry: WarrantNotice, folder: Path) -> N
     warrant = entry.notice.warrant_digest
     for number, statement in enumerate(device.notice_statements(warrant)):
         place = folder / f"{warrant.hex()[:16]}-{number}.notice"
-        files.write_once(place, statement, mode=files.PUBLIC)
+        files.write_once(place, statement, mode=state_files.PUBLIC)

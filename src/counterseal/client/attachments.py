@@ -16,9 +16,9 @@ from counterseal.client import sending
 from counterseal.client.file_names import free_path, safe_name
 from counterseal.client.sealed_files import CHUNK, open_file, seal_file
 from counterseal.client.session import Session
-from counterseal.files import make_folder
 from counterseal.protocol.errors import Conflict, Refused
 from counterseal.protocol.frame import Attachment
+from counterseal.state_files import make_folder
 from counterseal.wire.blobs import BLOB_MAX, BLOB_PATCH, BLOB_POST, PostBlob
 
 Progress = Callable[[str], None]

@@ -23,11 +23,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from counterseal.client.file_names import safe_name
-from counterseal.files import make_folder, open_whole
+from counterseal.files import open_whole
 from counterseal.protocol.cbor import encode, tag
 from counterseal.protocol.errors import BadInput, Refused
 from counterseal.protocol.frame import Attachment
 from counterseal.protocol.os_errors import error_from_os
+from counterseal.state_files import make_folder
 from counterseal.wire.blobs import BLOB_MAX
 
 CHUNK = 1 << 20

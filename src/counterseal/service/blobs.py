@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from counterseal import failpoint
-from counterseal.files import sync_folder
 from counterseal.protocol.errors import BadInput, Conflict, NotFound, TooLarge
+from counterseal.state_files import sync_folder
 
 _READ = 1 << 20
 

@@ -15,10 +15,10 @@ from typing import TextIO
 
 import uvicorn
 
-from counterseal.files import PUBLIC, write_state
 from counterseal.protocol.errors import FatalError
 from counterseal.service.app import Service
 from counterseal.service.settings import load
+from counterseal.state_files import PUBLIC, write_state
 
 _PING = 20.0
 _GRACE = 10

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from counterseal.files import make_folder
+from counterseal.state_files import make_folder
 from counterseal.tlog.add_checkpoint import origin_digest
 from counterseal.tlog.checkpoint_row import CheckpointRow
 from counterseal.tlog.errors import (

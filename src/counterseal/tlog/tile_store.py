@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from counterseal.files import PUBLIC, make_folder, write_whole
+from counterseal.files import write_whole
+from counterseal.state_files import PUBLIC, make_folder
 from counterseal.tlog.errors import TlogError
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from counterseal import state_files
 from counterseal.tlog.add_checkpoint import origin_digest
 from counterseal.tlog.checkpoint import (
     parse_checkpoint,
@@ -19,7 +20,6 @@ from counterseal.tlog.errors import FatalLogError, TlogError
 from counterseal.tlog.note import (
     parse_note,
 )
-from counterseal.tlog.tile_store import write_durably
 
 
 class WitnessState(msgspec.Struct, frozen=True):
@@ -82,7 +82,11 @@ class FileWitnessStore:
 
     def save(self, state: WitnessState) -> None:
         """See `WitnessStore`."""
-        write_durably(self._place(state.origin), f"{state.time}\n".encode() + state.note)
+        state_files.write_state(
+            self._place(state.origin),
+            f"{state.time}\n".encode() + state.note,
+            mode=state_files.PUBLIC,
+        )
 
     def _place(self, origin: str) -> Path:
         return self._directory / f"{origin_digest(origin)}.witness"

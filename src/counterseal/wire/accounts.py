@@ -7,16 +7,15 @@ from typing import Annotated
 from msgspec import Meta
 
 from counterseal.protocol.account import CHAIN_MAX
-from counterseal.protocol.account import STATEMENT_MAX as ACCOUNT_STATEMENT_MAX
 from counterseal.protocol.directory_root import HANDLE_MAX, DirectoryRoot
 from counterseal.protocol.record import Bytes32, Part, Signature, Uint
 
 from .body import KIB, MIB, Done
 from .endpoint import Authentication, Endpoint, ErrorCode, Otherwise
+from .notice_key import NO_ACCOUNT, AccountCose
 
 LOOKUP_PROOF_MAX = 16_384
 """Bytes of an encoded lookup-proof (docs/tlog.md)."""
-AccountCose = Annotated[bytes, Meta(min_length=1, max_length=ACCOUNT_STATEMENT_MAX)]
 ChainKind = Annotated[str, Meta(min_length=1, max_length=32)]
 DisplayName = Annotated[str, Meta(max_length=200)]
 LookupProofBytes = Annotated[bytes, Meta(min_length=1, max_length=LOOKUP_PROOF_MAX)]
@@ -104,13 +103,6 @@ class PutProfile(Part, frozen=True):
     display: DisplayName
 
 
-class AccountFirst(Part, frozen=True):
-    """The first statement of an account (COSE_Sign1), which names its notice key."""
-
-    statement: AccountCose
-
-
-_NO_ACCOUNT = ErrorCode(404, "account", "there is no such account")
 _OTHERS = ErrorCode(403, "other-account", "the account is not the caller's own")
 _HANDLE_FORM = ErrorCode(400, "handle-form", "the handle is of another form")
 _CHAIN_RULES = ErrorCode(422, "A1 to A9", "the chain is refused")
@@ -150,7 +142,7 @@ CHAIN_POST: Endpoint[PostChainStatement, ChainStatementPosted] = Endpoint(
     errors=(
         ErrorCode(400, "kind", "the statement is of another kind"),
         _OTHERS,
-        _NO_ACCOUNT,
+        NO_ACCOUNT,
         ErrorCode(409, "chain", "another statement came first"),
         ErrorCode(409, "device", "the device key is another account's"),
         _CHAIN_RULES,
@@ -163,7 +155,7 @@ ACCOUNT: Endpoint[None, ShownAccount] = Endpoint(
     authentication=Authentication.DEVICE,
     summary="An account's handle, display name and chain.",
     answer=ShownAccount,
-    errors=(_NO_ACCOUNT,),
+    errors=(NO_ACCOUNT,),
     answer_max=5 * MIB,
     repeatable=True,
 )
@@ -173,17 +165,8 @@ ACCOUNT_CHAIN: Endpoint[None, ShownAccount] = Endpoint(
     authentication=Authentication.INSTITUTION,
     summary="The same for institutions, whose evidence needs the senders' keys.",
     answer=ShownAccount,
-    errors=(_NO_ACCOUNT,),
+    errors=(NO_ACCOUNT,),
     answer_max=5 * MIB,
-    repeatable=True,
-)
-NOTICE_KEY: Endpoint[None, AccountFirst] = Endpoint(
-    method="GET",
-    path="/v1/accounts/{account}/notice-key",
-    authentication=Authentication.INSTITUTION,
-    summary="An account's first statement, which names the key that notices are sealed to.",
-    answer=AccountFirst,
-    errors=(_NO_ACCOUNT,),
     repeatable=True,
 )
 HANDLE: Endpoint[None, HandleFound] = Endpoint(

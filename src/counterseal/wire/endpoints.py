@@ -22,6 +22,7 @@ from . import (
     listings,
     log,
     material,
+    notice_key,
     notices,
     operator,
     periods,
@@ -90,7 +91,7 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     material.MATERIAL,
     shares.SHARES_POST,
     material.SHARES,
-    accounts.NOTICE_KEY,
+    notice_key.NOTICE_KEY,
     accounts.ACCOUNT_CHAIN,
     notices.NOTICE_POST,
     # the operator

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.common.clock import real_clock
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.ledger_copy import LedgerCopy
@@ -48,7 +48,7 @@ class Recording:
             return self._kept.get(path)
         except NotFound:
             answer = self.source.get(path, signed=signed)
-        files.write_state(self.root / file_name(path), answer, mode=files.PUBLIC)
+        state_files.write_state(self.root / file_name(path), answer, mode=state_files.PUBLIC)
         return answer
 
 
@@ -104,7 +104,7 @@ def _listings(source: Recording, rules: Rules, access: Access, positions: Sequen
             path = HOLDER_LISTING.at(
                 warrant=access.digest, listing=listing.number, position=position
             )
-            files.write_state(source.root / file_name(path), page, mode=files.PUBLIC)
+            state_files.write_state(source.root / file_name(path), page, mode=state_files.PUBLIC)
     return len(access.listings)
 
 
@@ -144,5 +144,5 @@ def _twin(home: InstitutionHome, folder: Path, start: bytes | None) -> Instituti
     for file in Seen.decode(start).files if start is not None else ():
         if file.name not in _FILES:
             raise Refused("E6", "The file of `custodian seen` holds something else as well.")
-        files.write_state(folder / file.name, file.data)
+        state_files.write_state(folder / file.name, file.data)
     return twin

@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.common import store
 from counterseal.access.common.card import Card, read_card
 from counterseal.protocol import cbor
@@ -70,7 +70,7 @@ class InstitutionHome:
             raise Conflict(
                 f"{self.path} trusts charter {held.hex()[:16]} already; a home serves one domain and its successors."
             )
-        files.write_state(self.path / "pin", digest.hex().encode(), mode=files.PUBLIC)
+        state_files.write_state(self.path / "pin", digest.hex().encode(), mode=state_files.PUBLIC)
 
     def pinned(self) -> bytes | None:
         """The digest (32 bytes) of the first charter, or None before there is one."""
@@ -79,7 +79,9 @@ class InstitutionHome:
 
     def keep_charter(self, digest: bytes, statement: bytes) -> None:
         """Keeps a charter's statement by its digest."""
-        files.write_state(self.path / "charters" / digest.hex(), statement, mode=files.PUBLIC)
+        state_files.write_state(
+            self.path / "charters" / digest.hex(), statement, mode=state_files.PUBLIC
+        )
 
     def charter_statement(self, digest: bytes) -> bytes:
         """Raises `NotFound`."""
@@ -98,7 +100,9 @@ class InstitutionHome:
 
     def remember_service(self, url: str, domain: str) -> None:
         """Keeps the address of the domain's service, and the domain."""
-        files.write_state(self.path / "service", f"{url}\n{domain}\n".encode(), mode=files.PUBLIC)
+        state_files.write_state(
+            self.path / "service", f"{url}\n{domain}\n".encode(), mode=state_files.PUBLIC
+        )
 
     def service_url(self) -> str:
         """The service's address. Raises `NotFound`."""
@@ -120,7 +124,7 @@ class InstitutionHome:
         """
         fresh = store.lock_secret(SealingKey.generate().seed, self._passphrase)
         # a second process may have been first: its key counts
-        files.write_first(self._sealing(charter_digest, quarter), fresh)
+        state_files.write_first(self._sealing(charter_digest, quarter), fresh)
         held = self.sealing_key(charter_digest, quarter)
         if held is None:
             raise FatalError(

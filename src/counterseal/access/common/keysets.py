@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.common import store
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient
@@ -41,7 +41,7 @@ def own_key(home: InstitutionHome, charter: VerifiedCharter, quarter: int) -> by
     record = HolderKey(
         charter.charter.domain, charter.digest, quarter, home.position(charter), xwing
     )
-    files.write_first(place, sign([home.signer], record.encode()))
+    state_files.write_first(place, sign([home.signer], record.encode()))
     return store.read(place, "holder key")
 
 

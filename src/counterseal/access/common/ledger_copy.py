@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import msgspec
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_witnesses
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.cbor import tag
@@ -115,9 +115,9 @@ class LedgerCopy:
             if entry.statement is not None
         )
         if kept:
-            files.write_state(self._folder / f"{start:020d}", KeptStatements(kept).encode())
+            state_files.write_state(self._folder / f"{start:020d}", KeptStatements(kept).encode())
         if entries or state.seen is not None:
-            files.write_state(self._folder / "reader", state.encode())
+            state_files.write_state(self._folder / "reader", state.encode())
 
     def _fold(self, received: CosignedCheckpoint) -> Fresh:
         rulebook = self._rules.rulebook

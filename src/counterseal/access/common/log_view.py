@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.protocol.entry import LoggedEntry
 from counterseal.protocol.errors import NotFound
 from counterseal.tlog.checkpoint import (
@@ -76,7 +76,7 @@ class LogView:
             path = _consistency(source, seen.size, new.size)
         follow(seen, received, path)
         if seen is None or new.size > seen.size:
-            files.write_state(self._place, received.note, mode=files.PUBLIC)
+            state_files.write_state(self._place, received.note, mode=state_files.PUBLIC)
         return received
 
     def verify(self, note: bytes) -> CosignedCheckpoint:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.protocol import cbor
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import BadInput, Conflict
@@ -39,8 +39,10 @@ def create_home(
     cosigner = cosigner_of(keys, name).keys.texts() if kind == "witness" else None
     public = SealingKey(keys.reader).public
     card = Card(kind, body or name, name, keys.signer.public, public, cosigner, url).check()
-    files.write_state(path / "card", sign([keys.signer], card.encode()), mode=files.PUBLIC)
-    files.write_state(path / "keys", store.lock_secret(cbor.encode(keys.plain()), passphrase))
+    state_files.write_state(
+        path / "card", sign([keys.signer], card.encode()), mode=state_files.PUBLIC
+    )
+    state_files.write_state(path / "keys", store.lock_secret(cbor.encode(keys.plain()), passphrase))
     return InstitutionHome(path, card, keys, passphrase)
 
 

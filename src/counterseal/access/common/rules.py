@@ -8,7 +8,7 @@ refused here and nowhere later.
 
 from __future__ import annotations
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.entry import LoggedEntry, entry_hash
@@ -142,7 +142,7 @@ class Rules:
             if verified not in self.trusted.revocations:
                 self.trusted.add_revocation(verified)
                 place = folder / verified.revocation.digest().hex()
-                files.write_state(place, row.statement, mode=files.PUBLIC)
+                state_files.write_state(place, row.statement, mode=state_files.PUBLIC)
 
         known = {one.revocation.digest().hex() for one in self.trusted.revocations}
         for place in sorted(folder.glob("*")):

@@ -1,6 +1,6 @@
 """What a home keeps: files read back and erased, and secrets locked under a passphrase.
 
-They are written by `files.write_state`: whole or not at all, and on the disk when the call returns.
+They are written by `state_files.write_state`: whole or not at all, and on the disk when the call returns.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from counterseal.files import sync_folder
 from counterseal.protocol.cbor import decode, encode, tag
 from counterseal.protocol.errors import BadInput, NotFound, Refused
+from counterseal.state_files import sync_folder
 
 _LIMIT = 1 << 20
 

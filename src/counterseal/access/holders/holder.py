@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.common import store
 from counterseal.access.common.clock import Clock, real_clock
 from counterseal.access.common.home import InstitutionHome
@@ -125,7 +125,7 @@ class Holder:
         with suppress(NotFound):
             held = store.read(place, "release")
             return _same(held, record)
-        files.write_state(place, sign([self.home.signer], record.encode()))
+        state_files.write_state(place, sign([self.home.signer], record.encode()))
         return store.read(place, "release")
 
     def held_release(self, case: Case, listing: bytes | None) -> bytes | None:
@@ -163,7 +163,7 @@ class Holder:
 
     def handed(self, warrant: bytes, listing: bytes) -> None:
         """Remembers that the shares of a listing are with the opener."""
-        files.write_state(self._handed(warrant, listing), b"", mode=files.PUBLIC)
+        state_files.write_state(self._handed(warrant, listing), b"", mode=state_files.PUBLIC)
 
     def _handed(self, warrant: bytes, listing: bytes) -> Path:
         return self._place(warrant, listing, "handed")

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.common.log_view import LogView
 from counterseal.access.common.sources import Source, ask
 from counterseal.protocol.access import Access
@@ -77,7 +77,7 @@ class Labels:
     def keep(self, listing_digest: bytes, labels: Sequence[Label]) -> None:
         """Keeps a listing's labels."""
         kept = KeptLabels(tuple(label.encode() for label in labels))
-        files.write_state(self._place(listing_digest), encode_body(kept))
+        state_files.write_state(self._place(listing_digest), encode_body(kept))
 
     def before(
         self, access: Access, number: int, source: Source, log: LogView, position: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.common import store
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.sources import Source, ask
@@ -24,7 +24,7 @@ from counterseal.protocol.errors import CountersealError, Refused, Unavailable
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.notice import make_notice, seal_notice
 from counterseal.protocol.record import Bytes32, Record
-from counterseal.wire.accounts import NOTICE_KEY
+from counterseal.wire.notice_key import NOTICE_KEY
 
 HELD_MAX = 10_000
 """Published notices that a witness keeps to show."""
@@ -70,7 +70,7 @@ class NoticeStore:
             record = make_notice(warrant.warrant, account_id, position, now, in_force, issuers)
             sealed = seal_notice(self._home.signer, record, _key_for(source, account_id, in_force))
             kept = Kept(warrant.digest, listing.digest, sealed.encode())
-            files.write_state(self._folder / "kept" / sealed.digest().hex(), kept.encode())
+            state_files.write_state(self._folder / "kept" / sealed.digest().hex(), kept.encode())
             digests.append(sealed.digest())
         return tuple(digests)
 
@@ -101,15 +101,15 @@ class NoticeStore:
 
     def set_next(self, moment: int) -> None:
         """Fixes when the next batch goes out."""
-        files.write_state(self._folder / "next", str(moment).encode())
+        state_files.write_state(self._folder / "next", str(moment).encode())
 
     def published(self, sealed: bytes, digest: bytes | None) -> None:
         """Keeps a published notice to show, and forgets that it waits."""
         numbers = self._numbers()
-        files.write_state(
+        state_files.write_state(
             self._folder / "published" / f"{(numbers[-1] if numbers else -1) + 1:020d}",
             sealed,
-            mode=files.PUBLIC,
+            mode=state_files.PUBLIC,
         )
         if digest is not None:
             (self._folder / "kept" / digest.hex()).unlink(missing_ok=True)

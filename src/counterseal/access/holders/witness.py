@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.common import keysets, signing, store
 from counterseal.access.common.home import InstitutionHome
 from counterseal.access.common.institution_client import InstitutionClient, post_statement
@@ -61,7 +61,7 @@ def create(
     home = create_home(
         path, "witness", name, url=url or f"http://{host}:{port}", passphrase=passphrase
     )
-    files.write_state(path / "listen", listen.encode(), mode=files.PUBLIC)
+    state_files.write_state(path / "listen", listen.encode(), mode=state_files.PUBLIC)
     return home
 
 
@@ -137,7 +137,10 @@ class WitnessDaemon:
         charter = self._charter(record.charter_digest)
         check_holder_key(statement, charter, record.quarter, record.position)
         place = self._delivered(charter, record.quarter) / str(record.position)
-        if not files.write_first(place, statement) and store.read(place, "holder key") != statement:
+        if (
+            not state_files.write_first(place, statement)
+            and store.read(place, "holder key") != statement
+        ):
             raise Conflict(
                 f"Position {record.position} has delivered another key for quarter {record.quarter} already."
             )
@@ -168,7 +171,7 @@ class WitnessDaemon:
         if done.exists():
             return
         keysets.deliver(self.home, charter, quarter, self.service)
-        files.write_state(done, b"", mode=files.PUBLIC)
+        state_files.write_state(done, b"", mode=state_files.PUBLIC)
 
     def _delivered(self, charter: VerifiedCharter, quarter: int) -> Path:
         return self.home.path / "delivered" / f"{charter.digest.hex()}.{quarter}"
@@ -304,7 +307,7 @@ class WitnessDaemon:
         """Durable, so that a restart does not make this witness forget why it stopped."""
         place = self.home.path / "holding"
         if reason is not None:
-            files.write_state(place, reason.encode(), mode=files.PUBLIC)
+            state_files.write_state(place, reason.encode(), mode=state_files.PUBLIC)
         else:
             place.unlink(missing_ok=True)
         self.holding = reason

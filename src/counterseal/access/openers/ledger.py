@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from counterseal import files
+from counterseal import state_files
 from counterseal.access.common.ledger_copy import segments
 from counterseal.access.common.rules import Rules, keys_of_ledger, keys_of_witnesses
 from counterseal.access.common.sources import Source, ask
@@ -148,10 +148,10 @@ class OpenerLedger:
     def _keep(self, start: int, leaves: Sequence[Leaf], state: ReaderState) -> None:
         """Leaves first, then the place: a crash between the two takes the same leaves in again."""
         if leaves:
-            files.write_state(
+            state_files.write_state(
                 self._folder / f"{start:020d}", cbor.encode([leaf.plain() for leaf in leaves])
             )
-        files.write_state(self._folder / "reader", state.encode())
+        state_files.write_state(self._folder / "reader", state.encode())
 
     def _fold(self, received: CosignedCheckpoint, reader: ReaderState) -> OpenedLedger:
         state = AccessState(self._rules.rulebook)

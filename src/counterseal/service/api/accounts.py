@@ -19,9 +19,7 @@ from counterseal.wire.accounts import (
     ACCOUNT_POST,
     CHAIN_POST,
     HANDLE,
-    NOTICE_KEY,
     PROFILE_PUT,
-    AccountFirst,
     AccountPosted,
     ChainStatementPosted,
     HandleAbsent,
@@ -34,6 +32,7 @@ from counterseal.wire.accounts import (
 )
 from counterseal.wire.body import Done, encode_body
 from counterseal.wire.endpoint import CBOR
+from counterseal.wire.notice_key import NOTICE_KEY, AccountFirst
 
 
 class AccountRoutes:
