@@ -22,11 +22,14 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import traceback
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from counterseal.protocol.errors import (
     INTERRUPTED,
@@ -70,6 +73,28 @@ def run(program: Callable[[], int | None]) -> int:
 
     output.give_up()
     return status
+
+
+@contextmanager
+def until_stopped() -> Iterator[None]:
+    """Runs what goes on until somebody stops it: Ctrl-C and SIGTERM end the block, and neither is a
+    fault. Both are heard also where a shell's background job has inherited that Ctrl-C is ignored.
+    """
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt),
+    }
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 def output_is_closed() -> bool:

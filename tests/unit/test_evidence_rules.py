@@ -8,11 +8,18 @@ from pathlib import Path
 from counterseal import evidence
 
 PAGE = Path(__file__).parents[2] / "docs/reference/evidence.md"
-ROW = re.compile(r"^\| (B\d+) \| (.+?) \|$", re.MULTILINE | re.DOTALL)
+ROW = re.compile(r"^\| (B\d+| +) \| (.+) \|$", re.MULTILINE)
 
 
 def rows(text):
-    return [(rule, " ".join(words.split())) for rule, words in ROW.findall(text)]
+    """Rule and words; a row that is too long goes on in one with an empty first cell."""
+    found = []
+    for rule, words in ROW.findall(text):
+        if rule.strip():
+            found.append((rule, words))
+        elif found:
+            found[-1] = (found[-1][0], f"{found[-1][1]} {words}")
+    return found
 
 
 def modules():

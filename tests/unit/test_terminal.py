@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -126,25 +125,38 @@ def test_a_terminal_of_another_encoding_shows_the_code():
     assert (done.returncode, done.stdout) == (0, b"so far\n\\u05d0\n")
 
 
-def test_ctrl_c_stops_a_program_that_waits():
-    code = raising("import time; print('waiting', flush=True); time.sleep(60)")
-    program = (
-        f"import sys\nfrom counterseal import terminal\n{code}\nsys.exit(terminal.run(program))"
-    )
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import signal; signal.signal(2, signal.default_int_handler)\n" + program,
-        ],
+WAITING = """
+import signal, sys, time
+from counterseal import terminal
+signal.signal(signal.SIGINT, {before})
+def program():
+    {block}:
+        print("waiting", flush=True)
+        time.sleep(60)
+    return 5
+sys.exit(terminal.run(program))
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "block", "number", "status", "said"),
+    [
+        ("signal.default_int_handler", "if True", signal.SIGINT, 130, b"Stopped.\n"),
+        ("signal.default_int_handler", "with terminal.until_stopped()", signal.SIGINT, 5, b""),
+        ("signal.SIG_IGN", "with terminal.until_stopped()", signal.SIGINT, 5, b""),
+        ("signal.SIG_IGN", "with terminal.until_stopped()", signal.SIGTERM, 5, b""),
+    ],
+)
+def test_a_program_that_waits_is_stopped(before, block, number, status, said):
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING.format(before=before, block=block)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    while process.stdout.readline() != b"waiting\n":
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (130, b"Stopped.\n")
+    ) as process:
+        assert process.stdout.readline() == b"waiting\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (status, said)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from counterseal.client.member_device import MemberDevice
 from counterseal.client.states import READABLE
 from counterseal.protocol.errors import BadInput, CountersealError, Unavailable
 from counterseal.protocol.os_errors import error_from_os
-from counterseal.terminal import output_is_closed, safe
+from counterseal.terminal import output_is_closed, safe, until_stopped
 
 from .common import FILE, FOLDER, complain, json_option, show_json
 from .member import home_option, with_device
@@ -85,12 +86,13 @@ def read(
         if follow:
             await _follow(device, chosen, last, save, as_json)
 
-    try:
+    if not follow:
         with_device(home, work)
-    except KeyboardInterrupt:
-        click.echo()
-    except _ReaderGone:
-        pass
+        return
+    with until_stopped(), suppress(_ReaderGone):
+        with_device(home, work)
+    # so that the prompt is not beside what Ctrl-C shows
+    click.echo()
 
 
 async def _read_all(

@@ -9,6 +9,7 @@ import click
 from counterseal.access.common.card import read_card
 from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.holders import witness as daemon
+from counterseal.terminal import until_stopped
 
 from .common import FOLDER, json_option, show_json
 from .institution import (
@@ -51,13 +52,14 @@ def init(
 def run(
     home: Path, passphrase_file: Path | None, service_url: str | None, listen: str | None
 ) -> None:
-    """Run until stopped."""
+    """Run until SIGTERM or Ctrl-C."""
     opened = open_home(home, passphrase_file)
 
     def ready(url: str) -> None:
         click.echo(f"The witness {opened.card.name} answers at {url}.")
 
-    daemon.run(opened, listen, service_url, ready)
+    with until_stopped():
+        daemon.run(opened, listen, service_url, ready)
 
 
 @witness.command()

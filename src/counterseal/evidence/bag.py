@@ -6,8 +6,8 @@ writes: letters, digits, dot, hyphen, underscore, parted by slashes.
 
 | rule | finds |
 | --- | --- |
-| B2 | a file that is missing, was added, was altered, or is no plain file; manifests or tag files
-  of another form |
+| B2 | a file that is missing, was added, was altered, or is no plain file; manifests or tag files |
+|    | of another form |
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ which is enough for order, signers, roles, bodies, scope and releases.
 | rule | finds |
 | --- | --- |
 | B8 | a ledger event that is not under the ledger's checkpoint, or does not open to its statement |
-| B9 | events that are missing or stand in the wrong order: request, approval, listing, custodians'
-  releases, witnesses' releases |
-| B10 | a warrant, approval, ratification, cancellation, listing or release that its charter does
-  not admit: signer, role, body, grounds, caps, expiry, opener's key |
+| B9 | events that are missing or stand in the wrong order: request, approval, listing, |
+|    | custodians' releases, witnesses' releases |
+| B10 | a warrant, approval, ratification, cancellation, listing or release that its charter does |
+|     | not admit: signer, role, body, grounds, caps, expiry, opener's key |
 """
 
 from __future__ import annotations

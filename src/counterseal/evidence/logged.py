@@ -5,15 +5,16 @@ All of it hangs from two checkpoints, and those from the keys that whoever check
 
 | rule | finds |
 | --- | --- |
-| B1 | too few keys: both of the log's, both of the ledger's, and both of each of `c` witnesses have
-  to be given; or keys that the charter does not name (refuses to begin in the first case) |
+| B1 | too few keys: both of the log's, both of the ledger's, and both of each of `c` witnesses |
+|    | have to be given; or keys that the charter does not name (refuses to begin in the first |
+|    | case) |
 | B3 | a file of the bag that does not decode as above |
 | B4 | a checkpoint that does not bear its log's and `c` witnesses' signatures, both of each |
-| B5 | a charter that is not in the log, not the successor of the one before, or not signed by its
-  own (version 1) or its predecessor's quorums |
+| B5 | a charter that is not in the log, not the successor of the one before, or not signed by its |
+|    | own (version 1) or its predecessor's quorums |
 | B6 | a keyset that is not in the log, or not signed as its charter says |
-| B7 | an account's chain that is not in the log or not whole; a device that was not in it when its
-  window opened |
+| B7 | an account's chain that is not in the log or not whole; a device that was not in it when |
+|    | its window opened |
 """
 
 from __future__ import annotations

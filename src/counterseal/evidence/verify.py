@@ -8,13 +8,13 @@ fault and lists them all. No network; one period of messages in memory at a time
 
 | rule | finds |
 | --- | --- |
-| B16 | a frame that does not open, that its device did not sign for this place, that does not
-  follow the frame before, or is dated outside its window |
-| B17 | a line of `messages.jsonl` that the frames do not give, or a message that they give and it
-  lacks |
+| B16 | a frame that does not open, that its device did not sign for this place, that does not |
+|     | follow the frame before, or is dated outside its window |
+| B17 | a line of `messages.jsonl` that the frames do not give, or a message that they give and it |
+|     | lacks |
 | B18 | a transcript, names, order files, counts or custody record that do not fit the material |
-| B19 | an opening report that the opener did not sign, or that is about another bag, other windows
-  or other faults |
+| B19 | an opening report that the opener did not sign, or that is about another bag, other |
+|     | windows or other faults |
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ inside its window's period (F10).
 | rule | finds |
 | --- | --- |
 | B11 | a window that is listed and not in the bag, or in the bag and not listed |
-| B12 | a window outside the warrant's scope: another account, period, conversation, direction or
-  charter |
-| B13 | a period root that is not in the log; a window that is not under it; frames or stamps that
-  are not the ones it was made from; a counterseal that its first frame does not name |
-| B14 | shares: a statement that its holder did not sign, or too few shares that have the hash in
-  their seal to satisfy the tree |
-| B15 | a window whose shares do not join to the key that its label commits to, or whose
-  counterseal, made again, is another: the sender sealed it badly |
+| B12 | a window outside the warrant's scope: another account, period, conversation, direction or |
+|     | charter |
+| B13 | a period root that is not in the log; a window that is not under it; frames or stamps that |
+|     | are not the ones it was made from; a counterseal that its first frame does not name |
+| B14 | shares: a statement that its holder did not sign, or too few shares that have the hash in |
+|     | their seal to satisfy the tree |
+| B15 | a window whose shares do not join to the key that its label commits to, or whose |
+|     | counterseal, made again, is another: the sender sealed it badly |
 """
 
 from __future__ import annotations

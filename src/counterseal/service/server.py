@@ -16,6 +16,7 @@ from typing import TextIO
 import uvicorn
 
 from counterseal.protocol.errors import FatalError
+from counterseal.protocol.os_errors import error_from_os
 from counterseal.service.app import Service
 from counterseal.service.settings import load
 from counterseal.state_files import PUBLIC, write_state
@@ -61,6 +62,26 @@ class _Server(uvicorn.Server):
         self._out.flush()
 
 
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket at the address. Bound here, since uvicorn would end the program with a status of
+    its own. Raises `Unavailable` for an address that is taken or is nobody's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise error_from_os(error) from None
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise error_from_os(error, f"{host}:{port}") from None
+    return bound
+
+
 def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int:
     """Serves until a signal; returns the exit status: 0, or 70 after a fatal error. Raises
     `CountersealError` for a wrong setup.
@@ -80,10 +101,9 @@ def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int
 
     service = Service(directory, settings, stop)
     network = settings.network
+    bound = _bind(host or network.host, network.port if port is None else port)
     config = uvicorn.Config(
         service.application(),
-        host=host or network.host,
-        port=network.port if port is None else port,
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
@@ -101,5 +121,5 @@ def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int
         timeout_graceful_shutdown=_GRACE,
     )
     server = _Server(config, directory, out)
-    server.run()
+    server.run([bound])
     return FatalError.exit_status if service.failed or not server.started else 0

@@ -207,7 +207,20 @@ class _ReadConnection:
 
 
 def _connect(path: Path, *, write: bool) -> apsw.Connection:
-    """One connection. Readers see what is committed; they can never write."""
+    """One connection. Readers see what is committed; they can never write. Raises `FatalError`
+    "database" for a file that is no database, or cannot be used as one.
+    """
+    try:
+        return _open(path, write=write)
+    except _DISK_ERRORS as error:
+        raise FatalError(
+            f"{path} cannot be used as the service's database ({error}); check the disk, and"
+            " restore it from a copy.",
+            code="database",
+        ) from error
+
+
+def _open(path: Path, *, write: bool) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READONLY
     if write:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
