@@ -1,9 +1,11 @@
-# Needs Python 3.11, Rust 1.91, a C compiler, Perl and make; sets up everything else inside this folder.
+# Needs Python 3.11, Rust 1.91, a C compiler, OpenSSL 3's headers and make; sets up everything else
+# inside this folder.
 
 PYTHON := .venv/bin/python
 LIBRARY := src/counterseal/core/_core.abi3.so
 
-# Set-up runs again only when what it is made from has changed. Python's own files are not here: the package is installed in place.
+# Set-up runs again only when what it is made from has changed. Python's own files are not here: the
+# package is installed in place.
 PACKAGES := .venv/.packages
 BUILT := .venv/.built
 CRATES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
@@ -18,7 +20,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test bench lint clean FORCE
+.PHONY: help build demo test soak bench lint clean FORCE
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -33,16 +35,20 @@ $(BUILT): $(PACKAGES) $(CRATES)
 	@tools/setup.sh core
 	@touch $@
 
-demo: $(BUILT) ## a whole deployment on this machine: messages, a warrant, an opening, its verification
+demo: $(BUILT) ## a whole deployment here: messages, a warrant, an opening, its verification
 	@.venv/bin/counterseal demo
 
 test: lint ## everything a change has to pass: lint, then the Rust tests, then the Python tests
-	@cargo test --quiet --release --locked --no-default-features
+	@cargo test --quiet --release --locked --tests
 	@$(PYTHON) -m pytest -n 2 --dist loadfile
 
-lint: $(BUILT) ## formatting, linters, strict types, the house's floors
-	@cargo fmt --version >/dev/null && cargo clippy --version >/dev/null || \
-		{ echo "Please install rustfmt and clippy first (rustup component add rustfmt clippy)." >&2; exit 1; }
+soak: $(BUILT) ## the tests that take long, which `make test` leaves out
+	@$(PYTHON) -m pytest -m soak
+
+lint: $(BUILT) ## formatting, linters, strict types, which room may import which
+	@cargo fmt --version >/dev/null && cargo clippy --version >/dev/null || { \
+		echo "Please install rustfmt and clippy first (rustup component add rustfmt clippy)." >&2; \
+		exit 1; }
 	@$(PYTHON) -m ruff check --quiet
 	@$(PYTHON) -m ruff format --check --quiet --output-format concise
 	@$(PYTHON) -m mypy
@@ -51,7 +57,10 @@ lint: $(BUILT) ## formatting, linters, strict types, the house's floors
 	@cargo clippy --quiet --release --locked --all-targets -- --deny warnings
 
 bench: $(BUILT) ## each benchmark prints a table and a ratio against a peer or a limit
-	@set -e; for file in $(basename $(notdir $(wildcard benchmarks/bench_*.py))); do echo "== $$file"; $(PYTHON) -m benchmarks.$$file; done
+	@set -e; for file in $(basename $(notdir $(wildcard benchmarks/bench_*.py))); do \
+		echo "== $$file"; \
+		$(PYTHON) -m benchmarks.$$file; \
+	done
 
 clean: ## remove all that make has made
 	@rm -rf .venv .tools target .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = ("cargo", "run", "--quiet", "--release", "--locked", "--no-default-features", "--example")
+BUILD = ("cargo", "run", "--quiet", "--release", "--locked", "--example")
 
 if __name__ == "__main__":
     for example in ("bench_seal", "bench_message", "bench_open"):

@@ -137,6 +137,9 @@ def test_keysets(tmp_path):
         device.register_keyset("x", bytes(32), KEYSET, TREE, keys()[1:], HOUR)
     with refused_by_core("E6"):
         device.register_keyset("x", bytes(32), KEYSET, b"\x80", keys(), HOUR)
+    for length in (0, 1183, 1184, 1215, 1217):
+        with refused_by_core("E6"):
+            device.register_keyset("x", bytes(32), KEYSET, TREE, [bytes(length), *keys()[1:]], HOUR)
 
 
 def test_an_unregistered_keyset_consumes_nothing(tmp_path):

@@ -1,24 +1,25 @@
-//! One message sent and received through the whole core, against bare OpenMLS at the same storage and durability with the cryptography
-//! that sealing adds: one Ed25519 signature made and verified beside MLS' own (so two in all), and one ChaCha20-Poly1305.
+//! One message sent and received through the whole core, against bare OpenMLS at the same storage
+//! and durability with the cryptography that sealing adds: one Ed25519 signature made and verified
+//! beside MLS' own (so two in all), and one ChaCha20-Poly1305.
 //!
-//! cargo run --release --no-default-features --example bench_message
+//! cargo run --release --example bench_message
 
 #![allow(clippy::unwrap_used)] // A benchmark stops where it stands.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use _core::mls::{self, DeviceKey, Provider};
-use _core::store::{NamedMessagePack, Store};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead};
 use common::*;
+use counterseal_core::mls::{self, DeviceKey, Provider};
+use counterseal_core::storage::Storage;
+use counterseal_core::store::Store;
 use ed25519_dalek::{Signer, SigningKey};
 use openmls::prelude::{
-    GroupId, KeyPackage, MlsGroup, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, ProcessedMessageContent,
-    StagedWelcome,
+    GroupId, KeyPackage, MlsGroup, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut,
+    ProcessedMessageContent, StagedWelcome,
 };
 use openmls_libcrux_crypto::CryptoProvider;
-use openmls_sqlite_storage::SqliteStorageProvider;
 use std::hint::black_box;
 use std::time::Instant;
 use tls_codec::Deserialize;
@@ -29,7 +30,7 @@ fn main() {
     let mut ours = world();
     let window = honest_window(&mut ours.alice, 1);
     let text = content(OPENS * 1000 + 1, &"x".repeat(200));
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let (mut alice, mut bob) = bare_pair(&folder);
 
     let mut times: [Vec<f64>; 4] = Default::default();
@@ -52,16 +53,13 @@ fn main() {
         }
     }
     let [sent, received, our_sent, our_received] = times.map(median);
-    println!("| median of {ROUNDS}, µs                              |   send | receive |   both |");
-    println!("| --------------------------------------------- | ------ | ------- | ------ |");
-    println!(
-        "| OpenMLS, 1 more Ed25519 sign + verify, 1 AEAD | {sent:>6.0} | {received:>7.0} | {:>6.0} |",
-        sent + received
-    );
-    println!(
-        "| frame_seal, frame_open                        | {our_sent:>6.0} | {our_received:>7.0} | {:>6.0} |",
-        our_sent + our_received
-    );
+    let row = |name: &str, send: f64, receive: f64| {
+        println!("| {name:<45} | {send:>6.0} | {receive:>7.0} | {:>6.0} |", send + receive);
+    };
+    println!("| {:<45} |   send | receive |   both |", format!("median of {ROUNDS}, µs"));
+    println!("| {} | ------ | ------- | ------ |", "-".repeat(45));
+    row("OpenMLS, 1 more Ed25519 sign + verify, 1 AEAD", sent, received);
+    row("frame_seal, frame_open", our_sent, our_received);
     println!("ratio {:.3} (goal: under 1.25)", (our_sent + our_received) / (sent + received));
 }
 
@@ -78,7 +76,7 @@ struct Bare {
     group: Option<MlsGroup>,
 }
 
-fn bare_pair(folder: &tempfile::TempDir) -> (Bare, Bare) {
+fn bare_pair(folder: &Folder) -> (Bare, Bare) {
     let (mut alice, mut bob) = (Bare::new(folder, "a", 11), Bare::new(folder, "b", 12));
     // As many members as on our side.
     let carol = Mallory::new(13).key_package();
@@ -90,7 +88,7 @@ fn bare_pair(folder: &tempfile::TempDir) -> (Bare, Bare) {
 }
 
 impl Bare {
-    fn new(folder: &tempfile::TempDir, name: &str, seed: u8) -> Self {
+    fn new(folder: &Folder, name: &str, seed: u8) -> Self {
         Self {
             store: Store::create(&folder.path().join(name), &[seed; 32]).unwrap(),
             crypto: mls::crypto_provider().unwrap(),
@@ -99,20 +97,22 @@ impl Bare {
         }
     }
 
-    fn member(&self) -> _core::label::Member {
+    fn member(&self) -> counterseal_core::label::Member {
         ([9; 32], self.key.0.verifying_key().to_bytes())
     }
 
     fn in_transaction<T>(
         &mut self,
-        work: impl FnOnce(&mut Option<MlsGroup>, &Provider<'_>, &DeviceKey, _core::label::Member) -> T,
+        work: impl FnOnce(
+            &mut Option<MlsGroup>,
+            &Provider<'_>,
+            &DeviceKey,
+            counterseal_core::label::Member,
+        ) -> T,
     ) -> T {
         let member = self.member();
         self.store.enter().unwrap();
-        let provider = Provider {
-            crypto: &self.crypto,
-            storage: SqliteStorageProvider::<NamedMessagePack, _>::new(&self.store.connection),
-        };
+        let provider = Provider { crypto: &self.crypto, storage: Storage(&self.store.connection) };
         let value = work(&mut self.group, &provider, &self.key, member);
         self.store.leave().unwrap();
         value
@@ -148,13 +148,18 @@ impl Bare {
             let group = group.as_mut().unwrap();
             let (_, welcome, _) = group.add_members(provider, key, packages).unwrap();
             group.merge_pending_commit(provider).unwrap();
-            (welcome.to_bytes().unwrap(), mls::to_bytes("tree", &group.export_ratchet_tree()).unwrap())
+            (
+                welcome.to_bytes().unwrap(),
+                mls::to_bytes("tree", &group.export_ratchet_tree()).unwrap(),
+            )
         })
     }
 
     fn join(&mut self, welcome: &[u8], tree: &[u8]) {
         self.in_transaction(|group, provider, _, _| {
-            let MlsMessageBodyIn::Welcome(welcome) = mls::parse(welcome).unwrap().extract() else { unreachable!() };
+            let MlsMessageBodyIn::Welcome(welcome) = mls::parse(welcome).unwrap().extract() else {
+                unreachable!()
+            };
             let staged = StagedWelcome::new_from_welcome(
                 provider,
                 &mls::join_config(),
@@ -179,9 +184,14 @@ impl Bare {
     fn receive(&mut self, message: &[u8]) {
         let sender = SigningKey::from_bytes(&[11; 32]).verifying_key();
         self.in_transaction(|group, provider, _, _| {
-            let message = MlsMessageIn::tls_deserialize_exact(message).unwrap().try_into_protocol_message().unwrap();
+            let message = MlsMessageIn::tls_deserialize_exact(message)
+                .unwrap()
+                .try_into_protocol_message()
+                .unwrap();
             let processed = group.as_mut().unwrap().process_message(provider, message).unwrap();
-            let ProcessedMessageContent::ApplicationMessage(body) = processed.into_content() else { unreachable!() };
+            let ProcessedMessageContent::ApplicationMessage(body) = processed.into_content() else {
+                unreachable!()
+            };
             let body = body.into_bytes();
             let (ct, signature) = body.split_last_chunk::<64>().unwrap();
             let text = ChaCha20Poly1305::new(&[3; 32].into()).decrypt(&[0; 12].into(), ct).unwrap();

@@ -1,14 +1,15 @@
-//! Opening 100,000 frames of 200 bytes of text, against ChaCha20-Poly1305 and Ed25519 alone over the same bytes and threads.
+//! Opening 100,000 frames of 200 bytes of text, against ChaCha20-Poly1305 and Ed25519 alone over
+//! the same bytes and threads.
 //!
-//! cargo run --release --no-default-features --example bench_open [threads]
+//! cargo run --release --example bench_open [threads]
 
 #![allow(clippy::unwrap_used)] // A benchmark stops where it stands.
 
-use _core::cbor::{Value, encode};
-use _core::frame::{self, Place};
-use _core::label::Label;
-use _core::opening::{Task, open_windows};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead};
+use counterseal_core::cbor::{Value, encode};
+use counterseal_core::frame::{self, Place};
+use counterseal_core::label::Label;
+use counterseal_core::opening::{Task, open_windows};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -40,7 +41,8 @@ fn main() {
     println!("ratio {:.3} (goal: over 0.7)", ours / peer);
 }
 
-/// A window of honest frames. What MLS encrypts is never looked at by an opener, so it is zeros of the usual length here.
+/// A window of honest frames. What MLS encrypts is never looked at by an opener, so it is zeros of
+/// the usual length here.
 fn window(number: u64) -> Task<Vec<u8>> {
     let key = SigningKey::from_bytes(&[7; 32]);
     let mut label = Label {
@@ -60,12 +62,18 @@ fn window(number: u64) -> Task<Vec<u8>> {
     let prk = label.commit(&[6; 32]).unwrap();
     let mut prev = None;
     let mut message = |seq| {
-        let place = Place { window_id: label.window_id(), seal_digest: [8; 32], seq, r: [9; 16], prev };
+        let place =
+            Place { window_id: label.window_id(), seal_digest: [8; 32], seq, r: [9; 16], prev };
         let ct = frame::seal_content(&prk, &key, &place, &content()).unwrap();
         prev = Some(frame::ct_hash(&ct));
         private_message(&place.authenticated(&ct))
     };
-    Task { messages: (0..FRAMES).map(&mut message).collect(), label: label.encode(), seal_digest: [8; 32], prk }
+    Task {
+        messages: (0..FRAMES).map(&mut message).collect(),
+        label: label.encode(),
+        seal_digest: [8; 32],
+        prk,
+    }
 }
 
 fn content() -> Vec<u8> {
@@ -97,7 +105,8 @@ fn raw_frame(number: u64) -> Raw {
     let signed = [signer.sign(&body).to_bytes().as_slice(), &body].concat();
     let mut key = [0; 32];
     key[..8].copy_from_slice(&number.to_be_bytes());
-    let ciphertext = ChaCha20Poly1305::new(&key.into()).encrypt(&[0; 12].into(), signed.as_slice()).unwrap();
+    let ciphertext =
+        ChaCha20Poly1305::new(&key.into()).encrypt(&[0; 12].into(), signed.as_slice()).unwrap();
     Raw { key, ciphertext }
 }
 

@@ -1,16 +1,17 @@
-//! Writes tests/vectors/counterseal.json and tests/vectors/frame.json. They are frozen: an existing file is left alone unless the
-//! argument `overwrite` is given, which only a new version of the protocol justifies.
+//! Writes tests/vectors/counterseal.json and tests/vectors/frame.json. They are frozen: an existing
+//! file is left alone unless the argument `overwrite` is given, which only a new version of the
+//! protocol justifies.
 //!
-//! cargo run --release --no-default-features --example make_vectors [overwrite]
+//! cargo run --release --example make_vectors [overwrite]
 
 #![allow(clippy::unwrap_used)] // A generator stops where it stands.
 
-use _core::cbor::{self, Value};
-use _core::frame::{self, Place};
-use _core::label::{self, Label, Prk, expand};
-use _core::seal::{self, SealingKeys};
-use _core::shares::{self, Tree};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead, aead::Payload};
+use counterseal_core::cbor::{self, Value};
+use counterseal_core::frame::{self, Place};
+use counterseal_core::label::{self, Label, Prk, expand};
+use counterseal_core::seal::{self, SealingKeys};
+use counterseal_core::shares::{self, Tree};
 use ed25519_dalek::{Signer, SigningKey};
 use libcrux_kem::{Algorithm, key_gen_derand};
 use serde_json::{Value as Json, json};
@@ -56,13 +57,13 @@ fn device() -> SigningKey {
     SigningKey::from_bytes(&derived("device seed"))
 }
 
-struct Window {
+struct FixedWindow {
     label: Label,
     roster: Vec<u8>,
     prk: Prk,
 }
 
-fn window() -> Window {
+fn window() -> FixedWindow {
     let member = (derived("account"), device().verifying_key().to_bytes());
     let mut members = [member, (derived("other account"), derived("other device"))];
     let roster = label::encode_roster(&mut members).unwrap();
@@ -81,7 +82,7 @@ fn window() -> Window {
         key_commitment: [0; 32],
     };
     let prk = label.commit(&derived("window key")).unwrap();
-    Window { label, roster, prk }
+    FixedWindow { label, roster, prk }
 }
 
 // ---- counterseals
@@ -91,19 +92,25 @@ fn sealing_seed(i: usize) -> [u8; 32] {
 }
 
 fn keys(absent: &[usize]) -> Vec<Option<Vec<u8>>> {
-    let key = |i: usize| key_gen_derand(Algorithm::XWingKemDraft06, &sealing_seed(i)).unwrap().1.encode();
+    let key =
+        |i: usize| key_gen_derand(Algorithm::XWingKemDraft06, &sealing_seed(i)).unwrap().1.encode();
     (0..tree().positions()).map(|i| (!absent.contains(&i)).then(|| key(i))).collect()
 }
 
 fn counterseals() -> Json {
-    let Window { label, roster, prk } = window();
+    let FixedWindow { label, roster, prk } = window();
     let whole = sealed(&prk, &label, &keys(&[]));
     let items = sealed_items(&whole);
     let cases = vec![
         case("every key", &whole, "valid", &[]),
         case("no key at position 5", &sealed(&prk, &label, &keys(&[5])), "valid", &[5]),
         case("one position missing", &counterseal(items[..10].to_vec()), "S1", &[]),
-        case("one position too many", &counterseal([items.clone(), vec![Value::Null]].concat()), "S1", &[]),
+        case(
+            "one position too many",
+            &counterseal([items.clone(), vec![Value::Null]].concat()),
+            "S1",
+            &[],
+        ),
         case(
             "null where the keyset has a key",
             &counterseal([vec![Value::Null], items[1..].to_vec()].concat()),
@@ -118,8 +125,9 @@ fn counterseals() -> Json {
     let shares = shares::split(&tree(), &prk).unwrap();
     let numbers: Vec<usize> = (0..tree().positions()).collect();
     json!({
-        "description": "Counterseals of one window: rules S1 and S2 against `tree` and the keyset, whose keys are the public halves of \
-            `sealing_seeds` (X-Wing's 32-byte seeds), null at the positions in `absent`.",
+        "description": "Counterseals of one window: rules S1 and S2 against `tree` and the keyset, \
+            whose keys are the public halves of `sealing_seeds` (X-Wing's 32-byte seeds), null at \
+            the positions in `absent`.",
         "label": hex(&label.encode()),
         "roster": hex(&roster),
         "window_id": hex(&label.window_id()),
@@ -134,7 +142,13 @@ fn counterseals() -> Json {
 }
 
 fn case(name: &str, bytes: &[u8], expect: &str, absent: &[usize]) -> Json {
-    json!({"name": name, "bytes": hex(bytes), "seal_digest": hex(&seal::digest(bytes)), "expect": expect, "absent": absent})
+    json!({
+        "name": name,
+        "bytes": hex(bytes),
+        "seal_digest": hex(&seal::digest(bytes)),
+        "expect": expect,
+        "absent": absent,
+    })
 }
 
 fn sealed(prk: &Prk, label: &Label, keys: &[Option<Vec<u8>>]) -> Vec<u8> {
@@ -143,7 +157,8 @@ fn sealed(prk: &Prk, label: &Label, keys: &[Option<Vec<u8>>]) -> Vec<u8> {
 }
 
 fn sealed_items(counterseal: &[u8]) -> Vec<Value<'_>> {
-    let [_, items] = cbor::decode(counterseal, 1 << 20).unwrap().record("counterseal/v1/counterseal").unwrap();
+    let [_, items] =
+        cbor::decode(counterseal, 1 << 20).unwrap().record("counterseal/v1/counterseal").unwrap();
     items.items("sealed").unwrap()
 }
 
@@ -178,26 +193,30 @@ fn content(sent_at_ms: u64, text: &str) -> Vec<u8> {
 }
 
 fn signed(key: &SigningKey, protected: &[u8], external: &[u8], payload: &[u8]) -> Vec<u8> {
-    let to_be_signed = array(vec!["Signature1".into(), protected.into(), external.into(), payload.into()]);
+    let to_be_signed =
+        array(vec!["Signature1".into(), protected.into(), external.into(), payload.into()]);
     let signature = key.sign(&to_be_signed).to_bytes();
     array(vec![protected.into(), Value::EmptyMap, payload.into(), (&signature).into()])
 }
 
 fn encrypted(prk: &Prk, place: &Place, padded: &[u8]) -> Vec<u8> {
-    let info = Value::Array(vec!["counterseal/v1/frame".into(), place.seq.into(), (&place.r).into()]);
+    let info =
+        Value::Array(vec!["counterseal/v1/frame".into(), place.seq.into(), (&place.r).into()]);
     let key = expand::<32>(prk, &info).unwrap();
     let aad = place.external();
     let payload = Payload { msg: padded, aad: &aad };
     ChaCha20Poly1305::new((&*key).into()).encrypt(&[0; 12].into(), payload).unwrap()
 }
 
-/// A PrivateMessage with these authenticated data; what MLS encrypts is zeros, at which an opener never looks.
+/// A PrivateMessage with these authenticated data; what MLS encrypts is zeros, at which an opener
+/// never looks.
 fn private_message(label: &Label, authenticated: &[u8]) -> Vec<u8> {
     let vector = |bytes: &[u8]| match bytes.len() {
         n @ 0..=63 => [vec![n as u8], bytes.to_vec()].concat(),
         n => [(0x4000 | n as u16).to_be_bytes().to_vec(), bytes.to_vec()].concat(),
     };
-    let head = [vec![0, 1, 0, 2], vector(&label.conversation), vec![0, 0, 0, 0, 0, 0, 0, 5, 1]].concat();
+    let head =
+        [vec![0, 1, 0, 2], vector(&label.conversation), vec![0, 0, 0, 0, 0, 0, 0, 5, 1]].concat();
     [head, vector(authenticated), vector(&[0; 28]), vector(&[0; 144])].concat()
 }
 
@@ -212,9 +231,10 @@ struct Recipe<'a> {
 }
 
 fn frames() -> Json {
-    let Window { label, prk, .. } = window();
+    let FixedWindow { label, prk, .. } = window();
     let keys = SealingKeys::decode(&tree(), &keys(&[])).unwrap();
-    let counterseal = seal::seal(&prk, &label.window_id(), &label.charter_digest, &tree(), &keys).unwrap();
+    let counterseal =
+        seal::seal(&prk, &label.window_id(), &label.charter_digest, &tree(), &keys).unwrap();
     let place = |seq: u64, prev| Place {
         window_id: label.window_id(),
         seal_digest: seal::digest(&counterseal),
@@ -224,20 +244,29 @@ fn frames() -> Json {
     };
     let (mut cases, mut prev) = (Vec::new(), None);
     for (seq, recipe) in recipes(label.opens).iter().enumerate() {
-        // Each refused frame stands at the seq and prev that were right for it, and the chain goes on from the last valid one.
+        // Each refused frame stands at the seq and prev that were right for it, and the chain goes
+        // on from the last valid one.
         let seq = if recipe.expect == "valid" { seq as u64 } else { 3 };
         let place = place(seq, prev);
         let cose = signed(&recipe.signer, recipe.protected, &place.external(), &recipe.content);
         let ct = encrypted(&prk, &place, &(recipe.pad)(&cose));
-        cases.push(frame_case(recipe.name, recipe.expect, &label, &recipe.content, &place.authenticated(&ct)));
+        cases.push(frame_case(
+            recipe.name,
+            recipe.expect,
+            &label,
+            &recipe.content,
+            &place.authenticated(&ct),
+        ));
         if recipe.expect == "valid" {
             prev = Some(frame::ct_hash(&ct));
         }
     }
     cases.extend(malformed(&label, &place(3, prev), &prk));
     json!({
-        "description": "Frames of the window `label`: `bytes` are the authenticated data, `message` is a PrivateMessage with them, whose MLS part is \
-            zeros. The three valid ones follow each other; each refused one is to be opened alone, and `expect` names the rule.",
+        "description": "Frames of the window `label`: `bytes` are the authenticated data, \
+            `message` is a PrivateMessage with them, whose MLS part is zeros. The three valid ones \
+            follow each other; each refused one is to be opened alone, and `expect` names the \
+            rule.",
         "label": hex(&label.encode()),
         "prk": hex(&*prk),
         "seal_digest": hex(&seal::digest(&counterseal)),
@@ -246,7 +275,13 @@ fn frames() -> Json {
     })
 }
 
-fn frame_case(name: &str, expect: &str, label: &Label, content: &[u8], authenticated: &[u8]) -> Json {
+fn frame_case(
+    name: &str,
+    expect: &str,
+    label: &Label,
+    content: &[u8],
+    authenticated: &[u8],
+) -> Json {
     let message = private_message(label, authenticated);
     json!({
         "name": name,
@@ -293,14 +328,26 @@ fn recipes(opens: u64) -> Vec<Recipe<'static>> {
             content: content(opens * 1000, "0123456789abc"),
             ..recipe("padding that is not zeros", "F6")
         },
-        Recipe { signer: SigningKey::from_bytes(&derived("a stranger")), ..recipe("signed by another device", "F7") },
-        Recipe { protected: &[0xa1, 0x01, 0x27], ..recipe("algorithm -8 in the protected header", "F7") },
+        Recipe {
+            signer: SigningKey::from_bytes(&derived("a stranger")),
+            ..recipe("signed by another device", "F7")
+        },
+        Recipe {
+            protected: &[0xa1, 0x01, 0x27],
+            ..recipe("algorithm -8 in the protected header", "F7")
+        },
         Recipe {
             content: array(vec!["counterseal/v1/content".into(), 0.into()]),
             ..recipe("content of two elements", "F7")
         },
-        Recipe { content: content(opens * 1000 - 1, "early"), ..recipe("sent before the period", "F10") },
-        Recipe { content: content((opens + 3600) * 1000, "late"), ..recipe("sent after the period", "F10") },
+        Recipe {
+            content: content(opens * 1000 - 1, "early"),
+            ..recipe("sent before the period", "F10")
+        },
+        Recipe {
+            content: content((opens + 3600) * 1000, "late"),
+            ..recipe("sent after the period", "F10")
+        },
     ]
 }
 

@@ -1,7 +1,8 @@
 //! Deterministic CBOR, exactly the subset of docs/protocol.md section 1, strict in both directions.
 //!
-//! Rules, in the order in which they are checked at each item: E1 (length), E2 (shortest form), E3 (types, depth, UTF-8).
-//! E5 and E6 belong to records and are raised by the typed readers below; E7 is checked by encoding again.
+//! Rules, in the order in which they are checked at each item: E1 (length), E2 (shortest form), E3
+//! (types, depth, UTF-8). E5 and E6 belong to records and are raised by the typed readers below; E7
+//! is checked by encoding again.
 
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -134,7 +135,8 @@ fn head(out: &mut Vec<u8>, major: u8, n: u64) {
 
 // ---- decoding
 
-/// Decodes one value that fills `input`, of at most `limit` bytes, exactly. Errors: E1, E2, E3, E4, E7.
+/// Decodes one value that fills `input`, of at most `limit` bytes, exactly. Errors: E1, E2, E3, E4,
+/// E7.
 pub fn decode(input: &[u8], limit: usize) -> Result<Value<'_>> {
     if input.len() > limit {
         let message = format!("CBOR of {} bytes where the record may have {limit}", input.len());
@@ -201,7 +203,9 @@ impl<'a> Reader<'a> {
             }
             3 => {
                 let n = self.argument(info)?;
-                std::str::from_utf8(self.take(n)?).map(Value::Text).map_err(|_| refuse("E3", "invalid UTF-8", start))
+                std::str::from_utf8(self.take(n)?)
+                    .map(Value::Text)
+                    .map_err(|_| refuse("E3", "invalid UTF-8", start))
             }
             4 => self.array(info, depth + 1),
             5 => match self.argument(info)? {
@@ -223,7 +227,8 @@ impl<'a> Reader<'a> {
             return Err(refuse("E3", "nesting over 16", self.at));
         }
         let n = self.argument(info)?;
-        // Each element takes a byte at least, so a length beyond the input is refused before anything is allocated for it.
+        // Each element takes a byte at least, so a length beyond the input is refused before
+        // anything is allocated for it.
         let left = (self.input.len() - self.at) as u64;
         if n > left {
             return Err(refuse("E1", "input ends early", self.at));
@@ -315,8 +320,9 @@ mod tests {
     use super::*;
 
     fn code(hex: &str) -> &'static str {
-        let bytes: Vec<u8> =
-            (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
+        let bytes: Vec<u8> = (0..hex.len() / 2)
+            .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+            .collect();
         match decode(&bytes, 1000) {
             Ok(_) => "valid",
             Err(e) => e.code,
@@ -352,7 +358,9 @@ mod tests {
 
     #[test]
     fn e1_refuses_short_and_long_input() {
-        for hex in ["", "18", "41", "6261", "81", "0000", "9bffffffffffffffff", "5bffffffffffffffff"] {
+        for hex in
+            ["", "18", "41", "6261", "81", "0000", "9bffffffffffffffff", "5bffffffffffffffff"]
+        {
             assert_eq!(code(hex), "E1", "{hex}");
         }
     }
@@ -380,7 +388,17 @@ mod tests {
 
     #[test]
     fn e3_refuses_other_types() {
-        for hex in ["c000", "f7", "f90000", "fa00000000", "fb0000000000000000", "f8ff", "a10000", "61ff", "e0"] {
+        for hex in [
+            "c000",
+            "f7",
+            "f90000",
+            "fa00000000",
+            "fb0000000000000000",
+            "f8ff",
+            "a10000",
+            "61ff",
+            "e0",
+        ] {
             assert_eq!(code(hex), "E3", "{hex}");
         }
         assert_eq!(code(&("81".repeat(15) + "80")), "valid");
@@ -395,7 +413,8 @@ mod tests {
     #[test]
     fn e5_and_e6_refuse_other_records() {
         let record = list!["counterseal/v1/a", 1];
-        let code = |value: Value<'static>, tag| value.record::<2>(tag).map(|_| ()).map_err(|e| e.code);
+        let code =
+            |value: Value<'static>, tag| value.record::<2>(tag).map(|_| ()).map_err(|e| e.code);
         assert_eq!(code(record.clone(), "counterseal/v1/a"), Ok(()));
         assert_eq!(code(record.clone(), "counterseal/v1/b"), Err("E5"));
         assert_eq!(code(Value::Null, "counterseal/v1/a"), Err("E6"));

@@ -1,7 +1,8 @@
 //! A device: its store, its identity, the keysets it knows, and how an operation runs on it.
 //!
-//! OpenMLS writes in many steps and keeps a copy in memory, so every operation here runs in one transaction (or a savepoint in the
-//! caller's) and takes the group out of the cache while it works: on any error the transaction is undone and the copy is dropped.
+//! OpenMLS writes in many steps and keeps a copy in memory, so every operation here runs in one
+//! transaction (or a savepoint in the caller's) and takes the group out of the cache while it
+//! works: on any error the transaction is undone and the copy is dropped.
 
 use crate::cbor::{self, Value};
 use crate::error::{Error, Result};
@@ -10,11 +11,11 @@ use crate::label::{Member, Prk};
 use crate::mls::{self, DeviceKey, Provider, View};
 use crate::seal::{self, SealingKeys};
 use crate::shares::Tree;
+use crate::storage::Storage;
 use crate::store::Store;
 use ed25519_dalek::{Signer as _, SigningKey};
 use openmls::prelude::{GroupId, MlsGroup};
 use openmls_libcrux_crypto::CryptoProvider;
-use openmls_sqlite_storage::SqliteStorageProvider;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
 use std::path::Path;
@@ -88,14 +89,17 @@ impl Device {
     }
 
     fn load_identity(&self) -> Result<Option<Arc<Identity>>> {
-        let sql = "SELECT (SELECT value FROM cs_meta WHERE name = 'account_id'), value FROM cs_meta WHERE name = 'device_seed'";
-        let row = self
-            .store
-            .connection
-            .query_row(sql, [], |row| Ok((row.get::<_, [u8; 32]>(0)?, Zeroizing::new(row.get::<_, [u8; 32]>(1)?))));
+        let sql = "SELECT (SELECT value FROM cs_meta WHERE name = 'account_id'), value
+                   FROM cs_meta WHERE name = 'device_seed'";
+        let row = self.store.connection.query_row(sql, [], |row| {
+            Ok((row.get::<_, [u8; 32]>(0)?, Zeroizing::new(row.get::<_, [u8; 32]>(1)?)))
+        });
         Ok(row.optional()?.map(|(account, seed)| {
             let key = SigningKey::from_bytes(&seed);
-            Arc::new(Identity { member: (account, key.verifying_key().to_bytes()), key: DeviceKey(key) })
+            Arc::new(Identity {
+                member: (account, key.verifying_key().to_bytes()),
+                key: DeviceKey(key),
+            })
         }))
     }
 
@@ -104,7 +108,8 @@ impl Device {
             return Err(Error::usage("this device has an identity already, and it never changes"));
         }
         self.atomic(|device| {
-            let sql = "INSERT INTO cs_meta (name, value) VALUES ('account_id', ?), ('device_seed', ?)";
+            let sql =
+                "INSERT INTO cs_meta (name, value) VALUES ('account_id', ?), ('device_seed', ?)";
             device.store.connection.execute(sql, params![account_id, device_seed])?;
             device.identity = device.load_identity()?;
             Ok(())
@@ -116,7 +121,9 @@ impl Device {
     }
 
     pub(crate) fn me(&self) -> Result<Arc<Identity>> {
-        self.identity.clone().ok_or_else(|| Error::usage("this device has no identity yet: call set_identity"))
+        self.identity
+            .clone()
+            .ok_or_else(|| Error::usage("this device has no identity yet: call set_identity"))
     }
 
     /// Ed25519 over `message` as it is.
@@ -145,7 +152,11 @@ impl Device {
     }
 
     /// One SQL statement of the caller's on its own tables. Errors: "usage", "store".
-    pub fn execute(&self, sql: &str, params: Vec<rusqlite::types::Value>) -> Result<Vec<Vec<rusqlite::types::Value>>> {
+    pub fn execute(
+        &self,
+        sql: &str,
+        params: Vec<rusqlite::types::Value>,
+    ) -> Result<Vec<Vec<rusqlite::types::Value>>> {
         self.store.execute(sql, params)
     }
 
@@ -161,7 +172,8 @@ impl Device {
         self.store.enter()?;
         let done = work(self).and_then(|value| self.store.leave().map(|()| value));
         if done.is_err() {
-            // The first error is the one to tell; if undoing fails as well, the next operation will say so.
+            // The first error is the one to tell; if undoing fails as well, the next operation will
+            // say so.
             let _ = self.store.undo();
             if self.store.lost() {
                 self.forget_memory();
@@ -185,8 +197,10 @@ impl Device {
             let session = device.session(&me);
             let mut group = match cached {
                 Some(group) => group,
-                None => MlsGroup::load(&session.provider.storage, &GroupId::from_slice(conversation))?
-                    .ok_or_else(|| Error::usage("this device has no such conversation"))?,
+                None => {
+                    MlsGroup::load(&session.provider.storage, &GroupId::from_slice(conversation))?
+                        .ok_or_else(|| Error::usage("this device has no such conversation"))?
+                }
             };
             let value = work(&mut group, &session)?;
             Ok((value, group))
@@ -195,7 +209,8 @@ impl Device {
         Ok(value)
     }
 
-    /// Keeps a group in memory for the next operation. The cache is bounded: what is dropped is read again when it is needed.
+    /// Keeps a group in memory for the next operation. The cache is bounded: what is dropped is
+    /// read again when it is needed.
     pub(crate) fn keep(&mut self, conversation: Conversation, group: MlsGroup) {
         if self.groups.len() >= GROUPS_IN_MEMORY {
             self.groups.clear();
@@ -205,7 +220,7 @@ impl Device {
 
     pub(crate) fn session<'a>(&'a self, me: &'a Identity) -> Session<'a> {
         Session {
-            provider: Provider { crypto: &self.crypto, storage: SqliteStorageProvider::new(&self.store.connection) },
+            provider: Provider { crypto: &self.crypto, storage: Storage(&self.store.connection) },
             db: &self.store.connection,
             me,
         }
@@ -215,7 +230,8 @@ impl Device {
 // ---- keysets
 
 impl Device {
-    /// Keeps what windows under this charter and keyset need; the same again is no error. Errors: "usage", E6, S1.
+    /// Keeps what windows under this charter and keyset need; the same again is no error. Errors:
+    /// "usage", E6, S1.
     pub fn register_keyset(
         &mut self,
         domain: &str,
@@ -225,18 +241,28 @@ impl Device {
         period_length: u64,
     ) -> Result<()> {
         if period_length == 0 || 86_400 % period_length != 0 {
-            return Err(Error::usage(format!("a period of {period_length} s does not divide a day")));
+            return Err(Error::usage(format!(
+                "a period of {period_length} s does not divide a day"
+            )));
         }
         let parsed = Tree::decode(tree)?;
         // Sealing once finds the keys that nobody can seal to, before a window would.
-        seal::seal(&Prk::default(), &[0; 32], digests.0, &parsed, &SealingKeys::decode(&parsed, keys)?)?;
+        seal::seal(
+            &Prk::default(),
+            &[0; 32],
+            digests.0,
+            &parsed,
+            &SealingKeys::decode(&parsed, keys)?,
+        )?;
         let keys: Vec<Value<'_>> = keys.iter().map(|key| key.as_deref().into()).collect();
         let keys = cbor::encode(&Value::Array(keys));
         let row = params![digests.0, digests.1, domain, tree, keys, sql_int(period_length)?];
         self.atomic(|device| {
             let db = &device.store.connection;
             db.execute("INSERT OR IGNORE INTO cs_keyset VALUES (?, ?, ?, ?, ?, ?)", row)?;
-            let sql = "SELECT count(*) FROM cs_keyset WHERE (charter_digest, keyset_digest, domain, tree, keys, period_length) = (?, ?, ?, ?, ?, ?)";
+            let sql = "SELECT count(*) FROM cs_keyset
+                       WHERE (charter_digest, keyset_digest, domain, tree, keys, period_length)
+                           = (?, ?, ?, ?, ?, ?)";
             match db.query_row(sql, row, |row| row.get::<_, i64>(0))? {
                 1 => Ok(()),
                 _ => Err(Error::usage("another keyset is registered under these digests")),
@@ -245,18 +271,30 @@ impl Device {
     }
 
     /// Errors: "usage" when it was not registered.
-    pub(crate) fn keyset(&mut self, charter_digest: &[u8; 32], keyset_digest: &[u8; 32]) -> Result<Arc<Keyset>> {
+    pub(crate) fn keyset(
+        &mut self,
+        charter_digest: &[u8; 32],
+        keyset_digest: &[u8; 32],
+    ) -> Result<Arc<Keyset>> {
         let place = (*charter_digest, *keyset_digest);
         if let Some(keyset) = self.keysets.get(&place) {
             return Ok(keyset.clone());
         }
-        let sql =
-            "SELECT domain, tree, keys, period_length FROM cs_keyset WHERE charter_digest = ? AND keyset_digest = ?";
-        let row = self.store.connection.query_row(sql, params![charter_digest, keyset_digest], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?, row.get::<_, u64>(3)?))
-        });
+        let sql = "SELECT domain, tree, keys, period_length FROM cs_keyset
+                   WHERE charter_digest = ? AND keyset_digest = ?";
+        let row =
+            self.store.connection.query_row(sql, params![charter_digest, keyset_digest], |row| {
+                Ok((
+                    row.get::<_, String>(0)?,
+                    row.get::<_, Vec<u8>>(1)?,
+                    row.get::<_, Vec<u8>>(2)?,
+                    row.get::<_, u64>(3)?,
+                ))
+            });
         let (domain, tree, keys, period_length) = row.optional()?.ok_or_else(|| {
-            Error::usage("the conversation's charter and keyset are not registered: call register_keyset")
+            Error::usage(
+                "the conversation's charter and keyset are not registered: call register_keyset",
+            )
         })?;
         let tree = Tree::decode(&tree)?;
         let mut parsed = Vec::new();
@@ -266,7 +304,12 @@ impl Device {
                 key => Some(key.bytes("key")?),
             });
         }
-        let keyset = Arc::new(Keyset { domain, keys: SealingKeys::decode(&tree, &parsed)?, tree, period_length });
+        let keyset = Arc::new(Keyset {
+            domain,
+            keys: SealingKeys::decode(&tree, &parsed)?,
+            tree,
+            period_length,
+        });
         self.keysets.insert(place, keyset.clone());
         Ok(keyset)
     }

@@ -1,6 +1,8 @@
-//! One frame: authenticated data, MLS content, ciphertext, padding and signature: docs/protocol.md section 5.
+//! One frame: authenticated data, MLS content, ciphertext, padding and signature: docs/protocol.md
+//! section 5.
 //!
-//! Pure functions over bytes. What a member asks of a frame in its conversation stands in window.rs, what an opener asks in opening.rs.
+//! Pure functions over bytes. What a member asks of a frame in its conversation stands in
+//! window.rs, what an opener asks in opening.rs.
 
 use crate::cbor::{self, Value, list, tag};
 use crate::error::{Error, Result};
@@ -29,13 +31,28 @@ impl Place {
     /// Associated data of the AEAD and `external_aad` of the signature.
     pub fn external(&self) -> Vec<u8> {
         let prev = self.prev.as_ref();
-        cbor::encode(&list![tag!("external"), &self.window_id, &self.seal_digest, self.seq, &self.r, prev])
+        cbor::encode(&list![
+            tag!("external"),
+            &self.window_id,
+            &self.seal_digest,
+            self.seq,
+            &self.r,
+            prev
+        ])
     }
 
     /// The `authenticated_data` of the PrivateMessage.
     pub fn authenticated(&self, ct: &[u8]) -> Vec<u8> {
         let prev = self.prev.as_ref();
-        cbor::encode(&list![tag!("authenticated"), &self.window_id, &self.seal_digest, self.seq, &self.r, prev, ct])
+        cbor::encode(&list![
+            tag!("authenticated"),
+            &self.window_id,
+            &self.seal_digest,
+            self.seq,
+            &self.r,
+            prev,
+            ct
+        ])
     }
 
     /// The place and the ciphertext that authenticated data names. Errors: F2.
@@ -92,7 +109,13 @@ pub struct KeyContent {
 
 impl KeyContent {
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(cbor::encode(&list![tag!("key"), &*self.key, self.opens, self.closes, self.serial]))
+        Zeroizing::new(cbor::encode(&list![
+            tag!("key"),
+            &*self.key,
+            self.opens,
+            self.closes,
+            self.serial
+        ]))
     }
 
     /// Errors: F2.
@@ -158,14 +181,16 @@ fn cose_sign1(key: &SigningKey, external: &[u8], payload: &[u8]) -> Vec<u8> {
 /// The payload. Errors: F7 (X1, X2).
 fn cose_verify<'a>(key: &VerifyingKey, external: &[u8], signed: &'a [u8]) -> Result<&'a [u8]> {
     let (payload, signature) = cose_parse(signed).map_err(|e| e.under("F7", "COSE_Sign1"))?;
-    // Strict: a key of small order or a malleable signature is refused, so that all verifiers agree on every input.
+    // Strict: a key of small order or a malleable signature is refused, so that all verifiers agree
+    // on every input.
     key.verify_strict(&to_be_signed(external, payload), &signature)
         .map_err(|_| Error::new("F7", "the content's signature does not verify (X2)"))?;
     Ok(payload)
 }
 
 fn cose_parse(signed: &[u8]) -> Result<(&[u8], Signature)> {
-    let [protected, unprotected, payload, signature] = cbor::decode(signed, MAX_MESSAGE)?.array("COSE_Sign1")?;
+    let [protected, unprotected, payload, signature] =
+        cbor::decode(signed, MAX_MESSAGE)?.array("COSE_Sign1")?;
     if protected.bytes("protected header")? != PROTECTED || unprotected != Value::EmptyMap {
         return Err(Error::new("X1", "other headers than {1: -19}"));
     }
@@ -180,7 +205,8 @@ pub fn check_content(content: &[u8]) -> Result<u64> {
 }
 
 fn check_content_record(content: &[u8]) -> Result<u64> {
-    let [_, sent_at_ms, kind, text, attachments] = cbor::decode(content, MAX_MESSAGE)?.record(tag!("content"))?;
+    let [_, sent_at_ms, kind, text, attachments] =
+        cbor::decode(content, MAX_MESSAGE)?.record(tag!("content"))?;
     kind.text_of(1, 128, "content.kind")?;
     text.text("content.text")?;
     let attachments = attachments.items("content.attachments")?;
@@ -198,17 +224,26 @@ fn check_content_record(content: &[u8]) -> Result<u64> {
     sent_at_ms.uint("content.sent_at_ms")
 }
 
-/// Signs, pads and encrypts an encoded content array. Errors: "usage" for content that a reader would refuse.
+/// Signs, pads and encrypts an encoded content array. Errors: "usage" for content that a reader
+/// would refuse.
 pub fn seal_content(prk: &Prk, key: &SigningKey, place: &Place, content: &[u8]) -> Result<Vec<u8>> {
     check_content(content).map_err(|e| e.under("usage", "content to be sent"))?;
     let external = place.external();
     let signed = Zeroizing::new(cose_sign1(key, &external, content));
     let payload = Payload { msg: &pad(&signed)?, aad: &external };
-    place.cipher(prk)?.encrypt(&[0; 12].into(), payload).map_err(|_| Error::new("fatal", "AEAD refused to seal"))
+    place
+        .cipher(prk)?
+        .encrypt(&[0; 12].into(), payload)
+        .map_err(|_| Error::new("fatal", "AEAD refused to seal"))
 }
 
 /// The content of a frame and its `sent_at_ms`; `device` is the label's. Errors: F6, F7.
-pub fn open_content(prk: &Prk, device: &VerifyingKey, place: &Place, ct: &[u8]) -> Result<(Vec<u8>, u64)> {
+pub fn open_content(
+    prk: &Prk,
+    device: &VerifyingKey,
+    place: &Place,
+    ct: &[u8],
+) -> Result<(Vec<u8>, u64)> {
     let external = place.external();
     let payload = Payload { msg: ct, aad: &external };
     let padded = place
@@ -256,7 +291,9 @@ pub fn parse_private(message: &[u8]) -> Result<Outside<'_>> {
         return Err(refused());
     }
     Ok(Outside {
-        conversation: group_id.try_into().map_err(|_| Error::new("F1", "a conversation id is 16 bytes"))?,
+        conversation: group_id
+            .try_into()
+            .map_err(|_| Error::new("F1", "a conversation id is 16 bytes"))?,
         epoch: u64::from_be_bytes(*epoch),
         authenticated,
     })
@@ -287,7 +324,13 @@ mod tests {
     use crate::label::Prk;
 
     fn place(seq: u64) -> Place {
-        Place { window_id: [1; 32], seal_digest: [2; 32], seq, r: [3; 16], prev: (seq > 0).then_some([4; 32]) }
+        Place {
+            window_id: [1; 32],
+            seal_digest: [2; 32],
+            seq,
+            r: [3; 16],
+            prev: (seq > 0).then_some([4; 32]),
+        }
     }
 
     fn content(sent_at_ms: u64) -> Vec<u8> {
@@ -302,7 +345,8 @@ mod tests {
 
     #[test]
     fn padme_lengths() {
-        for (length, padded) in [(0, 0), (1, 1), (9, 10), (100, 104), (200, 208), (1000, 1024), (1_000_000, 1_015_808)]
+        for (length, padded) in
+            [(0, 0), (1, 1), (9, 10), (100, 104), (200, 208), (1000, 1024), (1_000_000, 1_015_808)]
         {
             assert_eq!(padme(length), padded, "{length}");
         }
@@ -325,7 +369,9 @@ mod tests {
         let mut flipped = ct.clone();
         flipped[9] ^= 1;
         assert_eq!(open(&prk, &place(1), &flipped), Err("F6"));
-        let other = seal_content(&prk, &SigningKey::from_bytes(&[8; 32]), &place(1), &content(3_600_000)).unwrap();
+        let other =
+            seal_content(&prk, &SigningKey::from_bytes(&[8; 32]), &place(1), &content(3_600_000))
+                .unwrap();
         assert_eq!(open(&prk, &place(1), &other), Err("F7"));
     }
 
@@ -343,7 +389,11 @@ mod tests {
                 _ => bad.truncate(3),
             }
             let ct = encrypt(&prk, &place(0), &bad);
-            assert_eq!(open_content(&prk, &device, &place(0), &ct).unwrap_err().code, "F6", "{change}");
+            assert_eq!(
+                open_content(&prk, &device, &place(0), &ct).unwrap_err().code,
+                "F6",
+                "{change}"
+            );
         }
     }
 
@@ -376,7 +426,8 @@ mod tests {
         trailing.push(0);
         let null_prev = Place { prev: None, ..place(1) }.authenticated(&[9; 20]);
         let first_with_prev = Place { prev: Some([0; 32]), ..place(0) }.authenticated(&[9; 20]);
-        for bad in [trailing.as_slice(), &good[..good.len() - 1], &null_prev, &first_with_prev, b""] {
+        for bad in [trailing.as_slice(), &good[..good.len() - 1], &null_prev, &first_with_prev, b""]
+        {
             assert_eq!(Place::parse(bad).unwrap_err().code, "F2");
         }
     }

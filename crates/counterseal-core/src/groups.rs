@@ -6,8 +6,8 @@ use crate::label::Member;
 use crate::mls::{self, Change, Context, View};
 use crate::views::{insert_view, next_view};
 use openmls::prelude::{
-    GroupId, KeyPackage, Lifetime, MlsGroup, MlsMessageBodyIn, MlsMessageOut, ProcessedMessageContent, QueuedProposal,
-    Sender, StagedCommit, StagedWelcome,
+    GroupId, KeyPackage, Lifetime, MlsGroup, MlsMessageBodyIn, MlsMessageOut,
+    ProcessedMessageContent, QueuedProposal, Sender, StagedCommit, StagedWelcome,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -44,7 +44,12 @@ pub struct Staged {
 
 impl Device {
     /// Fresh key packages, each an MLSMessage. Their private keys are stored.
-    pub fn key_packages(&mut self, count: usize, last_resort: bool, suite: u16) -> Result<Vec<Vec<u8>>> {
+    pub fn key_packages(
+        &mut self,
+        count: usize,
+        last_resort: bool,
+        suite: u16,
+    ) -> Result<Vec<Vec<u8>>> {
         let (suite, me) = (mls::suite(suite)?, self.me()?);
         self.atomic(|device| {
             let session = device.session(&me);
@@ -65,7 +70,12 @@ impl Device {
     }
 
     /// Makes a group of this device alone and gives its GroupInfo in epoch 0.
-    pub fn group_create(&mut self, conversation: &Conversation, suite: u16, context: &Context) -> Result<Vec<u8>> {
+    pub fn group_create(
+        &mut self,
+        conversation: &Conversation,
+        suite: u16,
+        context: &Context,
+    ) -> Result<Vec<u8>> {
         let (ciphersuite, me) = (mls::suite(suite)?, self.me()?);
         let (group, view, group_info) = self.atomic(|device| {
             let session = device.session(&me);
@@ -91,7 +101,8 @@ impl Device {
         Ok(group_info)
     }
 
-    /// Joins by a Welcome and its ratchet tree. The group is unusable until [`Device::group_accept`].
+    /// Joins by a Welcome and its ratchet tree. The group is unusable until
+    /// [`Device::group_accept`].
     pub fn group_join(&mut self, welcome: &[u8], tree: &[u8]) -> Result<View> {
         let welcome = match mls::parse(welcome)?.extract() {
             MlsMessageBodyIn::Welcome(welcome) => welcome,
@@ -103,15 +114,21 @@ impl Device {
         let (tree, me) = (mls::parse_tree(tree)?, self.me()?);
         let (group, view) = self.atomic(|device| {
             let session = device.session(&me);
-            let staged = StagedWelcome::build_from_welcome(&session.provider, &mls::join_config(), welcome)
-                .and_then(|join| {
-                    // A leaf whose lifetime is over must not keep others out; its owner is asked to renew it.
-                    join.with_ratchet_tree(tree).skip_lifetime_validation().replace_old_group().build()
-                })
-                .map_err(|e| Error::mls("joining", e))?;
+            let staged =
+                StagedWelcome::build_from_welcome(&session.provider, &mls::join_config(), welcome)
+                    .and_then(|join| {
+                        // A leaf whose lifetime is over must not keep others out; its owner is
+                        // asked to renew it.
+                        join.with_ratchet_tree(tree)
+                            .skip_lifetime_validation()
+                            .replace_old_group()
+                            .build()
+                    })
+                    .map_err(|e| Error::mls("joining", e))?;
             let conversation = mls::conversation_id(staged.group_context().group_id().as_slice())?;
             forget_inactive(&session, &conversation)?;
-            let group = staged.into_group(&session.provider).map_err(|e| Error::mls("joining", e))?;
+            let group =
+                staged.into_group(&session.provider).map_err(|e| Error::mls("joining", e))?;
             let view = View::of(group.public_group(), group.epoch().as_u64())?;
             if !view.members.contains(&me.member) {
                 return Err(Error::mls("joining", "the Welcome's leaf is not this device"));
@@ -147,12 +164,16 @@ impl Device {
     }
 
     pub fn group_tree(&mut self, conversation: &Conversation) -> Result<Vec<u8>> {
-        self.with_group(conversation, |group, _| mls::to_bytes("ratchet tree", &group.export_ratchet_tree()))
+        self.with_group(conversation, |group, _| {
+            mls::to_bytes("ratchet tree", &group.export_ratchet_tree())
+        })
     }
 
     pub fn groups(&self) -> Result<Vec<Conversation>> {
-        let mut statement =
-            self.store.connection.prepare_cached("SELECT conversation FROM cs_group ORDER BY conversation")?;
+        let mut statement = self
+            .store
+            .connection
+            .prepare_cached("SELECT conversation FROM cs_group ORDER BY conversation")?;
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -166,17 +187,22 @@ fn insert_group(db: &Connection, view: &View, accepted: bool) -> Result<()> {
 
 /// Errors: "usage" while a joined group waits for the caller's word.
 pub fn require_accepted(db: &Connection, conversation: &Conversation) -> Result<()> {
-    let mut statement = db.prepare_cached("SELECT accepted FROM cs_group WHERE conversation = ?")?;
+    let mut statement =
+        db.prepare_cached("SELECT accepted FROM cs_group WHERE conversation = ?")?;
     match statement.query_row([conversation], |row| row.get::<_, bool>(0)).optional()? {
         Some(true) => Ok(()),
-        Some(false) => {
-            Err(Error::usage("this group was joined and not yet accepted: check its roster, then group_accept"))
-        }
+        Some(false) => Err(Error::usage(
+            "this group was joined and not yet accepted: check its roster, then group_accept",
+        )),
         None => Err(Error::usage("this device has no such conversation")),
     }
 }
 
-fn delete_group(group: &mut MlsGroup, session: &Session<'_>, conversation: &Conversation) -> Result<()> {
+fn delete_group(
+    group: &mut MlsGroup,
+    session: &Session<'_>,
+    conversation: &Conversation,
+) -> Result<()> {
     group.delete(&session.provider.storage)?;
     session.db.execute("DELETE FROM cs_group WHERE conversation = ?", [conversation])?;
     session.db.execute("DELETE FROM cs_view WHERE conversation = ?", [conversation])?;
@@ -204,7 +230,8 @@ fn export_group_info(group: &MlsGroup, session: &Session<'_>) -> Result<Vec<u8>>
 // ---- groups: commits of this device's own
 
 impl Device {
-    /// Stages a commit: adds, removals, a new context, and every pending self-remove. Errors: "mls", "usage".
+    /// Stages a commit: adds, removals, a new context, and every pending self-remove. Errors:
+    /// "mls", "usage".
     pub fn group_commit(
         &mut self,
         conversation: &Conversation,
@@ -215,19 +242,30 @@ impl Device {
         self.with_group(conversation, |group, session| {
             require_accepted(session.db, conversation)?;
             if group.pending_commit().is_some() {
-                return Err(Error::usage("a commit is pending: group_merge or group_discard it first"));
+                return Err(Error::usage(
+                    "a commit is pending: group_merge or group_discard it first",
+                ));
             }
             let epoch = group.epoch().as_u64();
-            let (message, welcome, group_info) = build_commit(group, session, add, remove, context)?;
+            let (message, welcome, group_info) =
+                build_commit(group, session, add, remove, context)?;
             own_change(group, session)?;
             let tree = group
                 .pending_commit()
                 .and_then(|commit| {
-                    commit.export_ratchet_tree(session.provider.crypto, group.export_ratchet_tree()).transpose()
+                    commit
+                        .export_ratchet_tree(session.provider.crypto, group.export_ratchet_tree())
+                        .transpose()
                 })
                 .ok_or_else(|| Error::mls("commit", "no tree of the next epoch"))?
                 .map_err(|e| Error::mls("commit", e))?;
-            Ok(Commit { message, welcome, tree: mls::to_bytes("ratchet tree", &tree)?, group_info, epoch })
+            Ok(Commit {
+                message,
+                welcome,
+                tree: mls::to_bytes("ratchet tree", &tree)?,
+                group_info,
+                epoch,
+            })
         })
     }
 
@@ -264,11 +302,17 @@ fn build_commit(
 ) -> Result<Messages> {
     let refused = |e: &dyn std::fmt::Debug| Error::mls("commit", e);
     let crypto = session.provider.crypto;
-    let packages = add.iter().map(|bytes| mls::key_package(crypto, bytes)).collect::<Result<Vec<_>>>()?;
-    let leaves = remove.iter().map(|m| mls::leaf_index(group.public_group(), m)).collect::<Result<Vec<_>>>()?;
+    let packages =
+        add.iter().map(|bytes| mls::key_package(crypto, bytes)).collect::<Result<Vec<_>>>()?;
+    let leaves = remove
+        .iter()
+        .map(|m| mls::leaf_index(group.public_group(), m))
+        .collect::<Result<Vec<_>>>()?;
     let mut builder = group.commit_builder().propose_adds(packages).propose_removals(leaves);
     if let Some(context) = context {
-        builder = builder.propose_group_context_extensions(context.extensions()?).map_err(|e| refused(&e))?;
+        builder = builder
+            .propose_group_context_extensions(context.extensions()?)
+            .map_err(|e| refused(&e))?;
     }
     let bundle = builder
         .load_psks(&session.provider.storage)
@@ -280,7 +324,9 @@ fn build_commit(
         .map_err(|e| refused(&e))?;
     let welcome = bundle.to_welcome_msg().map(|w| mls::to_bytes("welcome", &w)).transpose()?;
     let message = mls::to_bytes("commit", bundle.commit())?;
-    let group_info = bundle.into_group_info_msg().ok_or_else(|| Error::mls("commit", "no group info was made"))?;
+    let group_info = bundle
+        .into_group_info_msg()
+        .ok_or_else(|| Error::mls("commit", "no group info was made"))?;
     Ok((message, welcome, mls::to_bytes("group info", &group_info)?))
 }
 
@@ -295,14 +341,16 @@ fn own_change(group: &MlsGroup, session: &Session<'_>) -> Result<Change> {
 // ---- groups: others' handshakes
 
 impl Device {
-    /// Asks MLS and this project's rules about a PublicMessage; nothing changes yet. Errors: "mls", "usage".
+    /// Asks MLS and this project's rules about a PublicMessage; nothing changes yet. Errors: "mls",
+    /// "usage".
     pub fn group_stage(&mut self, conversation: &Conversation, message: &[u8]) -> Result<Staged> {
         let message = mls::parse_handshake(message)?;
         self.staged.remove(conversation);
         let (staged, pending) = self.with_group(conversation, |group, session| {
             require_accepted(session.db, conversation)?;
-            let processed =
-                group.process_message(&session.provider, message).map_err(|e| Error::mls("handshake", e))?;
+            let processed = group
+                .process_message(&session.provider, message)
+                .map_err(|e| Error::mls("handshake", e))?;
             let epoch = processed.epoch().as_u64();
             let (sender, credential) = (processed.sender().clone(), processed.credential().clone());
             match processed.into_content() {
@@ -314,11 +362,17 @@ impl Device {
                         &credential,
                         &commit,
                     )?;
-                    Ok((of_commit(&change, epoch, &session.me.member), Pending::Commit(Box::new((*commit, change)))))
+                    Ok((
+                        of_commit(&change, epoch, &session.me.member),
+                        Pending::Commit(Box::new((*commit, change))),
+                    ))
                 }
                 ProcessedMessageContent::ProposalMessage(proposal) => {
                     let leaver = mls::judge_standalone(group.public_group(), &proposal)?;
-                    Ok((of_proposal(leaver, epoch, &session.me.member), Pending::Proposal(proposal)))
+                    Ok((
+                        of_proposal(leaver, epoch, &session.me.member),
+                        Pending::Proposal(proposal),
+                    ))
                 }
                 ProcessedMessageContent::OwnPendingCommit => {
                     Err(Error::usage("this is the device's own pending commit: group_merge it"))
@@ -344,10 +398,16 @@ impl Device {
         }
     }
 
-    fn accept_commit(&mut self, conversation: &Conversation, (commit, change): (StagedCommit, Change)) -> Result<View> {
+    fn accept_commit(
+        &mut self,
+        conversation: &Conversation,
+        (commit, change): (StagedCommit, Change),
+    ) -> Result<View> {
         let old = self.newest_view(conversation)?;
         let view = self.with_group(conversation, |group, session| {
-            group.merge_staged_commit(&session.provider, commit).map_err(|e| Error::mls("accepting a commit", e))?;
+            group
+                .merge_staged_commit(&session.provider, commit)
+                .map_err(|e| Error::mls("accepting a commit", e))?;
             next_view(group, session.db, &old, change.moves_roster)
         })?;
         self.remember_view(view.clone());
@@ -356,7 +416,8 @@ impl Device {
 
     fn accept_join(&mut self, conversation: &Conversation) -> Result<View> {
         let sql = "UPDATE cs_group SET accepted = 1 WHERE conversation = ? AND NOT accepted";
-        let changed = self.atomic(|device| Ok(device.store.connection.execute(sql, [conversation])?))?;
+        let changed =
+            self.atomic(|device| Ok(device.store.connection.execute(sql, [conversation])?))?;
         if changed == 0 {
             return Err(Error::usage("nothing was staged or joined in this conversation"));
         }

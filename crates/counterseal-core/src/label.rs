@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 /// `prk` of a window: 32 bytes, erased when dropped.
 pub type Prk = Zeroizing<[u8; 32]>;
 
-/// Bytes that an encoded label and an encoded roster may have, and devices that may stand in a roster.
+/// Bytes that an encoded label and an encoded roster may have, and devices that may stand in a
+/// roster.
 const LABEL_LIMIT: usize = 1024;
 const ROSTER_LIMIT: usize = 400_000;
 const ROSTER_DEVICES: usize = 5000;
@@ -129,7 +130,8 @@ pub fn key_commitment(prk: &[u8; 32]) -> Result<[u8; 32]> {
     Ok(*expand(prk, &list![tag!("commit")])?)
 }
 
-/// The encoded roster of `members`, which are sorted first. Errors: L3 when a device is in it twice, E6 for none or over 5,000.
+/// The encoded roster of `members`, which are sorted first. Errors: L3 when a device is in it
+/// twice, E6 for none or over 5,000.
 pub fn encode_roster(members: &mut [Member]) -> Result<Vec<u8>> {
     if members.is_empty() || members.len() > ROSTER_DEVICES {
         return Err(Error::new("E6", "a roster has 1 to 5,000 devices"));
@@ -140,11 +142,13 @@ pub fn encode_roster(members: &mut [Member]) -> Result<Vec<u8>> {
     if devices.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(Error::new("L3", "a device stands twice in the roster"));
     }
-    let pairs: Vec<Value<'_>> = members.iter().map(|(account, device)| list![account, device]).collect();
+    let pairs: Vec<Value<'_>> =
+        members.iter().map(|(account, device)| list![account, device]).collect();
     Ok(cbor::encode(&list![tag!("roster"), pairs]))
 }
 
-/// The members of an encoded roster. Errors: E1 to E7, L3 when it is not sorted or has a device twice.
+/// The members of an encoded roster. Errors: E1 to E7, L3 when it is not sorted or has a device
+/// twice.
 pub fn decode_roster(bytes: &[u8]) -> Result<Vec<Member>> {
     let [_, pairs] = cbor::decode(bytes, ROSTER_LIMIT)?.record(tag!("roster"))?;
     let mut members = Vec::new();

@@ -1,24 +1,24 @@
-//! What this project asks of MLS, on top of RFC 9420: suites, credentials, the context extension, which commits may pass.
+//! What this project asks of MLS, on top of RFC 9420: suites, credentials, the context extension,
+//! which commits may pass.
 //!
 //! The device and the service ask the same questions of the same functions.
 
 use crate::cbor::{self, list, tag};
 use crate::error::{Error, Result};
 use crate::label::{self, Member};
-use crate::store::NamedMessagePack;
+use crate::storage::Storage;
 use ed25519_dalek::{Signer as _, SigningKey};
 use openmls::prelude::{
-    BasicCredential, Capabilities, Ciphersuite, Credential, CredentialType, CredentialWithKey, Extension,
-    ExtensionType, Extensions, GroupContext, KeyPackage, KeyPackageIn, LeafNode, LeafNodeIndex, Member as Leaf,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, OpenMlsProvider, Proposal, ProposalType, ProtocolMessage,
-    ProtocolVersion, QueuedProposal, RatchetTreeIn, RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration,
+    BasicCredential, Capabilities, Ciphersuite, Credential, CredentialType, CredentialWithKey,
+    Extension, ExtensionType, Extensions, GroupContext, KeyPackage, KeyPackageIn, LeafNode,
+    LeafNodeIndex, Member as Leaf, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn,
+    OpenMlsProvider, Proposal, ProposalType, ProtocolMessage, ProtocolVersion, QueuedProposal,
+    RatchetTreeIn, RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration,
     SignatureScheme, StagedCommit, UnknownExtension,
 };
 use openmls::prelude::{MIXED_PLAINTEXT_WIRE_FORMAT_POLICY, PublicGroup, WireFormatPolicy};
 use openmls_libcrux_crypto::CryptoProvider;
-use openmls_sqlite_storage::SqliteStorageProvider;
 use openmls_traits::signatures::{Signer, SignerError};
-use rusqlite::Connection;
 use tls_codec::{Deserialize, Serialize};
 
 /// The GroupContext extension `[tag("context"), charter_digest, quarter, keyset_digest]`.
@@ -51,8 +51,6 @@ pub fn suite_id(suite: Ciphersuite) -> u16 {
 
 // ---- OpenMLS' three providers in one
 
-pub type Storage<'a> = SqliteStorageProvider<NamedMessagePack, &'a Connection>;
-
 pub struct Provider<'a> {
     pub crypto: &'a CryptoProvider,
     pub storage: Storage<'a>,
@@ -77,7 +75,9 @@ impl<'a> OpenMlsProvider for Provider<'a> {
 }
 
 pub fn crypto_provider() -> Result<CryptoProvider> {
-    CryptoProvider::new().map_err(|e| Error::new("fatal", format!("the operating system gives no randomness: {e:?}")))
+    CryptoProvider::new().map_err(|e| {
+        Error::new("fatal", format!("the operating system gives no randomness: {e:?}"))
+    })
 }
 
 /// The device key as OpenMLS' signer. Erased when dropped.
@@ -96,7 +96,8 @@ impl Signer for DeviceKey {
 // ---- configuration
 
 pub fn wire_format() -> WireFormatPolicy {
-    // Handshakes go as PublicMessages, which the service checks; applications are PrivateMessages in any policy.
+    // Handshakes go as PublicMessages, which the service checks; applications are PrivateMessages
+    // in any policy.
     MIXED_PLAINTEXT_WIRE_FORMAT_POLICY
 }
 
@@ -115,7 +116,8 @@ pub fn join_config() -> MlsGroupJoinConfig {
 }
 
 pub fn capabilities() -> Capabilities {
-    let suites: Vec<Ciphersuite> = SUITES.iter().filter_map(|(id, _)| Ciphersuite::try_from(*id).ok()).collect();
+    let suites: Vec<Ciphersuite> =
+        SUITES.iter().filter_map(|(id, _)| Ciphersuite::try_from(*id).ok()).collect();
     Capabilities::new(
         Some(&[ProtocolVersion::Mls10]),
         Some(&suites),
@@ -141,7 +143,12 @@ impl Context {
             &[ProposalType::SelfRemove],
             &[CredentialType::Basic],
         );
-        let context = cbor::encode(&list![tag!("context"), &self.charter_digest, self.quarter, &self.keyset_digest]);
+        let context = cbor::encode(&list![
+            tag!("context"),
+            &self.charter_digest,
+            self.quarter,
+            &self.keyset_digest
+        ]);
         Extensions::from_vec(vec![
             Extension::RequiredCapabilities(required),
             Extension::Unknown(CONTEXT_EXTENSION, UnknownExtension(context)),
@@ -156,8 +163,9 @@ impl Context {
             .unknown(CONTEXT_EXTENSION)
             .ok_or_else(|| Error::mls("group context", "the context extension is missing"))?
             .0;
-        let [_, charter, quarter, keyset] =
-            cbor::decode(bytes, RECORD_LIMIT).and_then(|v| v.record(tag!("context"))).map_err(refused)?;
+        let [_, charter, quarter, keyset] = cbor::decode(bytes, RECORD_LIMIT)
+            .and_then(|v| v.record(tag!("context")))
+            .map_err(refused)?;
         let context = Self {
             charter_digest: *charter.fixed("context.charter_digest").map_err(refused)?,
             quarter: quarter.uint("context.quarter").map_err(refused)?,
@@ -167,7 +175,10 @@ impl Context {
         let same = extensions.iter().count() == expected.iter().count()
             && expected.iter().all(|e| extensions.iter().any(|f| e == f));
         if !same {
-            return Err(Error::mls("group context", "other extensions than the two that belong there"));
+            return Err(Error::mls(
+                "group context",
+                "other extensions than the two that belong there",
+            ));
         }
         Ok(context)
     }
@@ -177,10 +188,14 @@ impl Context {
 
 pub fn credential(member: &Member) -> CredentialWithKey {
     let identity = cbor::encode(&list![tag!("credential"), &member.0, &member.1]);
-    CredentialWithKey { credential: BasicCredential::new(identity).into(), signature_key: member.1.as_slice().into() }
+    CredentialWithKey {
+        credential: BasicCredential::new(identity).into(),
+        signature_key: member.1.as_slice().into(),
+    }
 }
 
-/// The account and device that a credential names; their device key must be the leaf's signature key. Errors: "mls".
+/// The account and device that a credential names; their device key must be the leaf's signature
+/// key. Errors: "mls".
 pub fn member_of(credential: &Credential, signature_key: &[u8]) -> Result<Member> {
     let member = named_by(credential)?;
     if member.1 != signature_key {
@@ -192,9 +207,11 @@ pub fn member_of(credential: &Credential, signature_key: &[u8]) -> Result<Member
 /// As [`member_of`], for credentials whose leaf was checked when it came into the group.
 pub fn named_by(credential: &Credential) -> Result<Member> {
     let refused = |e: Error| e.under("mls", "credential");
-    let basic = BasicCredential::try_from(credential.clone()).map_err(|e| Error::mls("credential", e))?;
-    let [_, account, device] =
-        cbor::decode(basic.identity(), RECORD_LIMIT).and_then(|v| v.record(tag!("credential"))).map_err(refused)?;
+    let basic =
+        BasicCredential::try_from(credential.clone()).map_err(|e| Error::mls("credential", e))?;
+    let [_, account, device] = cbor::decode(basic.identity(), RECORD_LIMIT)
+        .and_then(|v| v.record(tag!("credential")))
+        .map_err(refused)?;
     Ok((
         *account.fixed("credential.account_id").map_err(refused)?,
         *device.fixed("credential.device_key").map_err(refused)?,
@@ -210,12 +227,16 @@ fn check_capabilities(leaf: &LeafNode) -> Result<()> {
     if !has.extensions().contains(&ExtensionType::Unknown(CONTEXT_EXTENSION))
         || !has.proposals().contains(&ProposalType::SelfRemove)
     {
-        return Err(Error::mls("capabilities", "the leaf does not support this project's extension and self-remove"));
+        return Err(Error::mls(
+            "capabilities",
+            "the leaf does not support this project's extension and self-remove",
+        ));
     }
     Ok(())
 }
 
-/// The member that a key package would add. Errors: "mls" for a bad credential, capability, lifetime or suite.
+/// The member that a key package would add. Errors: "mls" for a bad credential, capability,
+/// lifetime or suite.
 pub fn key_package_member(package: &KeyPackage) -> Result<Member> {
     suite(suite_id(package.ciphersuite()))?;
     check_capabilities(package.leaf_node())?;
@@ -231,8 +252,8 @@ pub fn key_package(crypto: &CryptoProvider, bytes: &[u8]) -> Result<KeyPackage> 
         MlsMessageBodyIn::KeyPackage(received) => received,
         _ => return Err(Error::mls("key package", "another kind of MLS message")),
     };
-    let package =
-        KeyPackageIn::validate(received, crypto, ProtocolVersion::Mls10).map_err(|e| Error::mls("key package", e))?;
+    let package = KeyPackageIn::validate(received, crypto, ProtocolVersion::Mls10)
+        .map_err(|e| Error::mls("key package", e))?;
     key_package_member(&package)?;
     Ok(package)
 }
@@ -289,7 +310,8 @@ impl View {
         suite: u16,
     ) -> Result<Self> {
         use sha2::{Digest, Sha256};
-        let roster = label::encode_roster(&mut members).map_err(|e| e.under("mls", "the group's roster"))?;
+        let roster =
+            label::encode_roster(&mut members).map_err(|e| e.under("mls", "the group's roster"))?;
         Ok(Self {
             conversation,
             epoch,
@@ -347,8 +369,8 @@ pub struct Change {
 
 /// Judges a commit that MLS accepts. `before` is the group in the commit's epoch.
 ///
-/// Passed: Add, Remove, self-remove, GroupContextExtensions with exactly our two, and an external init that replaces the committer's
-/// own leaf. Refused: everything else. Errors: "mls".
+/// Passed: Add, Remove, self-remove, GroupContextExtensions with exactly our two, and an external
+/// init that replaces the committer's own leaf. Refused: everything else. Errors: "mls".
 pub fn judge_commit(
     crypto: &CryptoProvider,
     before: &PublicGroup,
@@ -364,7 +386,10 @@ pub fn judge_commit(
         None => named_by(sender_credential)?,
     };
     if named_by(sender_credential)? != committer {
-        return Err(Error::mls("commit", "its update path names another account or device than its sender"));
+        return Err(Error::mls(
+            "commit",
+            "its update path names another account or device than its sender",
+        ));
     }
     let mut change = Change {
         committer,
@@ -392,21 +417,28 @@ fn judge_proposal(
     match queued.proposal() {
         Proposal::Add(add) => {
             change.added.push(key_package_member(add.key_package())?);
-            let reference = add.key_package().hash_ref(crypto).map_err(|e| Error::mls("key package", e))?;
+            let reference =
+                add.key_package().hash_ref(crypto).map_err(|e| Error::mls("key package", e))?;
             change.added_refs.push(reference.as_slice().to_vec());
         }
         Proposal::Remove(remove) => change.removed.push(member_at(before, remove.removed())?),
         Proposal::SelfRemove => change.removed.push(proposer(before, queued)?),
-        Proposal::GroupContextExtensions(proposal) => change.context = Some(Context::read(proposal.extensions())?),
+        Proposal::GroupContextExtensions(proposal) => {
+            change.context = Some(Context::read(proposal.extensions())?)
+        }
         Proposal::ExternalInit(_) => change.moves_roster = true,
         other => {
-            return Err(Error::mls("commit", format!("a proposal of type {:?} is not allowed", other.proposal_type())));
+            return Err(Error::mls(
+                "commit",
+                format!("a proposal of type {:?} is not allowed", other.proposal_type()),
+            ));
         }
     }
     Ok(())
 }
 
-/// A new member's own commit may do nothing but put a fresh leaf in the place of the same device's old one.
+/// A new member's own commit may do nothing but put a fresh leaf in the place of the same device's
+/// old one.
 fn judge_sender(sender: &Sender, change: &Change) -> Result<()> {
     match sender {
         Sender::Member(_) => Ok(()),
@@ -418,12 +450,18 @@ fn judge_sender(sender: &Sender, change: &Change) -> Result<()> {
         {
             Ok(())
         }
-        _ => Err(Error::mls("commit", "an external commit may only replace the committer's own leaf")),
+        _ => Err(Error::mls(
+            "commit",
+            "an external commit may only replace the committer's own leaf",
+        )),
     }
 }
 
 fn member_at(group: &PublicGroup, index: LeafNodeIndex) -> Result<Member> {
-    group.leaf(index).ok_or_else(|| Error::mls("commit", "a removed leaf is blank")).and_then(leaf_member)
+    group
+        .leaf(index)
+        .ok_or_else(|| Error::mls("commit", "a removed leaf is blank"))
+        .and_then(leaf_member)
 }
 
 fn proposer(group: &PublicGroup, queued: &QueuedProposal) -> Result<Member> {
@@ -433,10 +471,14 @@ fn proposer(group: &PublicGroup, queued: &QueuedProposal) -> Result<Member> {
     }
 }
 
-/// The only proposal that may stand alone is a member's own removal; gives who leaves. Errors: "mls".
+/// The only proposal that may stand alone is a member's own removal; gives who leaves. Errors:
+/// "mls".
 pub fn judge_standalone(group: &PublicGroup, queued: &QueuedProposal) -> Result<Member> {
     match queued.proposal() {
         Proposal::SelfRemove => proposer(group, queued),
-        other => Err(Error::mls("proposal", format!("{:?} is not allowed outside a commit", other.proposal_type()))),
+        other => Err(Error::mls(
+            "proposal",
+            format!("{:?} is not allowed outside a commit", other.proposal_type()),
+        )),
     }
 }

@@ -1,6 +1,8 @@
-//! Opening windows from their joined `prk`, without any MLS state: docs/protocol.md sections 4 and 5.
+//! Opening windows from their joined `prk`, without any MLS state: docs/protocol.md sections 4 and
+//! 5.
 //!
-//! The frames of all windows are opened side by side; the chain of each window is checked afterwards, in order.
+//! The frames of all windows are opened side by side; the chain of each window is checked
+//! afterwards, in order.
 
 use crate::error::{Error, Result};
 use crate::frame::{self, Place};
@@ -47,13 +49,19 @@ struct Link {
 
 /// Opens every frame of every window on at most `threads` threads.
 ///
-/// Errors: S5 for a `prk` that does not give the label's key commitment; E1 to E7 for a label that does not decode.
-pub fn open_windows<M: AsRef<[u8]> + Sync>(tasks: &[Task<M>], threads: usize) -> Result<Vec<Vec<OpenedFrame>>> {
+/// Errors: S5 for a `prk` that does not give the label's key commitment; E1 to E7 for a label that
+/// does not decode.
+pub fn open_windows<M: AsRef<[u8]> + Sync>(
+    tasks: &[Task<M>],
+    threads: usize,
+) -> Result<Vec<Vec<OpenedFrame>>> {
     let windows = tasks.iter().map(prove).collect::<Result<Vec<_>>>()?;
     let batches: Vec<(usize, usize)> = windows
         .iter()
         .enumerate()
-        .flat_map(|(w, window)| (0..window.task.messages.len()).step_by(BATCH).map(move |from| (w, from)))
+        .flat_map(|(w, window)| {
+            (0..window.task.messages.len()).step_by(BATCH).map(move |from| (w, from))
+        })
         .collect();
     let next = AtomicUsize::new(0);
     let done = Mutex::new(HashMap::with_capacity(batches.len()));
@@ -61,8 +69,10 @@ pub fn open_windows<M: AsRef<[u8]> + Sync>(tasks: &[Task<M>], threads: usize) ->
         while let Some(&(w, from)) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             let window = &windows[w];
             let to = window.task.messages.len().min(from + BATCH);
-            let links: Vec<Link> =
-                window.task.messages[from..to].iter().map(|m| open_one(window, m.as_ref())).collect();
+            let links: Vec<Link> = window.task.messages[from..to]
+                .iter()
+                .map(|m| open_one(window, m.as_ref()))
+                .collect();
             if let Ok(mut done) = done.lock() {
                 done.insert((w, from), links);
             }
@@ -74,10 +84,13 @@ pub fn open_windows<M: AsRef<[u8]> + Sync>(tasks: &[Task<M>], threads: usize) ->
         }
         work();
     });
-    let mut done = done.into_inner().map_err(|_| Error::new("fatal", "a thread failed while opening"))?;
-    let mut opened: Vec<Vec<Link>> = windows.iter().map(|w| Vec::with_capacity(w.task.messages.len())).collect();
+    let mut done =
+        done.into_inner().map_err(|_| Error::new("fatal", "a thread failed while opening"))?;
+    let mut opened: Vec<Vec<Link>> =
+        windows.iter().map(|w| Vec::with_capacity(w.task.messages.len())).collect();
     for batch in &batches {
-        let links = done.remove(batch).ok_or_else(|| Error::new("fatal", "a batch was not opened"))?;
+        let links =
+            done.remove(batch).ok_or_else(|| Error::new("fatal", "a batch was not opened"))?;
         opened[batch.0].extend(links);
     }
     Ok(opened.into_iter().map(check_chain).collect())
@@ -96,7 +109,11 @@ fn prove<M>(task: &Task<M>) -> Result<Proved<'_, M>> {
 
 fn open_one<M>(window: &Proved<'_, M>, message: &[u8]) -> Link {
     let mut link = Link {
-        frame: OpenedFrame { seq: 0, content: Err("F1"), message_digest: frame::message_digest(message) },
+        frame: OpenedFrame {
+            seq: 0,
+            content: Err("F1"),
+            message_digest: frame::message_digest(message),
+        },
         prev: None,
         ct_hash: [0; 32],
     };
@@ -121,7 +138,8 @@ fn try_open<M>(window: &Proved<'_, M>, message: &[u8], link: &mut Link) -> Resul
     Ok(content)
 }
 
-/// F8 for a `seq` that stands twice, F9 for a `prev` that is not the frame before. A missing frame is no error: `seq` shows it.
+/// F8 for a `seq` that stands twice, F9 for a `prev` that is not the frame before. A missing frame
+/// is no error: `seq` shows it.
 fn check_chain(links: Vec<Link>) -> Vec<OpenedFrame> {
     let mut seen: HashMap<u64, [u8; 32]> = HashMap::with_capacity(links.len());
     let mut frames = Vec::with_capacity(links.len());

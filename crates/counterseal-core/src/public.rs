@@ -35,7 +35,8 @@ pub struct KeyPackageFacts {
     pub last_resort: bool,
 }
 
-/// Begins to follow a group; `sender` is its first leaf. One first seen after epoch 0 has its present epoch as roster epoch. Errors: "mls".
+/// Begins to follow a group; `sender` is its first leaf. One first seen after epoch 0 has its
+/// present epoch as roster epoch. Errors: "mls".
 pub fn group(group_info: &[u8], tree: &[u8]) -> Result<Public> {
     let crypto = mls::crypto_provider()?;
     let group_info = match mls::parse(group_info)?.extract() {
@@ -45,9 +46,14 @@ pub fn group(group_info: &[u8], tree: &[u8]) -> Result<Public> {
         }
     };
     let memory = Memory::default();
-    let (group, group_info) =
-        PublicGroup::from_external(&crypto, &memory, mls::parse_tree(tree)?, group_info, ProposalStore::new())
-            .map_err(|e| Error::mls("group", e))?;
+    let (group, group_info) = PublicGroup::from_external(
+        &crypto,
+        &memory,
+        mls::parse_tree(tree)?,
+        group_info,
+        ProposalStore::new(),
+    )
+    .map_err(|e| Error::mls("group", e))?;
     let view = View::of(&group, group_info.group_context().epoch().as_u64())?;
     let sender = group
         .members()
@@ -65,20 +71,26 @@ pub fn group(group_info: &[u8], tree: &[u8]) -> Result<Public> {
     })
 }
 
-/// Judges a PublicMessage against the group's public state and gives the state after it. Errors: "mls".
+/// Judges a PublicMessage against the group's public state and gives the state after it. Errors:
+/// "mls".
 pub fn process(state: &[u8], message: &[u8]) -> Result<Public> {
     let crypto = mls::crypto_provider()?;
-    let saved: State =
-        rmp_serde::from_slice(state).map_err(|e| Error::usage(format!("this is no state of a public group: {e}")))?;
+    let saved: State = rmp_serde::from_slice(state)
+        .map_err(|e| Error::usage(format!("this is no state of a public group: {e}")))?;
     if saved.version != VERSION {
-        return Err(Error::usage(format!("a public state of version {}, this build knows {VERSION}", saved.version)));
+        return Err(Error::usage(format!(
+            "a public state of version {}, this build knows {VERSION}",
+            saved.version
+        )));
     }
     let memory = saved.memory;
-    let mut group = PublicGroup::load(&memory, &openmls::prelude::GroupId::from_slice(&saved.conversation))
-        .map_err(|e| Error::mls("public state", e))?
-        .ok_or_else(|| Error::usage("this is no state of a public group: it is empty"))?;
-    let processed =
-        group.process_message(&crypto, mls::parse_handshake(message)?).map_err(|e| Error::mls("handshake", e))?;
+    let mut group =
+        PublicGroup::load(&memory, &openmls::prelude::GroupId::from_slice(&saved.conversation))
+            .map_err(|e| Error::mls("public state", e))?
+            .ok_or_else(|| Error::usage("this is no state of a public group: it is empty"))?;
+    let processed = group
+        .process_message(&crypto, mls::parse_handshake(message)?)
+        .map_err(|e| Error::mls("handshake", e))?;
     let (sender, credential) = (processed.sender().clone(), processed.credential().clone());
     let (kind, change, roster_epoch) = match processed.into_content() {
         ProcessedMessageContent::StagedCommitMessage(commit) => {
@@ -122,7 +134,8 @@ fn leaving(leaver: Member) -> Change {
 
 /// (conversation, epoch, authenticated data) of a PrivateMessage with application data. Errors: F1.
 pub fn parse_private(message: &[u8]) -> Result<([u8; 16], u64, &[u8])> {
-    frame::parse_private(message).map(|outside| (outside.conversation, outside.epoch, outside.authenticated))
+    frame::parse_private(message)
+        .map(|outside| (outside.conversation, outside.epoch, outside.authenticated))
 }
 
 /// Errors: "mls".
@@ -149,8 +162,14 @@ struct State {
 }
 
 fn save(memory: Memory, view: &View) -> Result<Vec<u8>> {
-    let state = State { version: VERSION, conversation: view.conversation, roster_epoch: view.roster_epoch, memory };
-    rmp_serde::to_vec_named(&state).map_err(|e| Error::new("fatal", format!("a public state cannot be written: {e}")))
+    let state = State {
+        version: VERSION,
+        conversation: view.conversation,
+        roster_epoch: view.roster_epoch,
+        memory,
+    };
+    rmp_serde::to_vec_named(&state)
+        .map_err(|e| Error::new("fatal", format!("a public state cannot be written: {e}")))
 }
 
 /// OpenMLS' storage for exactly one public group, in memory.
@@ -195,12 +214,19 @@ fn read<T: DeserializeOwned>(slot: &RefCell<Option<Stored>>) -> Stores<Option<T>
 impl PublicStorageProvider<VERSION> for Memory {
     type PublicError = MemoryError;
 
-    fn write_tree<G: traits::GroupId<VERSION>, T: traits::TreeSync<VERSION>>(&self, _: &G, tree: &T) -> Stores<()> {
+    fn write_tree<G: traits::GroupId<VERSION>, T: traits::TreeSync<VERSION>>(
+        &self,
+        _: &G,
+        tree: &T,
+    ) -> Stores<()> {
         *self.tree.borrow_mut() = Some(put(tree)?);
         Ok(())
     }
 
-    fn write_interim_transcript_hash<G: traits::GroupId<VERSION>, T: traits::InterimTranscriptHash<VERSION>>(
+    fn write_interim_transcript_hash<
+        G: traits::GroupId<VERSION>,
+        T: traits::InterimTranscriptHash<VERSION>,
+    >(
         &self,
         _: &G,
         hash: &T,
@@ -253,18 +279,30 @@ impl PublicStorageProvider<VERSION> for Memory {
         _: &G,
     ) -> Stores<Vec<(R, P)>> {
         let proposals = self.proposals.borrow();
-        proposals.iter().map(|(reference, proposal)| Ok((get(reference)?, get(proposal)?))).collect()
+        proposals
+            .iter()
+            .map(|(reference, proposal)| Ok((get(reference)?, get(proposal)?)))
+            .collect()
     }
 
-    fn tree<G: traits::GroupId<VERSION>, T: traits::TreeSync<VERSION>>(&self, _: &G) -> Stores<Option<T>> {
+    fn tree<G: traits::GroupId<VERSION>, T: traits::TreeSync<VERSION>>(
+        &self,
+        _: &G,
+    ) -> Stores<Option<T>> {
         read(&self.tree)
     }
 
-    fn group_context<G: traits::GroupId<VERSION>, T: traits::GroupContext<VERSION>>(&self, _: &G) -> Stores<Option<T>> {
+    fn group_context<G: traits::GroupId<VERSION>, T: traits::GroupContext<VERSION>>(
+        &self,
+        _: &G,
+    ) -> Stores<Option<T>> {
         read(&self.context)
     }
 
-    fn interim_transcript_hash<G: traits::GroupId<VERSION>, T: traits::InterimTranscriptHash<VERSION>>(
+    fn interim_transcript_hash<
+        G: traits::GroupId<VERSION>,
+        T: traits::InterimTranscriptHash<VERSION>,
+    >(
         &self,
         _: &G,
     ) -> Stores<Option<T>> {
@@ -308,7 +346,10 @@ impl PublicStorageProvider<VERSION> for Memory {
         Ok(())
     }
 
-    fn clear_proposal_queue<G: traits::GroupId<VERSION>, R: traits::ProposalRef<VERSION>>(&self, _: &G) -> Stores<()> {
+    fn clear_proposal_queue<G: traits::GroupId<VERSION>, R: traits::ProposalRef<VERSION>>(
+        &self,
+        _: &G,
+    ) -> Stores<()> {
         self.proposals.borrow_mut().clear();
         Ok(())
     }

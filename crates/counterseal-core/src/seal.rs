@@ -1,4 +1,5 @@
-//! The counterseal: `prk` split among the holders, each share sealed to one of them: docs/protocol.md section 4.
+//! The counterseal: `prk` split among the holders, each share sealed to one of them:
+//! docs/protocol.md section 4.
 //!
 //! Everything is derived from `prk`, so that whoever has it makes the same bytes again.
 
@@ -25,14 +26,25 @@ impl SealingKeys {
             let message = format!("{} sealing keys for {} positions", keys.len(), tree.positions());
             return Err(Error::new("S1", message));
         }
-        let decode = |(i, key): (usize, &Option<K>)| match key {
-            None => Ok(None),
-            Some(key) => PublicKey::decode(Algorithm::XWingKemDraft06, key.as_ref())
-                .map(Some)
-                .map_err(|_| Error::new("E6", format!("the sealing key at position {i} is not a valid X-Wing key"))),
+        let decode = |(i, key): (usize, &Option<K>)| {
+            key.as_ref().map(|key| decode_key(i, key.as_ref())).transpose()
         };
         keys.iter().enumerate().map(decode).collect::<Result<_>>().map(Self)
     }
+}
+
+fn decode_key(position: usize, key: &[u8]) -> Result<PublicKey> {
+    let refused = || {
+        Error::new(
+            "E6",
+            format!("the sealing key at position {position} is not a valid X-Wing key"),
+        )
+    };
+    // libcrux cuts the key in two before it looks at its length, and panics on a short one.
+    if key.len() != SEALING_KEY {
+        return Err(refused());
+    }
+    PublicKey::decode(Algorithm::XWingKemDraft06, key).map_err(|_| refused())
 }
 
 /// The encoded counterseal. Errors: S1, E6 (a key whose X25519 half is of low order).
@@ -54,7 +66,8 @@ pub fn seal(
             Some(key) => Some(seal_share(prk, window_id, charter_digest, i as u64, share, key)?),
         });
     }
-    let items: Vec<Value<'_>> = sealed.iter().map(|s| s.as_ref().map_or(Value::Null, SealedShare::value)).collect();
+    let items: Vec<Value<'_>> =
+        sealed.iter().map(|s| s.as_ref().map_or(Value::Null, SealedShare::value)).collect();
     Ok(cbor::encode(&list![tag!("counterseal"), items]))
 }
 
@@ -86,22 +99,34 @@ fn seal_share(
 ) -> Result<SealedShare> {
     let seed = expand::<64>(prk, &list![tag!("kem"), position])?;
     let info = cbor::encode(&list![tag!("seal"), window_id, charter_digest, position]);
-    let (enc, ciphertext) = hpke_seal(key, &seed, &info, share)
-        .map_err(|_| Error::new("E6", format!("the sealing key at position {position} cannot be sealed to")))?;
-    Ok(SealedShare { enc, ciphertext, share_hash: cbor::hash(&list![tag!("share"), window_id, position, share]) })
+    let (enc, ciphertext) = hpke_seal(key, &seed, &info, share).map_err(|_| {
+        Error::new("E6", format!("the sealing key at position {position} cannot be sealed to"))
+    })?;
+    Ok(SealedShare {
+        enc,
+        ciphertext,
+        share_hash: cbor::hash(&list![tag!("share"), window_id, position, share]),
+    })
 }
 
-// ---- HPKE (RFC 9180), base mode, one message, suite (0x647a, 0x0001, 0x0003), with the KEM's randomness given
+// ---- HPKE (RFC 9180), base mode, one message, suite (0x647a, 0x0001, 0x0003), with the KEM's
+// randomness given
 
 const SUITE: &[u8] = b"HPKE\x64\x7a\x00\x01\x00\x03";
 
-fn hpke_seal(key: &PublicKey, seed: &[u8; 64], info: &[u8], plaintext: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
+fn hpke_seal(
+    key: &PublicKey,
+    seed: &[u8; 64],
+    info: &[u8],
+    plaintext: &[u8],
+) -> Result<(Vec<u8>, Vec<u8>)> {
     let refused = |_| Error::new("fatal", "HPKE");
     let (shared, enc) = key.encapsulate_derand(seed).map_err(refused)?;
     let (key, nonce) = key_schedule(&Zeroizing::new(shared.encode()), info)?;
     let cipher = ChaCha20Poly1305::new((&*key).into());
-    let ciphertext =
-        cipher.encrypt((&*nonce).into(), plaintext).map_err(|_| Error::new("fatal", "AEAD refused to seal"))?;
+    let ciphertext = cipher
+        .encrypt((&*nonce).into(), plaintext)
+        .map_err(|_| Error::new("fatal", "AEAD refused to seal"))?;
     Ok((enc.encode(), ciphertext))
 }
 
@@ -126,7 +151,12 @@ fn labeled_extract(salt: &[u8], label: &[u8], ikm: &[u8]) -> (Zeroizing<[u8; 32]
     (Zeroizing::new(prk.into()), hkdf)
 }
 
-fn labeled_expand(secret: &Hkdf<Sha256>, label: &[u8], context: &[u8], out: &mut [u8]) -> Result<()> {
+fn labeled_expand(
+    secret: &Hkdf<Sha256>,
+    label: &[u8],
+    context: &[u8],
+    out: &mut [u8],
+) -> Result<()> {
     let length = (out.len() as u16).to_be_bytes();
     let labeled = [&length, b"HPKE-v1".as_slice(), SUITE, label, context].concat();
     secret.expand(&labeled, out).map_err(|_| Error::new("fatal", "HPKE asked HKDF for too much"))

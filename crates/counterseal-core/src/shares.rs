@@ -1,7 +1,7 @@
 //! Shamir over GF(256) in the holders' tree of docs/protocol.md section 2.
 //!
-//! Secrets never index a table and never decide a branch: multiplication is eight masked steps, and only positions, which are public,
-//! are inverted.
+//! Secrets never index a table and never decide a branch: multiplication is eight masked steps, and
+//! only positions, which are public, are inverted.
 
 use crate::cbor::{self, list, tag};
 use crate::error::{Error, Result};
@@ -38,7 +38,8 @@ impl Tree {
     }
 
     pub fn encode(&self) -> Vec<u8> {
-        let bodies: Vec<_> = self.bodies.iter().map(|(t, m)| list![u64::from(*t), u64::from(*m)]).collect();
+        let bodies: Vec<_> =
+            self.bodies.iter().map(|(t, m)| list![u64::from(*t), u64::from(*m)]).collect();
         cbor::encode(&list![
             list![u64::from(self.needed), bodies],
             list![u64::from(self.witnesses_needed), u64::from(self.witnesses)],
@@ -47,7 +48,8 @@ impl Tree {
 
     /// The number of holders: one position each.
     pub fn positions(&self) -> usize {
-        self.bodies.iter().map(|(_, members)| usize::from(*members)).sum::<usize>() + usize::from(self.witnesses)
+        self.bodies.iter().map(|(_, members)| usize::from(*members)).sum::<usize>()
+            + usize::from(self.witnesses)
     }
 }
 
@@ -73,12 +75,25 @@ pub fn split(tree: &Tree, prk: &Prk) -> Result<Vec<Secret>> {
     for (j, (value, (threshold, members))) in bodies.iter().zip(&tree.bodies).enumerate() {
         shares.extend(split_node(prk, value, &[0, j as u64], *threshold, usize::from(*members))?);
     }
-    shares.extend(split_node(prk, &witnesses_value, &[1], tree.witnesses_needed, usize::from(tree.witnesses))?);
+    shares.extend(split_node(
+        prk,
+        &witnesses_value,
+        &[1],
+        tree.witnesses_needed,
+        usize::from(tree.witnesses),
+    )?);
     Ok(shares)
 }
 
-/// The values at x = 1 .. `children` of the polynomial with constant term `secret` and the node's own coefficients.
-fn split_node(prk: &Prk, secret: &Secret, path: &[u64], threshold: u8, children: usize) -> Result<Vec<Secret>> {
+/// The values at x = 1 .. `children` of the polynomial with constant term `secret` and the node's
+/// own coefficients.
+fn split_node(
+    prk: &Prk,
+    secret: &Secret,
+    path: &[u64],
+    threshold: u8,
+    children: usize,
+) -> Result<Vec<Secret>> {
     let path: Vec<_> = path.iter().map(|index| (*index).into()).collect();
     let mut coefficients = Zeroizing::new(vec![0u8; 32 * (usize::from(threshold) - 1)]);
     if threshold > 1 {
@@ -100,8 +115,8 @@ fn split_node(prk: &Prk, secret: &Secret, path: &[u64], threshold: u8, children:
 
 /// `prk` from the shares of a quorum or more; each is (position, 32 bytes).
 ///
-/// Errors: S4 when they are no quorum, when a position is out of range or stands twice, and when more than a quorum is given
-/// and they do not all lie on the same polynomials.
+/// Errors: S4 when they are no quorum, when a position is out of range or stands twice, and when
+/// more than a quorum is given and they do not all lie on the same polynomials.
 pub fn join(tree: &Tree, shares: &[(usize, [u8; 32])]) -> Result<Prk> {
     let mut at: Vec<Option<&[u8; 32]>> = vec![None; tree.positions()];
     for (position, share) in shares {
@@ -124,28 +139,36 @@ pub fn join(tree: &Tree, shares: &[(usize, [u8; 32])]) -> Result<Prk> {
         }
         from = to;
     }
-    let custodians = join_node(tree.needed, &bodies)?
-        .ok_or_else(|| Error::new("S4", format!("{} of {} needed bodies have a quorum", bodies.len(), tree.needed)))?;
+    let custodians = join_node(tree.needed, &bodies)?.ok_or_else(|| {
+        Error::new("S4", format!("{} of {} needed bodies have a quorum", bodies.len(), tree.needed))
+    })?;
     let witnesses = points(&at[from..]);
     let count = witnesses.len();
-    let witnesses = join_node(tree.witnesses_needed, &witnesses)?
-        .ok_or_else(|| Error::new("S4", format!("{count} of {} needed witnesses", tree.witnesses_needed)))?;
+    let witnesses = join_node(tree.witnesses_needed, &witnesses)?.ok_or_else(|| {
+        Error::new("S4", format!("{count} of {} needed witnesses", tree.witnesses_needed))
+    })?;
     Ok(interpolate(&[(1, custodians), (2, witnesses)], 0))
 }
 
 fn points(slots: &[Option<&[u8; 32]>]) -> Vec<(u8, Secret)> {
     let present = slots.iter().enumerate();
-    present.filter_map(|(i, share)| share.map(|share| (i as u8 + 1, Zeroizing::new(*share)))).collect()
+    present
+        .filter_map(|(i, share)| share.map(|share| (i as u8 + 1, Zeroizing::new(*share))))
+        .collect()
 }
 
-/// The node's value, or `None` below its threshold. Errors: S4 when a surplus share is not on the polynomial.
+/// The node's value, or `None` below its threshold. Errors: S4 when a surplus share is not on the
+/// polynomial.
 fn join_node(threshold: u8, points: &[(u8, Secret)]) -> Result<Option<Secret>> {
     let Some((base, surplus)) = points.split_at_checked(usize::from(threshold)) else {
         return Ok(None);
     };
     for (x, share) in surplus {
         if !bool::from(interpolate(base, *x).ct_eq(share.as_slice())) {
-            return Err(Error::new("S4", "more shares than a quorum, and they contradict each other"));
+            return Err(Error::new(
+                "S4",
+                "more shares than a quorum, and they contradict each other",
+            ));
         }
     }
     Ok(Some(interpolate(base, 0)))
@@ -212,7 +235,8 @@ mod tests {
         assert_eq!(shares.len(), 9);
         for set in 0u32..512 {
             let chosen: Vec<usize> = (0..9).filter(|p| set >> p & 1 == 1).collect();
-            let count = |range: std::ops::Range<usize>| chosen.iter().filter(|p| range.contains(p)).count();
+            let count =
+                |range: std::ops::Range<usize>| chosen.iter().filter(|p| range.contains(p)).count();
             let bodies = [count(0..1) >= 1, count(1..4) >= 2, count(4..6) >= 1];
             let quorum = bodies.iter().filter(|b| **b).count() >= 2 && count(6..9) >= 2;
             match join(&tree(), &take(&shares, &chosen)) {

@@ -1,10 +1,10 @@
 //! The device's one SQLCipher connection: lock, pragmas, schema and nested transactions.
 //!
-//! The bundled SQLite has the bug by which two connections can spoil a write-ahead log that one of them resets. Here there is never
-//! a second connection: a lock file is held for as long as the database is open (docs/decisions/0002-one-connection.md).
+//! There is never a second connection: a lock file is held for as long as the database is open
+//! (docs/decisions/0002-one-connection.md).
 
 use crate::error::{Error, Result};
-use openmls_sqlite_storage::{Codec, SqliteStorageProvider};
+use crate::storage;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -15,55 +15,36 @@ use zeroize::Zeroizing;
 /// How long `open` waits for another process to let go of the database.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The schema's version, in the database's own `user_version`.
+const VERSION: i64 = 2;
+
 const SCHEMA: &str = "
 CREATE TABLE cs_meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE cs_keyset (
     charter_digest BLOB NOT NULL, keyset_digest BLOB NOT NULL,
     domain TEXT NOT NULL, tree BLOB NOT NULL, keys BLOB NOT NULL, period_length INTEGER NOT NULL,
     PRIMARY KEY (charter_digest, keyset_digest)) WITHOUT ROWID;
-CREATE TABLE cs_group (conversation BLOB PRIMARY KEY, suite INTEGER NOT NULL, core TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE cs_group (
+    conversation BLOB PRIMARY KEY, suite INTEGER NOT NULL, core TEXT NOT NULL,
+    accepted INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE cs_view (
-    conversation BLOB NOT NULL, epoch INTEGER NOT NULL, roster_epoch INTEGER NOT NULL, roster BLOB NOT NULL,
-    charter_digest BLOB NOT NULL, quarter INTEGER NOT NULL, keyset_digest BLOB NOT NULL, suite INTEGER NOT NULL,
+    conversation BLOB NOT NULL, epoch INTEGER NOT NULL,
+    roster_epoch INTEGER NOT NULL, roster BLOB NOT NULL, charter_digest BLOB NOT NULL,
+    quarter INTEGER NOT NULL, keyset_digest BLOB NOT NULL, suite INTEGER NOT NULL,
     PRIMARY KEY (conversation, epoch)) WITHOUT ROWID;
 CREATE TABLE cs_window (
-    window_id BLOB PRIMARY KEY, own INTEGER NOT NULL, conversation BLOB NOT NULL, device_key BLOB NOT NULL,
-    opens INTEGER NOT NULL, closes INTEGER NOT NULL, serial INTEGER NOT NULL, key BLOB, seal_digest BLOB NOT NULL,
+    window_id BLOB PRIMARY KEY, own INTEGER NOT NULL,
+    conversation BLOB NOT NULL, device_key BLOB NOT NULL,
+    opens INTEGER NOT NULL, closes INTEGER NOT NULL, serial INTEGER NOT NULL,
+    key BLOB, seal_digest BLOB NOT NULL,
     label BLOB NOT NULL, roster BLOB NOT NULL, counterseal BLOB);
 CREATE INDEX cs_window_place ON cs_window (conversation, device_key, serial);
 CREATE INDEX cs_window_closes ON cs_window (closes) WHERE key IS NOT NULL;
 CREATE TABLE cs_frame (
-    window_id BLOB NOT NULL, seq INTEGER NOT NULL, message BLOB NOT NULL, ct BLOB NOT NULL, prev BLOB,
+    window_id BLOB NOT NULL, seq INTEGER NOT NULL, message BLOB NOT NULL, ct BLOB NOT NULL,
+    prev BLOB,
     PRIMARY KEY (window_id, seq)) WITHOUT ROWID;
-PRAGMA user_version = 1;
 ";
-
-/// MessagePack with named fields: self-describing, so that a later OpenMLS still reads what this one wrote.
-#[derive(Default)]
-pub struct NamedMessagePack;
-
-impl Codec for NamedMessagePack {
-    type Error = CodecError;
-
-    fn to_vec<T: serde::Serialize>(value: &T) -> std::result::Result<Vec<u8>, CodecError> {
-        rmp_serde::to_vec_named(value).map_err(|e| CodecError(e.to_string()))
-    }
-
-    fn from_slice<T: serde::de::DeserializeOwned>(slice: &[u8]) -> std::result::Result<T, CodecError> {
-        rmp_serde::from_slice(slice).map_err(|e| CodecError(e.to_string()))
-    }
-}
-
-#[derive(Debug)]
-pub struct CodecError(String);
-
-impl std::fmt::Display for CodecError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "a stored MLS value cannot be read or written: {}", self.0)
-    }
-}
-
-impl std::error::Error for CodecError {}
 
 pub struct Store {
     pub connection: Connection,
@@ -74,30 +55,40 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes a new encrypted database. `key` is 32 random bytes. Errors: "usage" when the file exists, "busy", "store".
+    /// Makes a new encrypted database. `key` is 32 random bytes. Errors: "usage" when the file
+    /// exists, "busy", "store".
     pub fn create(path: &Path, key: &[u8; 32]) -> Result<Self> {
         let lock = take_lock(path)?;
         if path.exists() {
-            return Err(Error::usage(format!("{} exists already: open it instead", path.display())));
+            return Err(Error::usage(format!(
+                "{} exists already: open it instead",
+                path.display()
+            )));
         }
-        let mut connection = connect(path, key, OpenFlags::SQLITE_OPEN_CREATE)?;
-        SqliteStorageProvider::<NamedMessagePack, _>::new(&mut connection)
-            .run_migrations()
-            .map_err(|e| Error::new("store", format!("the MLS tables cannot be made: {e}")))?;
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?;
+        let connection = connect(path, key, OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {SCHEMA} {} PRAGMA user_version = {VERSION}; COMMIT;",
+            storage::SCHEMA
+        ))?;
         Ok(Self { connection, outer: false, _lock: lock })
     }
 
     /// Errors: "usage" when there is no such file, "busy", "store" (also for a wrong key).
     pub fn open(path: &Path, key: &[u8; 32]) -> Result<Self> {
         if !path.exists() {
-            return Err(Error::usage(format!("there is no database at {}: create it", path.display())));
+            return Err(Error::usage(format!(
+                "there is no database at {}: create it",
+                path.display()
+            )));
         }
         let lock = take_lock(path)?;
         let connection = connect(path, key, OpenFlags::empty())?;
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version != 1 {
-            return Err(Error::new("store", format!("the database has schema {version}, this build knows 1")));
+        if version != VERSION {
+            return Err(Error::new(
+                "store",
+                format!("the database has schema {version}, this build knows {VERSION}"),
+            ));
         }
         Ok(Self { connection, outer: false, _lock: lock })
     }
@@ -134,12 +125,14 @@ impl Store {
         if self.outer { Ok(()) } else { Err(Error::usage("no transaction is open")) }
     }
 
-    /// Whether SQLite has rolled back the caller's transaction by itself, after a full disk for instance.
+    /// Whether SQLite has rolled back the caller's transaction by itself, after a full disk for
+    /// instance.
     pub fn lost(&self) -> bool {
         self.outer && self.connection.is_autocommit()
     }
 
-    /// Errors: "store" while the caller believes in a transaction that is gone: what came after it would stand alone.
+    /// Errors: "store" while the caller believes in a transaction that is gone: what came after it
+    /// would stand alone.
     fn require_transaction(&self) -> Result<()> {
         if self.lost() {
             return Err(Error::new(
@@ -184,13 +177,16 @@ impl Store {
         Ok(())
     }
 
-    /// One SQL statement of the caller's, with its rows. Errors: "usage" for transaction control, "store".
+    /// One SQL statement of the caller's, with its rows. Errors: "usage" for transaction control,
+    /// "store".
     pub fn execute(&self, sql: &str, params: Vec<Sql>) -> Result<Vec<Vec<Sql>>> {
         let verb = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         if ["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE", "ATTACH", "DETACH"]
             .contains(&verb.trim_end_matches(';'))
         {
-            return Err(Error::usage(format!("{verb} is not for execute: use begin, commit and rollback")));
+            return Err(Error::usage(format!(
+                "{verb} is not for execute: use begin, commit and rollback"
+            )));
         }
         self.require_transaction()?;
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -213,16 +209,25 @@ fn lock_path(path: &Path) -> PathBuf {
 /// The exclusive lock that stands for "the one connection". Errors: "busy" after ten seconds.
 fn take_lock(path: &Path) -> Result<File> {
     let place = lock_path(path);
-    let unusable =
-        |e: std::io::Error| Error::new("store", format!("the lock file {} cannot be used: {e}", place.display()));
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&place).map_err(unusable)?;
+    let unusable = |e: std::io::Error| {
+        Error::new("store", format!("the lock file {} cannot be used: {e}", place.display()))
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&place)
+        .map_err(unusable)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20))
+            }
             Err(TryLockError::WouldBlock) => {
-                let message = format!("another process has {} open: close it there first", path.display());
+                let message =
+                    format!("another process has {} open: close it there first", path.display());
                 return Err(Error::new("busy", message));
             }
             Err(TryLockError::Error(e)) => return Err(unusable(e)),
@@ -235,7 +240,8 @@ fn connect(path: &Path, key: &[u8; 32], extra: OpenFlags) -> Result<Connection> 
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(256);
     unlock(&connection, key)?;
-    // Exclusive before WAL: the log's index then lives in this process and no second connection can exist.
+    // Exclusive before WAL: the log's index then lives in this process and no second connection can
+    // exist.
     connection.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
          PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
@@ -253,9 +259,13 @@ fn unlock(connection: &Connection, key: &[u8; 32]) -> Result<()> {
         }
     }
     pragma.push_str("'\"");
+    // SQLCipher would tell a wrong key on standard error as well, which is not ours to write on.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE;")?;
     connection.execute_batch(&pragma)?;
     connection
         .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))
-        .map_err(|_| Error::new("store", "the database does not open with this key, or is no database"))?;
+        .map_err(|_| {
+            Error::new("store", "the database does not open with this key, or is no database")
+        })?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! What a device knows of each epoch it lived through: a frame is judged by the view of its own epoch, not by the newest.
+//! What a device knows of each epoch it lived through: a frame is judged by the view of its own
+//! epoch, not by the newest.
 
 use crate::device::{Conversation, Device, VIEWS_IN_MEMORY, sql_int};
 use crate::error::{Error, Result};
@@ -36,7 +37,11 @@ impl Device {
         Ok(self.remember_view(view))
     }
 
-    pub fn group_view(&mut self, conversation: &Conversation, epoch: Option<u64>) -> Result<Arc<View>> {
+    pub fn group_view(
+        &mut self,
+        conversation: &Conversation,
+        epoch: Option<u64>,
+    ) -> Result<Arc<View>> {
         match epoch {
             Some(epoch) => self.view(conversation, epoch),
             None => self.newest_view(conversation),
@@ -44,7 +49,12 @@ impl Device {
     }
 }
 
-pub fn next_view(group: &MlsGroup, db: &Connection, old: &View, moves_roster: bool) -> Result<View> {
+pub fn next_view(
+    group: &MlsGroup,
+    db: &Connection,
+    old: &View,
+    moves_roster: bool,
+) -> Result<View> {
     let roster_epoch = if moves_roster { group.epoch().as_u64() } else { old.roster_epoch };
     let view = View::of(group.public_group(), roster_epoch)?;
     insert_view(db, &view)?;
@@ -52,8 +62,8 @@ pub fn next_view(group: &MlsGroup, db: &Connection, old: &View, moves_roster: bo
 }
 
 pub fn insert_view(db: &Connection, view: &View) -> Result<()> {
-    let sql =
-        "INSERT INTO cs_view (conversation, epoch, roster_epoch, roster, charter_digest, quarter, keyset_digest, suite)
+    let sql = "INSERT INTO cs_view (conversation, epoch, roster_epoch, roster,
+                              charter_digest, quarter, keyset_digest, suite)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     let context = &view.context;
     db.execute(
@@ -73,14 +83,19 @@ pub fn insert_view(db: &Connection, view: &View) -> Result<()> {
 }
 
 fn load_view(db: &Connection, conversation: &Conversation, epoch: u64) -> Result<View> {
-    let sql = "SELECT roster_epoch, roster, charter_digest, quarter, keyset_digest, suite FROM cs_view WHERE conversation = ? AND epoch = ?";
+    let sql = "SELECT roster_epoch, roster, charter_digest, quarter, keyset_digest, suite
+               FROM cs_view WHERE conversation = ? AND epoch = ?";
     let mut statement = db.prepare_cached(sql)?;
     let row = statement.query_row(params![conversation, sql_int(epoch)?], |row| {
-        let context = Context { charter_digest: row.get(2)?, quarter: row.get(3)?, keyset_digest: row.get(4)? };
+        let context = Context {
+            charter_digest: row.get(2)?,
+            quarter: row.get(3)?,
+            keyset_digest: row.get(4)?,
+        };
         Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?, context, row.get::<_, u16>(5)?))
     });
-    let (roster_epoch, roster, context, suite) = row
-        .optional()?
-        .ok_or_else(|| Error::usage(format!("this device has no view of the conversation in epoch {epoch}")))?;
+    let (roster_epoch, roster, context, suite) = row.optional()?.ok_or_else(|| {
+        Error::usage(format!("this device has no view of the conversation in epoch {epoch}"))
+    })?;
     View::new(*conversation, epoch, roster_epoch, decode_roster(&roster)?, context, suite)
 }

@@ -35,23 +35,39 @@ pub struct Sealed {
 // ---- windows
 
 impl Device {
-    /// Opens a window of this device's in the period that begins at `opens`. Errors: L2, L5, "usage".
-    pub fn window_open(&mut self, conversation: &Conversation, opens: u64, serial: u64) -> Result<Window> {
+    /// Opens a window of this device's in the period that begins at `opens`. Errors: L2, L5,
+    /// "usage".
+    pub fn window_open(
+        &mut self,
+        conversation: &Conversation,
+        opens: u64,
+        serial: u64,
+    ) -> Result<Window> {
         let (view, me) = (self.newest_view(conversation)?, self.me()?);
         let keyset = self.keyset_of(&view)?;
         if !opens.is_multiple_of(keyset.period_length) {
-            return Err(Error::new("L2", format!("{opens} does not begin a period of {} s", keyset.period_length)));
+            return Err(Error::new(
+                "L2",
+                format!("{opens} does not begin a period of {} s", keyset.period_length),
+            ));
         }
         if !view.members.contains(&me.member) {
             return Err(Error::usage("this device is not in the conversation any more"));
         }
         let mut key: Key = Zeroizing::new([0; 32]);
-        getrandom::fill(key.as_mut_slice()).map_err(|e| Error::new("fatal", format!("no randomness: {e}")))?;
-        let mut label =
-            draft_label(&view, &keyset, &me.member, (opens, opens.saturating_add(keyset.period_length)), serial);
+        getrandom::fill(key.as_mut_slice())
+            .map_err(|e| Error::new("fatal", format!("no randomness: {e}")))?;
+        let mut label = draft_label(
+            &view,
+            &keyset,
+            &me.member,
+            (opens, opens.saturating_add(keyset.period_length)),
+            serial,
+        );
         let prk = label.commit(&key)?;
         let window_id = label.window_id();
-        let counterseal = seal::seal(&prk, &window_id, &label.charter_digest, &keyset.tree, &keyset.keys)?;
+        let counterseal =
+            seal::seal(&prk, &window_id, &label.charter_digest, &keyset.tree, &keyset.keys)?;
         let window = Window {
             window_id,
             label: label.encode(),
@@ -66,7 +82,9 @@ impl Device {
         self.atomic(|device| {
             let db = &device.store.connection;
             require_accepted(db, conversation)?;
-            if newest_serial(db, conversation, &me.member.1)?.is_some_and(|(last, _)| last >= serial) {
+            if newest_serial(db, conversation, &me.member.1)?
+                .is_some_and(|(last, _)| last >= serial)
+            {
                 return Err(Error::new("L5", "the serial does not rise"));
             }
             insert_window(db, &label, &window, &key, true)
@@ -80,9 +98,15 @@ impl Device {
     }
 
     /// This device's newest window of the period, if its label still fits the group's present view.
-    pub fn window_current(&mut self, conversation: &Conversation, opens: u64) -> Result<Option<Window>> {
+    pub fn window_current(
+        &mut self,
+        conversation: &Conversation,
+        opens: u64,
+    ) -> Result<Option<Window>> {
         let (view, me) = (self.newest_view(conversation)?, self.me()?);
-        let sql = "SELECT window_id FROM cs_window WHERE conversation = ? AND device_key = ? AND opens = ? AND own AND key IS NOT NULL
+        let sql = "SELECT window_id FROM cs_window
+                   WHERE conversation = ? AND device_key = ? AND opens = ?
+                       AND own AND key IS NOT NULL
                    ORDER BY serial DESC LIMIT 1";
         let id = {
             let mut statement = self.store.connection.prepare_cached(sql)?;
@@ -97,9 +121,11 @@ impl Device {
         Ok(fits(&label, &view, &keyset, &me.member).then_some(window))
     }
 
-    /// Erases the keys of all windows, own and others', that had closed by `closed_before`. Gives their number.
+    /// Erases the keys of all windows, own and others', that had closed by `closed_before`. Gives
+    /// their number.
     pub fn window_drop_keys(&mut self, closed_before: u64) -> Result<usize> {
-        let sql = "UPDATE cs_window SET key = NULL, counterseal = NULL WHERE closes <= ? AND key IS NOT NULL";
+        let sql = "UPDATE cs_window SET key = NULL, counterseal = NULL
+                   WHERE closes <= ? AND key IS NOT NULL";
         let until = sql_int(closed_before)?;
         let count = self.atomic(|device| Ok(device.store.connection.execute(sql, [until])?))?;
         self.store.flush_log()?;
@@ -108,16 +134,23 @@ impl Device {
 
     /// Makes label, roster and counterseal of any window again whose key is kept. Errors: "usage".
     pub fn window_remake(&mut self, window_id: &[u8; 32]) -> Result<Window> {
-        let sql = "SELECT key, label, roster FROM cs_window WHERE window_id = ? AND key IS NOT NULL";
+        let sql =
+            "SELECT key, label, roster FROM cs_window WHERE window_id = ? AND key IS NOT NULL";
         let row = self.store.connection.query_row(sql, [window_id], |row| {
-            Ok((Zeroizing::new(row.get::<_, [u8; 32]>(0)?), row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
+            Ok((
+                Zeroizing::new(row.get::<_, [u8; 32]>(0)?),
+                row.get::<_, Vec<u8>>(1)?,
+                row.get::<_, Vec<u8>>(2)?,
+            ))
         });
-        let (key, encoded, roster) =
-            row.optional()?.ok_or_else(|| Error::usage("this device has no key of this window any more"))?;
+        let (key, encoded, roster) = row
+            .optional()?
+            .ok_or_else(|| Error::usage("this device has no key of this window any more"))?;
         let label = Label::decode(&encoded)?;
         let keyset = self.keyset(&label.charter_digest, &label.keyset_digest)?;
         let prk = label.derive_prk(&key);
-        let counterseal = seal::seal(&prk, window_id, &label.charter_digest, &keyset.tree, &keyset.keys)?;
+        let counterseal =
+            seal::seal(&prk, window_id, &label.charter_digest, &keyset.tree, &keyset.keys)?;
         Ok(Window {
             window_id: *window_id,
             label: encoded,
@@ -166,8 +199,16 @@ fn fits(label: &Label, view: &View, keyset: &Keyset, member: &Member) -> bool {
     expected == *label
 }
 
-pub(crate) fn insert_window(db: &Connection, label: &Label, window: &Window, key: &Key, own: bool) -> Result<()> {
-    let sql = "INSERT INTO cs_window (window_id, own, conversation, device_key, opens, closes, serial, key, seal_digest, label, roster, counterseal)
+pub(crate) fn insert_window(
+    db: &Connection,
+    label: &Label,
+    window: &Window,
+    key: &Key,
+    own: bool,
+) -> Result<()> {
+    let sql =
+        "INSERT INTO cs_window (window_id, own, conversation, device_key, opens, closes, serial,
+                                      key, seal_digest, label, roster, counterseal)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
         window.window_id,
@@ -216,9 +257,11 @@ pub(crate) fn newest_serial(
     conversation: &Conversation,
     device_key: &[u8; 32],
 ) -> Result<Option<(u64, [u8; 32])>> {
-    let sql = "SELECT serial, window_id FROM cs_window WHERE conversation = ? AND device_key = ? ORDER BY serial DESC LIMIT 1";
+    let sql = "SELECT serial, window_id FROM cs_window WHERE conversation = ? AND device_key = ?
+               ORDER BY serial DESC LIMIT 1";
     let mut statement = db.prepare_cached(sql)?;
-    let row = statement.query_row(params![conversation, device_key], |row| Ok((row.get(0)?, row.get(1)?)));
+    let row = statement
+        .query_row(params![conversation, device_key], |row| Ok((row.get(0)?, row.get(1)?)));
     Ok(row.optional()?)
 }
 
@@ -230,9 +273,15 @@ fn next_place(db: &Connection, window_id: &[u8; 32]) -> Result<(u64, Option<[u8;
     Ok(row.optional()?.map_or((0, None), |(seq, ct)| (seq + 1, Some(ct))))
 }
 
-pub(crate) fn insert_frame(db: &Connection, place: &Place, message: &[u8; 32], ct: &[u8]) -> Result<()> {
+pub(crate) fn insert_frame(
+    db: &Connection,
+    place: &Place,
+    message: &[u8; 32],
+    ct: &[u8],
+) -> Result<()> {
     let sql = "INSERT INTO cs_frame (window_id, seq, message, ct, prev) VALUES (?, ?, ?, ?, ?)";
-    let row = params![place.window_id, sql_int(place.seq)?, message, frame::ct_hash(ct), place.prev];
+    let row =
+        params![place.window_id, sql_int(place.seq)?, message, frame::ct_hash(ct), place.prev];
     db.prepare_cached(sql)?.execute(row)?;
     Ok(())
 }
@@ -254,33 +303,43 @@ impl Device {
         let (keyset, me) = (self.keyset_of(&view)?, self.me()?);
         if !fits(&window.label, &view, &keyset, &me.member) {
             return Err(Error::usage(
-                "the window no longer fits the conversation's roster, charter or keyset: open a new one",
+                "the window no longer fits the conversation's roster, charter or keyset: \
+                 open a new one",
             ));
         }
-        let sent_at_ms = frame::check_content(content).map_err(|e| e.under("usage", "content to be sent"))?;
+        let sent_at_ms =
+            frame::check_content(content).map_err(|e| e.under("usage", "content to be sent"))?;
         frame::check_sent_at(sent_at_ms, window.label.opens, window.label.closes)?;
-        self.with_group(&window.conversation, |group, session| seal_frame(group, session, &window, window_id, content))
+        self.with_group(&window.conversation, |group, session| {
+            seal_frame(group, session, &window, window_id, content)
+        })
     }
 
-    /// Takes back the window's newest frame, whose `seq` the next one uses again with a fresh `r`. Errors: "usage".
+    /// Takes back the window's newest frame, whose `seq` the next one uses again with a fresh `r`.
+    /// Errors: "usage".
     pub fn frame_unseal(&mut self, window_id: &[u8; 32], seq: u64) -> Result<()> {
-        let sql = "DELETE FROM cs_frame WHERE window_id = ?1 AND seq = ?2 AND seq = (SELECT max(seq) FROM cs_frame WHERE window_id = ?1)
+        let sql = "DELETE FROM cs_frame WHERE window_id = ?1 AND seq = ?2
+                   AND seq = (SELECT max(seq) FROM cs_frame WHERE window_id = ?1)
                    AND window_id IN (SELECT window_id FROM cs_window WHERE own)";
         let place = params![window_id, sql_int(seq)?];
         match self.atomic(|device| Ok(device.store.connection.execute(sql, place)?))? {
             1 => Ok(()),
-            _ => Err(Error::usage(format!("frame {seq} is not the newest of a window of this device's own"))),
+            _ => Err(Error::usage(format!(
+                "frame {seq} is not the newest of a window of this device's own"
+            ))),
         }
     }
 
     fn own_window(&self, window_id: &[u8; 32]) -> Result<OwnWindow> {
-        let sql = "SELECT label, key, seal_digest FROM cs_window WHERE window_id = ? AND own AND key IS NOT NULL";
+        let sql = "SELECT label, key, seal_digest FROM cs_window
+                   WHERE window_id = ? AND own AND key IS NOT NULL";
         let mut statement = self.store.connection.prepare_cached(sql)?;
         let row = statement.query_row([window_id], |row| {
             Ok((row.get::<_, Vec<u8>>(0)?, Zeroizing::new(row.get::<_, [u8; 32]>(1)?), row.get(2)?))
         });
-        let (label, key, seal_digest) =
-            row.optional()?.ok_or_else(|| Error::usage("this device has no such window, or no key of it any more"))?;
+        let (label, key, seal_digest) = row.optional()?.ok_or_else(|| {
+            Error::usage("this device has no such window, or no key of it any more")
+        })?;
         let label = Label::decode(&label)?;
         Ok(OwnWindow { conversation: label.conversation, label, key, seal_digest })
     }
@@ -295,8 +354,10 @@ fn seal_frame(
 ) -> Result<Sealed> {
     require_accepted(session.db, &window.conversation)?;
     let (seq, prev) = next_place(session.db, window_id)?;
-    let mut place = Place { window_id: *window_id, seal_digest: window.seal_digest, seq, r: [0; 16], prev };
-    getrandom::fill(&mut place.r).map_err(|e| Error::new("fatal", format!("no randomness: {e}")))?;
+    let mut place =
+        Place { window_id: *window_id, seal_digest: window.seal_digest, seq, r: [0; 16], prev };
+    getrandom::fill(&mut place.r)
+        .map_err(|e| Error::new("fatal", format!("no randomness: {e}")))?;
     let prk = window.label.derive_prk(&window.key);
     let ct = frame::seal_content(&prk, &session.me.key.0, &place, content)?;
     let key = KeyContent {
@@ -305,7 +366,8 @@ fn seal_frame(
         closes: window.label.closes,
         serial: window.label.serial,
     };
-    // Set right before its use: OpenMLS clears it only when the next call succeeds, and after an error this copy of the group is dropped.
+    // Set right before its use: OpenMLS clears it only when the next call succeeds, and after an
+    // error this copy of the group is dropped.
     group.set_aad(place.authenticated(&ct));
     let message = group
         .create_message(&session.provider, &session.me.key, &key.encode())

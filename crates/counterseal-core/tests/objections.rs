@@ -1,11 +1,12 @@
-//! What a malicious member may try against the counterseal, one test each, and that the conversation goes on afterwards.
+//! What a malicious member may try against the counterseal, one test each, and that the
+//! conversation goes on afterwards.
 
 mod common;
 
-use _core::cbor::{self, Value};
-use _core::frame::{self, Place};
-use _core::seal;
 use common::*;
+use counterseal_core::cbor::{self, Value};
+use counterseal_core::frame::{self, Place};
+use counterseal_core::seal;
 
 /// Refused with `rule`; then an honest frame of a new window is read.
 fn refused(world: &mut World, message: &[u8], rule: &str) {
@@ -27,7 +28,8 @@ fn with_counterseal(spoil: impl FnOnce(&Draft) -> Vec<u8>) {
 }
 
 fn sealed_list(counterseal: &[u8]) -> Vec<Value<'_>> {
-    let [_, sealed] = cbor::decode(counterseal, 1 << 20).unwrap().record("counterseal/v1/counterseal").unwrap();
+    let [_, sealed] =
+        cbor::decode(counterseal, 1 << 20).unwrap().record("counterseal/v1/counterseal").unwrap();
     sealed.items("sealed").unwrap()
 }
 
@@ -42,7 +44,10 @@ fn control_an_honest_frame_is_read() {
     for seq in 0..3 {
         let message = world.mallory.send(&mut draft, "good morning");
         let opened = world.alice_opens(&message).unwrap();
-        assert_eq!((opened.seq, opened.gap, opened.current, opened.duplicate), (seq, 0, true, false));
+        assert_eq!(
+            (opened.seq, opened.gap, opened.current, opened.duplicate),
+            (seq, 0, true, false)
+        );
         assert_eq!(opened.label, draft.label.encode());
         assert_eq!(opened.content, content(OPENS * 1000 + 5000, "good morning"));
     }
@@ -50,7 +55,9 @@ fn control_an_honest_frame_is_read() {
 
 #[test]
 fn stripped_every_position_null() {
-    with_counterseal(|draft| counterseal_of(sealed_list(&draft.counterseal).iter().map(|_| Value::Null).collect()));
+    with_counterseal(|draft| {
+        counterseal_of(sealed_list(&draft.counterseal).iter().map(|_| Value::Null).collect())
+    });
 }
 
 #[test]
@@ -89,8 +96,15 @@ fn two_holders_shares_exchanged() {
 #[test]
 fn forged_from_another_secret() {
     with_counterseal(|draft| {
-        let garbage = _core::label::Prk::new([0x66; 32]);
-        seal::seal(&garbage, &draft.label.window_id(), &draft.label.charter_digest, &tree(), &sealing_keys(1)).unwrap()
+        let garbage = counterseal_core::label::Prk::new([0x66; 32]);
+        seal::seal(
+            &garbage,
+            &draft.label.window_id(),
+            &draft.label.charter_digest,
+            &tree(),
+            &sealing_keys(1),
+        )
+        .unwrap()
     });
 }
 
@@ -106,8 +120,14 @@ fn forged_in_a_single_share() {
 #[test]
 fn sealed_to_another_set_of_holders() {
     with_counterseal(|draft| {
-        seal::seal(&draft.prk, &draft.label.window_id(), &draft.label.charter_digest, &tree(), &sealing_keys(2))
-            .unwrap()
+        seal::seal(
+            &draft.prk,
+            &draft.label.window_id(),
+            &draft.label.charter_digest,
+            &tree(),
+            &sealing_keys(2),
+        )
+        .unwrap()
     });
 }
 
@@ -144,7 +164,9 @@ fn another_key_after_a_first_good_frame() {
     let mut other = draft.clone();
     other.key = [10; 32];
     let prk = other.label.clone().commit(&other.key).unwrap();
-    let ct = frame::seal_content(&prk, &world.mallory.key.0, &place, &content(OPENS * 1000, "hidden")).unwrap();
+    let ct =
+        frame::seal_content(&prk, &world.mallory.key.0, &place, &content(OPENS * 1000, "hidden"))
+            .unwrap();
     let message = world.mallory.post(place.authenticated(&ct), &other.key_content().encode());
     refused(&mut world, &message, "F4");
 }
@@ -153,9 +175,15 @@ fn another_key_after_a_first_good_frame() {
 fn a_key_that_does_not_open_the_ciphertext() {
     let mut world = world();
     let draft = world.mallorys_window(9, 1);
-    let hidden = _core::label::Prk::new([0x55; 32]);
+    let hidden = counterseal_core::label::Prk::new([0x55; 32]);
     let place = draft.place();
-    let ct = frame::seal_content(&hidden, &world.mallory.key.0, &place, &content(OPENS * 1000, "hidden")).unwrap();
+    let ct = frame::seal_content(
+        &hidden,
+        &world.mallory.key.0,
+        &place,
+        &content(OPENS * 1000, "hidden"),
+    )
+    .unwrap();
     let message = world.mallory.post(place.authenticated(&ct), &draft.key_content().encode());
     refused(&mut world, &message, "F6");
 }
@@ -194,8 +222,13 @@ fn a_message_invented_in_another_members_window() {
     let outside = frame::parse_private(&sealed.message).unwrap();
     let (place, ct) = Place::parse(outside.authenticated).unwrap();
     let next = Place { seq: 1, prev: Some(frame::ct_hash(ct)), ..place };
-    let forged =
-        frame::seal_content(&stolen.prk, &world.mallory.key.0, &next, &content(OPENS * 1000, "not by Bob")).unwrap();
+    let forged = frame::seal_content(
+        &stolen.prk,
+        &world.mallory.key.0,
+        &next,
+        &content(OPENS * 1000, "not by Bob"),
+    )
+    .unwrap();
     let message = world.mallory.post(next.authenticated(&forged), &stolen.key_content().encode());
     refused(&mut world, &message, "F3");
     // Bob's own ciphertext in her window: the ciphertext is bound to its window and place.
@@ -211,7 +244,8 @@ fn content_signed_by_nobody_in_the_label() {
     let draft = world.mallorys_window(9, 1);
     let place = draft.place();
     let stranger = ed25519_dalek::SigningKey::from_bytes(&[0x42; 32]);
-    let ct = frame::seal_content(&draft.prk, &stranger, &place, &content(OPENS * 1000, "deniable")).unwrap();
+    let ct = frame::seal_content(&draft.prk, &stranger, &place, &content(OPENS * 1000, "deniable"))
+        .unwrap();
     let message = world.mallory.post(place.authenticated(&ct), &draft.key_content().encode());
     refused(&mut world, &message, "F7");
 }
@@ -245,7 +279,8 @@ fn other_authenticated_data_and_other_content() {
 fn places_in_the_chain() {
     let mut world = world();
     let mut draft = world.mallorys_window(9, 1);
-    let messages: Vec<_> = (0..5).map(|i| world.mallory.send(&mut draft, &format!("message {i}"))).collect();
+    let messages: Vec<_> =
+        (0..5).map(|i| world.mallory.send(&mut draft, &format!("message {i}"))).collect();
     world.alice_opens(&messages[0]).unwrap();
     // The same bytes again: dropped in silence.
     assert!(world.alice_opens(&messages[0]).unwrap().duplicate);
@@ -291,7 +326,8 @@ fn times_and_serials() {
     let mut world = world();
     let mut draft = world.mallorys_window(9, 5);
     for sent_at_ms in [OPENS * 1000 - 1, (OPENS + HOUR) * 1000] {
-        let message = world.mallory.send_content(&mut draft.clone(), &content(sent_at_ms, "at another time"));
+        let message =
+            world.mallory.send_content(&mut draft.clone(), &content(sent_at_ms, "at another time"));
         assert_eq!(world.alice_opens(&message).map(|o| o.seq), Err("F10"));
     }
     let message = world.mallory.send(&mut draft, "serial five");
@@ -317,7 +353,8 @@ fn a_period_that_is_over_is_pending_and_not_refused() {
 fn a_key_of_a_roster_before_the_last_change() {
     let mut world = world();
     let mut old = world.mallorys_window(9, 1);
-    // Alice removes Bob; Mallory follows, and goes on with the window that Bob's presence had shaped.
+    // Alice removes Bob; Mallory follows, and goes on with the window that Bob's presence had
+    // shaped.
     let bob = world.bob.identity().unwrap();
     let commit = world.alice.group_commit(&CONVERSATION, &[], &[bob], None).unwrap();
     world.alice.group_merge(&CONVERSATION).unwrap();

@@ -1,13 +1,14 @@
-//! Every file in tests/vectors at the level of encodings, and the counterseals and frames by their own rules.
+//! Every file in tests/vectors at the level of encodings, and the counterseals and frames by their
+//! own rules.
 
 mod common;
 
-use _core::cbor;
-use _core::frame::Place;
-use _core::label::{Label, Prk, decode_roster};
-use _core::opening::{Task, open_windows};
-use _core::seal::{self, SealingKeys};
-use _core::shares::{self, Tree};
+use counterseal_core::cbor;
+use counterseal_core::frame::Place;
+use counterseal_core::label::{Label, Prk, decode_roster};
+use counterseal_core::opening::{Task, open_windows};
+use counterseal_core::seal::{self, SealingKeys};
+use counterseal_core::shares::{self, Tree};
 use libcrux_kem::{Algorithm, key_gen_derand};
 use serde_json::Value as Json;
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ fn cases(file: &Json) -> &Vec<Json> {
 
 /// What the record's own decoder says, where the core has one for this file.
 fn record_rule(file: &str, input: &[u8]) -> Option<&'static str> {
-    let code = |e: _core::error::Error| e.code;
+    let code = |e: counterseal_core::error::Error| e.code;
     match file {
         "label.json" | "window.json" => Some(Label::decode(input).err().map_or("valid", code)),
         "roster.json" => Some(decode_roster(input).err().map_or("valid", code)),
@@ -64,7 +65,8 @@ fn every_encoding() {
             let input = bytes(&case["bytes"]);
             let found = cbor::decode(&input, 65_536).err().map_or("valid", |e| e.code);
             let place = format!("{name}: {}", case["name"]);
-            // A file of the records says at which level a case fails; the core's own files fail as records only.
+            // A file of the records says at which level a case fails; the core's own files fail as
+            // records only.
             let encoding = case["level"] == "encoding";
             if encoding {
                 assert_eq!(found, expect, "{place}");
@@ -86,8 +88,10 @@ fn leaves_of_the_ledger() {
     let valid = cases(&file).iter().filter(|case| case["expect"] == "valid");
     for case in valid {
         let input = bytes(&case["bytes"]);
-        let [_, salt, statement] = cbor::decode(&input, 65_536).unwrap().record("counterseal/v1/opening").unwrap();
-        let leaf = cbor::hash(&cbor::Value::Array(vec!["counterseal/v1/leaf".into(), salt, statement]));
+        let [_, salt, statement] =
+            cbor::decode(&input, 65_536).unwrap().record("counterseal/v1/opening").unwrap();
+        let leaf =
+            cbor::hash(&cbor::Value::Array(vec!["counterseal/v1/leaf".into(), salt, statement]));
         assert_eq!(leaf, fixed(&case["leaf"]), "{}", case["name"]);
     }
 }
@@ -110,7 +114,10 @@ fn keys_of_labels_and_shares_of_trees() {
 #[test]
 fn counterseals() {
     let file = load("counterseal.json");
-    let (label, tree) = (Label::decode(&bytes(&file["label"])).unwrap(), Tree::decode(&bytes(&file["tree"])).unwrap());
+    let (label, tree) = (
+        Label::decode(&bytes(&file["label"])).unwrap(),
+        Tree::decode(&bytes(&file["tree"])).unwrap(),
+    );
     let prk = label.derive_prk(&fixed(&file["key"]));
     assert_eq!(*prk, fixed(&file["prk"]));
     assert_eq!(label.window_id(), fixed(&file["window_id"]));
@@ -118,16 +125,19 @@ fn counterseals() {
     let shares: Vec<_> = shares::split(&tree, &prk).unwrap().iter().map(|s| **s).collect();
     assert_eq!(shares, file["shares"].as_array().unwrap().iter().map(fixed).collect::<Vec<_>>());
     for case in cases(&file).iter().filter(|case| case["expect"] == "valid") {
-        let absent: Vec<u64> = case["absent"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap()).collect();
+        let absent: Vec<u64> =
+            case["absent"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap()).collect();
         let seeds = file["sealing_seeds"].as_array().unwrap().iter().enumerate();
         let keys: Vec<_> = seeds
             .map(|(i, seed)| {
-                let public = key_gen_derand(Algorithm::XWingKemDraft06, &fixed(seed)).unwrap().1.encode();
+                let public =
+                    key_gen_derand(Algorithm::XWingKemDraft06, &fixed(seed)).unwrap().1.encode();
                 (!absent.contains(&(i as u64))).then_some(public)
             })
             .collect();
         let keys = SealingKeys::decode(&tree, &keys).unwrap();
-        let made = seal::seal(&prk, &label.window_id(), &label.charter_digest, &tree, &keys).unwrap();
+        let made =
+            seal::seal(&prk, &label.window_id(), &label.charter_digest, &tree, &keys).unwrap();
         assert_eq!(made, bytes(&case["bytes"]), "{}", case["name"]);
         assert_eq!(seal::digest(&made), fixed(&case["seal_digest"]));
     }
@@ -145,7 +155,8 @@ fn frames() {
         };
         open_windows(&[task], 2).unwrap().remove(0)
     };
-    let (valid, refused): (Vec<&Json>, Vec<&Json>) = cases(&file).iter().partition(|case| case["expect"] == "valid");
+    let (valid, refused): (Vec<&Json>, Vec<&Json>) =
+        cases(&file).iter().partition(|case| case["expect"] == "valid");
     for (case, frame) in valid.iter().zip(open(valid.clone())) {
         assert_eq!(frame.content.unwrap(), bytes(&case["content"]));
         assert_eq!(frame.message_digest, fixed(&case["message_digest"]));
@@ -153,11 +164,18 @@ fn frames() {
     }
     for case in refused {
         let frame = open(vec![case]).remove(0);
-        assert_eq!(frame.content.unwrap_err(), case["expect"].as_str().unwrap(), "{}", case["name"]);
+        assert_eq!(
+            frame.content.unwrap_err(),
+            case["expect"].as_str().unwrap(),
+            "{}",
+            case["name"]
+        );
     }
     // The same frame twice, and a chain that lacks a link and then one that does not fit.
-    let rules: Vec<_> =
-        open(vec![valid[0], valid[0], valid[2], valid[1]]).into_iter().map(|f| f.content.err()).collect();
+    let rules: Vec<_> = open(vec![valid[0], valid[0], valid[2], valid[1]])
+        .into_iter()
+        .map(|f| f.content.err())
+        .collect();
     assert_eq!(rules, [None, Some("F8"), None, None]);
 }
 

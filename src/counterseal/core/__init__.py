@@ -1,7 +1,7 @@
-"""The compiled floor: MLS, windows, counterseals, frames, opening, and the device's one encrypted
+"""The compiled core: MLS, windows, counterseals, frames, opening, and the device's one encrypted
 database connection.
 
-Nothing is decided here; the types stand in `_core.pyi` and the bytes in docs/protocol.md.
+Its types are in `_core.pyi`, the bytes it makes in docs/protocol.md.
 """
 
 from counterseal.core._core import (

@@ -1,18 +1,30 @@
-"""Types of the compiled floor. All byte strings are `bytes`; ids and digests are 32 bytes, a conversation id is 16."""
+"""Types of the compiled core.
+
+All byte strings are `bytes`; ids, keys and digests are 32 bytes, a conversation id is 16. Times are
+seconds since 1970 unless the name ends in `_ms`. Every call may raise `CoreError`; where a
+docstring names codes, these are the ones that another's input can cause.
+"""
 
 from collections.abc import Sequence
 from typing import Any, final
 
 class CoreError(Exception):
-    """Anything the compiled floor refuses. `code` is a rule of docs/protocol.md ("F4") or one of: "mls", "store", "busy", "usage", "fatal"."""
+    """What the compiled core refuses.
+
+    `code` is a rule of docs/protocol.md ("F4"), or one of: "mls" (MLS, or this project's rules on
+    top of it), "store" (the database), "busy" (another process has it open), "usage" (the caller
+    asked for what cannot be; nothing was changed), "fatal" (a defect; a device is closed by it).
+    """
 
     code: str
     message: str
 
 SUITES: dict[int, str]
-"""MLS suite ids this build knows, by id."""
+"""Names of the MLS suites that this build knows, by id."""
 DEFAULT_SUITE: int
+"""The suite of new groups."""
 SQLITE_VERSION: str
+"""The SQLite under the device's database."""
 
 @final
 class View:
@@ -21,7 +33,8 @@ class View:
     conversation: bytes
     epoch: int
     roster_epoch: int
-    roster: list[tuple[bytes, bytes]]  # (account_id, device_key), sorted
+    # (account_id, device_key), sorted
+    roster: list[tuple[bytes, bytes]]
     roster_digest: bytes
     charter_digest: bytes
     quarter: int
@@ -32,26 +45,34 @@ class View:
 class Commit:
     """A commit this device made: pending until `group_merge` or `group_discard`."""
 
-    message: bytes  # PublicMessage
+    # a PublicMessage
+    message: bytes
     welcome: bytes | None
-    tree: bytes  # ratchet tree, sent once beside the Welcome
+    # the ratchet tree, sent once beside the Welcome
+    tree: bytes
     group_info: bytes
-    epoch: int  # the epoch the commit starts from
+    # the epoch that the commit starts from
+    epoch: int
 
 @final
 class Staged:
     """A handshake message that MLS accepts, before this device's own policy has been asked."""
 
-    kind: str  # "commit" | "proposal" (self-remove only)
-    epoch: int  # the epoch it belongs to
+    # "commit", or "proposal" for a self-remove
+    kind: str
+    # the epoch it belongs to
+    epoch: int
     committer: tuple[bytes, bytes]
     added: list[tuple[bytes, bytes]]
     removed: list[tuple[bytes, bytes]]
-    context: tuple[bytes, int, bytes] | None  # new (charter_digest, quarter, keyset_digest)
+    # (charter_digest, quarter, keyset_digest), if the commit sets it
+    context: tuple[bytes, int, bytes] | None
     removes_me: bool
 
 @final
 class Window:
+    """A window of this device, with what the service is given of it."""
+
     window_id: bytes
     label: bytes
     roster: bytes
@@ -66,50 +87,65 @@ class Window:
 class Sealed:
     """One frame, ready to be posted."""
 
-    message: bytes  # PrivateMessage
+    # a PrivateMessage
+    message: bytes
     window_id: bytes
     seq: int
 
 @final
 class Opened:
-    """A frame that passed F1 to F10 and F12. `current` is false when F11 still asks for the inclusion."""
+    """A frame that passed F1 to F10 and F12.
+
+    `current` is false when F11 still asks for the inclusion.
+    """
 
     window_id: bytes
     seq: int
     account_id: bytes
     device_key: bytes
     label: bytes
-    content: bytes  # the content array, signature verified
+    # the content array, its signature verified
+    content: bytes
     sent_at_ms: int
-    gap: int  # frames missing before this one
+    # frames missing before this one
+    gap: int
     current: bool
     epoch: int
-    duplicate: bool  # F8, the same frame again; nothing else is set
+    # F8, the same frame again: only the window and seq are set beside it
+    duplicate: bool
 
 @final
 class Device:
     """A device's one SQLCipher connection and its MLS groups.
 
-    Every method that writes does so in one transaction; inside `begin`/`commit` all join the caller's. `rollback` also drops what the
-    groups hold in memory, so they are read again. One process at a time ("busy" otherwise).
+    Every method that writes does so in one transaction; between `begin` and `commit` all join the
+    caller's. `rollback` also drops what the groups have in memory, so they are read again.
     """
 
     @staticmethod
-    def create(path: str, key: bytes) -> Device: ...
+    def create(path: str, key: bytes) -> Device:
+        """Makes the database. Raises `CoreError` "usage" when the file exists, "busy" when another
+        process has it open."""
     @staticmethod
-    def open(path: str, key: bytes) -> Device: ...
+    def open(path: str, key: bytes) -> Device:
+        """Raises `CoreError` "usage" when there is no file, "store" for a wrong key, "busy" when
+        another process has it open."""
     def close(self) -> None: ...
+
     # SQL, for the client's own tables
+
     def begin(self) -> None: ...
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
     def execute(self, sql: str, params: Sequence[Any] = ...) -> list[tuple[Any, ...]]: ...
-    # identity
+
+    # identity, keysets
+
     def set_identity(self, account_id: bytes, device_seed: bytes) -> None: ...
     def identity(self) -> tuple[bytes, bytes] | None: ...
     def sign(self, message: bytes) -> bytes:
-        """Ed25519 by the device key, over `message` as it is: the caller gives a tagged encoding."""
-    # what windows and frames of a charter and keyset need
+        """Ed25519 by the device key, over `message` as it is: the caller gives a tagged
+        encoding."""
     def register_keyset(
         self,
         domain: str,
@@ -118,8 +154,12 @@ class Device:
         tree: bytes,
         keys: Sequence[bytes | None],
         period_length: int,
-    ) -> None: ...
+    ) -> None:
+        """Keeps what windows and frames under this charter and keyset need. Raises `CoreError` S1,
+        E6 for keys that nobody can seal to."""
+
     # groups
+
     def key_packages(self, count: int, last_resort: bool, suite: int) -> list[bytes]: ...
     def group_create(
         self,
@@ -129,7 +169,7 @@ class Device:
         quarter: int,
         keyset_digest: bytes,
     ) -> bytes:
-        """Gives the GroupInfo of epoch 0, for the service."""
+        """Returns the GroupInfo of epoch 0, for the service."""
     def group_tree(self, conversation: bytes) -> bytes: ...
     def group_commit(
         self,
@@ -138,76 +178,104 @@ class Device:
         remove: Sequence[tuple[bytes, bytes]],
         context: tuple[bytes, int, bytes] | None,
     ) -> Commit:
-        """Also commits every pending self-remove proposal. Errors: "mls"."""
-    def group_merge(self, conversation: bytes) -> View: ...
-    def group_discard(self, conversation: bytes) -> None: ...
-    def group_leave(self, conversation: bytes) -> bytes: ...
-    def group_stage(self, conversation: bytes, message: bytes) -> Staged: ...
-    def group_accept(self, conversation: bytes) -> View: ...
+        """Also commits every pending self-remove proposal. Raises `CoreError` "mls"."""
+    def group_merge(self, conversation: bytes) -> View:
+        """The service took the pending commit."""
+    def group_discard(self, conversation: bytes) -> None:
+        """The service took another: the pending commit is dropped and never sent again."""
+    def group_leave(self, conversation: bytes) -> bytes:
+        """A self-remove proposal, for somebody else's commit."""
+    def group_stage(self, conversation: bytes, message: bytes) -> Staged:
+        """Says what a handshake would do, and changes nothing. Raises `CoreError` "mls"."""
+    def group_accept(self, conversation: bytes) -> View:
+        """Takes what was staged, or a group that was joined."""
     def group_refuse(self, conversation: bytes) -> None: ...
     def group_join(self, welcome: bytes, tree: bytes) -> View:
-        """The view is not yet trusted: the caller checks the roster against the directory, then `group_accept` or `group_forget`."""
+        """The view is not yet trusted: the caller checks the roster against the directory, then
+        calls `group_accept` or `group_forget`. Raises `CoreError` "mls"."""
     def group_forget(self, conversation: bytes) -> None: ...
     def group_view(self, conversation: bytes, epoch: int | None = ...) -> View: ...
     def groups(self) -> list[bytes]: ...
+
     # windows and frames
+
     def window_open(self, conversation: bytes, opens: int, serial: int) -> Window: ...
     def window(self, window_id: bytes) -> Window | None: ...
     def window_current(self, conversation: bytes, opens: int) -> Window | None:
-        """This device's newest window of the conversation in the period, if its label still fits the group's present view."""
-    def window_drop_keys(self, closed_before: int) -> int: ...
+        """This device's newest window of the conversation in the period, if its label still fits
+        the group's present view."""
+    def window_drop_keys(self, closed_before: int) -> int:
+        """Erases the keys of all windows, own and others', that had closed by then. Returns their
+        number."""
     def window_remake(self, window_id: bytes) -> Window:
-        """Any window whose K this device still has: makes label, roster and counterseal again."""
-    def frame_seal(self, window_id: bytes, content: bytes) -> Sealed: ...
+        """Label, roster and counterseal, made again, of any window whose K this device has."""
+    def frame_seal(self, window_id: bytes, content: bytes) -> Sealed:
+        """Raises `CoreError` F10 for content sent outside the window."""
     def frame_unseal(self, window_id: bytes, seq: int) -> None:
-        """Takes back the newest frame, which the service refused: its seq is used again with a fresh r."""
-    def frame_open(self, conversation: bytes, message: bytes, now: int) -> Opened: ...
+        """Takes back the newest frame, which the service refused: its seq is used again with a
+        fresh r."""
+    def frame_open(self, conversation: bytes, message: bytes, now: int) -> Opened:
+        """Raises `CoreError` F1 to F10, F12."""
 
-# the service's side: no secrets
+# ---- the service's side: no secrets
+
 @final
 class Public:
     """What an accepted handshake means for the service."""
 
     state: bytes
-    kind: str  # "group" | "commit" | "proposal"
+    # "group", "commit" or "proposal"
+    kind: str
     view: View
     sender: tuple[bytes, bytes]
     added: list[tuple[bytes, bytes]]
     removed: list[tuple[bytes, bytes]]
-    added_refs: list[bytes]  # KeyPackageRef of each added key package
+    # the KeyPackageRef of each added key package
+    added_refs: list[bytes]
 
-def public_group(group_info: bytes, tree: bytes) -> Public: ...
+def public_group(group_info: bytes, tree: bytes) -> Public:
+    """Begins to follow a group. Raises `CoreError` "mls"."""
+
 def public_process(state: bytes, message: bytes) -> Public:
-    """Validates a PublicMessage against the group's public state. Errors: "mls"."""
+    """Judges a PublicMessage against the group's public state. Raises `CoreError` "mls"."""
 
 def parse_private(message: bytes) -> tuple[bytes, int, bytes]:
-    """(conversation, epoch, authenticated_data) of an MLS PrivateMessage that carries an application message. Errors: F1."""
+    """(conversation, epoch, authenticated_data) of an MLS PrivateMessage that carries an
+    application message. Raises `CoreError` F1."""
 
 def check_key_package(key_package: bytes) -> tuple[bytes, bytes, int, bytes, bool]:
-    """(account_id, device_key, suite, KeyPackageRef, last_resort); signature, lifetime and capabilities verified. Errors: "mls"."""
+    """(account_id, device_key, suite, KeyPackageRef, last_resort); signature, lifetime and
+    capabilities verified. Raises `CoreError` "mls"."""
 
-# counterseal
+# ---- the counterseal
+
 def derive_prk(label: bytes, key: bytes) -> bytes: ...
 def seal_counterseal(
     prk: bytes, window_id: bytes, charter_digest: bytes, tree: bytes, keys: Sequence[bytes | None]
 ) -> bytes: ...
 def join_shares(tree: bytes, shares: Sequence[tuple[int, bytes]]) -> bytes:
-    """prk from exactly or more than a quorum of (position, share). Errors: S4."""
+    """prk from a quorum or more of (position, share). Raises `CoreError` S4."""
 
 def split_shares(tree: bytes, prk: bytes) -> list[bytes]: ...
 
-# opening: no MLS state
+# ---- opening: no MLS state
+
 @final
 class OpenedFrame:
+    """A frame with either its content or the rule that refuses it."""
+
+    # 0 when the message is too malformed to name one
     seq: int
     content: bytes | None
-    error: str | None  # rule that refuses it
+    error: str | None
     message_digest: bytes
 
 def open_windows(
     windows: Sequence[tuple[bytes, bytes, bytes, Sequence[bytes]]], threads: int
 ) -> list[list[OpenedFrame]]:
-    """For each (label, seal_digest, prk, [PrivateMessage, ...] in order of seq): every frame opened and its signature and chain checked.
+    """For each (label, seal_digest, prk, [PrivateMessage, ...] in order of seq): every frame opened,
+    its signature and the window's chain checked.
 
-    The GIL is released. A window whose prk does not give the label's commitment raises S5; a bad frame is reported in its place.
+    A bad frame is reported in its place. The interpreter lock is let go. Raises `CoreError` S5 for
+    a prk that does not give the label's commitment.
     """

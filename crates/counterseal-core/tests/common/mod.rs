@@ -1,31 +1,37 @@
-//! A conversation of two honest devices and one member, Mallory, who runs plain OpenMLS and says whatever a test wants.
+//! A conversation of two honest devices and one member, Mallory, who runs plain OpenMLS and says
+//! whatever a test wants.
 
-#![allow(dead_code)] // Each test file uses its own part.
+// Each test file uses its own part.
+#![allow(dead_code)]
 
-use _core::cbor::{Value, encode};
-use _core::device::Device;
-use _core::frame::{self, KeyContent, Place};
-use _core::label::{Label, Prk};
-use _core::mls::{self, Context, DeviceKey};
-use _core::received::Opened;
-use _core::seal::{self, SealingKeys};
-use _core::shares::Tree;
-use _core::window::Window;
+mod folder;
+
+use counterseal_core::cbor::{Value, encode};
+use counterseal_core::device::Device;
+use counterseal_core::frame::{self, KeyContent, Place};
+use counterseal_core::label::{Label, Prk};
+use counterseal_core::mls::{self, Context, DeviceKey};
+use counterseal_core::received::Opened;
+use counterseal_core::seal::{self, SealingKeys};
+use counterseal_core::shares::Tree;
+use counterseal_core::window::Window;
 use ed25519_dalek::SigningKey;
+pub use folder::Folder;
 use libcrux_kem::{Algorithm, key_gen_derand};
 use openmls::prelude::{
-    KeyPackage, Lifetime, MlsGroup, MlsMessageBodyIn, MlsMessageOut, ProcessedMessageContent, StagedWelcome,
+    KeyPackage, Lifetime, MlsGroup, MlsMessageBodyIn, MlsMessageOut, ProcessedMessageContent,
+    StagedWelcome,
 };
 use openmls_libcrux_crypto::Provider;
 use openmls_traits::OpenMlsProvider;
-use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 pub const CONVERSATION: [u8; 16] = [0xc0; 16];
 pub const DOMAIN: &str = "chat.example.org";
 pub const HOUR: u64 = 3600;
 pub const OPENS: u64 = 2 * HOUR;
-pub const CONTEXT: Context = Context { charter_digest: [0xca; 32], quarter: 4 * 2026 + 3, keyset_digest: [0x5e; 32] };
+pub const CONTEXT: Context =
+    Context { charter_digest: [0xca; 32], quarter: 4 * 2026 + 3, keyset_digest: [0x5e; 32] };
 
 /// Three bodies, of which two must agree, and two of four witnesses: eleven holders.
 pub fn tree() -> Tree {
@@ -58,7 +64,7 @@ pub fn content(sent_at_ms: u64, text: &str) -> Vec<u8> {
     ]))
 }
 
-pub fn device(folder: &TempDir, name: &str, seed: u8) -> Device {
+pub fn device(folder: &Folder, name: &str, seed: u8) -> Device {
     let mut device = Device::create(&folder.path().join(name), &[seed; 32]).unwrap();
     device.set_identity(&[seed; 32], &[seed ^ 0xff; 32]).unwrap();
     register(&mut device);
@@ -74,19 +80,20 @@ pub struct World {
     pub alice: Device,
     pub bob: Device,
     pub mallory: Mallory,
-    pub folder: TempDir,
+    pub folder: Folder,
     /// The last serial that Mallory used for an honest window.
     pub serial: u64,
 }
 
 /// Alice makes the conversation and adds Bob and Mallory in one commit, so the roster's epoch is 1.
 pub fn world() -> World {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let mut alice = device(&folder, "alice", 1);
     let mut bob = device(&folder, "bob", 2);
     let mut mallory = Mallory::new(3);
     alice.group_create(&CONVERSATION, mls::DEFAULT_SUITE, &CONTEXT).unwrap();
-    let packages = [bob.key_packages(1, false, mls::DEFAULT_SUITE).unwrap().remove(0), mallory.key_package()];
+    let packages =
+        [bob.key_packages(1, false, mls::DEFAULT_SUITE).unwrap().remove(0), mallory.key_package()];
     let commit = alice.group_commit(&CONVERSATION, &packages, &[], None).unwrap();
     alice.group_merge(&CONVERSATION).unwrap();
     let welcome = commit.welcome.unwrap();
@@ -97,7 +104,8 @@ pub fn world() -> World {
 }
 
 impl World {
-    /// What Alice makes of a message, during the window's period: the rule that refuses it, or the frame.
+    /// What Alice makes of a message, during the window's period: the rule that refuses it, or the
+    /// frame.
     pub fn alice_opens(&mut self, message: &[u8]) -> Result<Opened, &'static str> {
         self.alice.frame_open(&CONVERSATION, message, OPENS + 60).map_err(|e| e.code)
     }
@@ -146,9 +154,14 @@ impl Draft {
     /// Fills in commitment, prk and counterseal as an honest sender does.
     pub fn settle(&mut self) {
         self.prk = self.label.commit(&self.key).unwrap();
-        self.counterseal =
-            seal::seal(&self.prk, &self.label.window_id(), &self.label.charter_digest, &tree(), &sealing_keys(1))
-                .unwrap();
+        self.counterseal = seal::seal(
+            &self.prk,
+            &self.label.window_id(),
+            &self.label.charter_digest,
+            &tree(),
+            &sealing_keys(1),
+        )
+        .unwrap();
     }
 
     pub fn place(&self) -> Place {
@@ -210,11 +223,12 @@ impl Mallory {
         let MlsMessageBodyIn::Welcome(welcome) = mls::parse(welcome).unwrap().extract() else {
             panic!("not a welcome")
         };
-        let staged = StagedWelcome::build_from_welcome(&self.provider, &mls::join_config(), welcome)
-            .unwrap()
-            .with_ratchet_tree(mls::parse_tree(tree).unwrap())
-            .build()
-            .unwrap();
+        let staged =
+            StagedWelcome::build_from_welcome(&self.provider, &mls::join_config(), welcome)
+                .unwrap()
+                .with_ratchet_tree(mls::parse_tree(tree).unwrap())
+                .build()
+                .unwrap();
         self.group = Some(staged.into_group(&self.provider).unwrap());
     }
 
@@ -251,7 +265,8 @@ impl Mallory {
     /// Takes another member's commit.
     pub fn follow(&mut self, commit: &[u8]) {
         let group = self.group.as_mut().unwrap();
-        let processed = group.process_message(&self.provider, mls::parse_handshake(commit).unwrap()).unwrap();
+        let processed =
+            group.process_message(&self.provider, mls::parse_handshake(commit).unwrap()).unwrap();
         let ProcessedMessageContent::StagedCommitMessage(staged) = processed.into_content() else {
             panic!("not a commit")
         };
