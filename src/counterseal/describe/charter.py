@@ -90,8 +90,8 @@ def _limits(record: Charter) -> list[str]:
             f"ratified within {span(urgent.ratify_within)} by the calendar {urgent.calendar!r}."
         ),
         (
-            f"Messages can be opened for {span(record.retention)}; then the sealing keys are destroyed "
-            "and nobody can open them."
+            f"Messages can be opened for {span(record.retention)}; then the sealing keys are "
+            "destroyed and nobody can open them."
         ),
         f"A successor charter comes into force {span(record.activation_delay)} after it is logged.",
     ]
@@ -101,9 +101,9 @@ def _notices(record: Charter) -> list[str]:
     notices = record.notices
     lines = [
         (
-            f"An account is told {span(notices.delay)} after its messages were released; that is put "
-            f"off at most {count(notices.extensions_max, 'time')}, by {span(notices.extension)} each, "
-            "by a logged extension."
+            f"An account is told {span(notices.delay)} after its messages were released; that is "
+            f"put off at most {count(notices.extensions_max, 'time')}, by "
+            f"{span(notices.extension)} each, by a logged extension."
         ),
         (
             f"Each witness publishes {count(notices.per_cadence, 'notice')} every "
@@ -118,8 +118,8 @@ def _logs(record: Charter) -> list[str]:
     ledger = record.ledger
     return [
         (
-            f"The ledger takes {count(ledger.leaves, 'leaf')} every {span(ledger.tick)}; a holder acts "
-            f"on a checkpoint at most {span(ledger.fresh_online)} old online, "
+            f"The ledger takes {count(ledger.leaves, 'leaf')} every {span(ledger.tick)}; a "
+            f"holder acts on a checkpoint at most {span(ledger.fresh_online)} old online, "
             f"{span(ledger.fresh_offline)} without a network."
         ),
         f"It is read by {names([reader.name for reader in record.readers])}.",

@@ -71,8 +71,8 @@ def describe_warrant(verified: VerifiedWarrant, state: AccessState, whole_until:
             "unless that is extended by a logged order."
         ),
         (
-            f"The ledger was read whole up to {when(whole_until)}; the warrant is neither cancelled "
-            "nor expired there."
+            f"The ledger was read whole up to {when(whole_until)}; the warrant is neither "
+            "cancelled nor expired there."
         ),
     ]
 

@@ -138,7 +138,8 @@ def _custodians(file: CharterFile, cards: Sequence[Card]) -> Custodians:
         missing = [name for name in wanted if name not in there]
         if missing or not there:
             raise BadInput(
-                f"There is no card of {', '.join(missing) or 'any member'} of the custodian body {body.name!r}."
+                f"There is no card of {', '.join(missing) or 'any member'} of the custodian body "
+                f"{body.name!r}."
             )
         chosen = tuple(there[name] for name in wanted)
         bodies.append(

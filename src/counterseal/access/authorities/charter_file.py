@@ -177,7 +177,8 @@ def seconds(length: Length) -> int:
     match = _LENGTH.fullmatch(length)
     if match is None:
         raise BadInput(
-            f'{length!r} is no length of time; write seconds, or for instance "90 d", "8 h", "30 min".'
+            f'{length!r} is no length of time; write seconds, or for instance "90 d", "8 h", "30 '
+            'min".'
         )
     return int(match[1]) * _UNITS[match[2]]
 

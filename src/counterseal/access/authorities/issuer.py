@@ -136,7 +136,8 @@ def whole_periods(start: int, until: int, length: int) -> tuple[tuple[int, int],
     notes = []
     if whole[0] != start:
         notes.append(
-            f"The beginning was moved back from {when(start)} to {when(whole[0])}: periods are whole."
+            f"The beginning was moved back from {when(start)} to {when(whole[0])}: periods are "
+            "whole."
         )
     if whole[1] != until:
         notes.append(
@@ -147,8 +148,14 @@ def whole_periods(start: int, until: int, length: int) -> tuple[tuple[int, int],
 
 def _units_note(declared: int, needed: int, direction: str) -> str:
     if direction == "conversation":
-        return f"{declared:,} units are declared; others who write in the conversations count as well, and listings stop there."
-    return f"Every period of every account would be {needed:,} units; {declared:,} are declared, and listings stop when they are used up."
+        return (
+            f"{declared:,} units are declared; others who write in the conversations count as "
+            "well, and listings stop there."
+        )
+    return (
+        f"Every period of every account would be {needed:,} units; {declared:,} are declared, "
+        "and listings stop when they are used up."
+    )
 
 
 def _opener_key(rules: Charter, name: str | None) -> bytes:

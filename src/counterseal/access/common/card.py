@@ -47,7 +47,8 @@ class Card(Record, frozen=True, tag=cbor.tag("card")):
             or witness_keys(self.cosigner).name != self.name
         ):
             raise BadInput(
-                f"The card of witness {self.name!r} lacks cosigner keys under its name, or an address."
+                f"The card of witness {self.name!r} lacks cosigner keys under its name, or an "
+                "address."
             )
         return self
 

@@ -1,13 +1,16 @@
 """A home: the directory in which one holder, issuer, opener or reader keeps its keys and what it
 must not forget.
 
-``` HOME/keys                 institution key, reader key, cosigner keys: locked under a passphrase,
-or 0600 HOME/card                 the public part, signed: what `charter new` is given HOME/pin
-digest of the charter that this home trusts as its first HOME/service              address of the
-domain's service, and the domain HOME/charters/DIGEST      charters it signed or followed
-HOME/sealing/DIGEST.Q     one quarter's sealing key under one charter; to destroy it is to remove
-this file and its back-ups HOME/ledger/ ...          the holder's own copy of the ledger, see
-ledger.py ```
+```
+HOME/keys               institution key, reader key, cosigner keys: locked, or 0600
+HOME/card               the public part, signed: what `charter new` is given
+HOME/pin                digest of the charter that this home trusts as its first
+HOME/service            address of the domain's service, and the domain
+HOME/charters/DIGEST    charters it signed or followed
+HOME/sealing/DIGEST.Q   one quarter's sealing key under one charter; to destroy it is to remove this
+                        file and its back-ups
+HOME/ledger/ ...        the home's own copy of the ledger, see ledger_copy.py
+```
 """
 
 from __future__ import annotations
@@ -68,7 +71,8 @@ class InstitutionHome:
         held = self.pinned()
         if held is not None and held != digest:
             raise Conflict(
-                f"{self.path} trusts charter {held.hex()[:16]} already; a home serves one domain and its successors."
+                f"{self.path} trusts charter {held.hex()[:16]} already; a home serves one domain "
+                "and its successors."
             )
         state_files.write_state(self.path / "pin", digest.hex().encode(), mode=state_files.PUBLIC)
 
@@ -94,7 +98,8 @@ class InstitutionHome:
         position = charter.positions.get(self.signer.kid)
         if position is None:
             raise NotFound(
-                f"The charter of {charter.charter.domain} has no holder with the key in {self.path}."
+                f"The charter of {charter.charter.domain} has no holder with the key in "
+                f"{self.path}."
             )
         return position
 

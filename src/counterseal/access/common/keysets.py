@@ -93,7 +93,8 @@ def check_draft(
         if statement not in keyset.holder_keys:
             raise Refused(
                 "K6",
-                "A key that was delivered is missing from the draft; it gets no signature until it is there.",
+                "A key that was delivered is missing from the draft; it gets no signature until "
+                "it is there.",
             )
     _check_own(home, keyset, charter)
     _check_ledger_key(

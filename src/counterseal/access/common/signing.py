@@ -44,7 +44,8 @@ def merge(files: Sequence[bytes], limit: int) -> bytes:
     if any(payload_of(data, limit) != payload for data in files):
         raise Refused(
             "X4",
-            "The files to be joined are signatures over different records; take the same draft for all.",
+            "The files to be joined are signatures over different records; take the same draft "
+            "for all.",
         )
     signed = [ReceivedSign.decode(data, limit) for data in files if not _is_bare(data, limit)]
     pairs = {pair.kid: pair for statement in signed for pair in statement.pairs}

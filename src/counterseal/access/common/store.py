@@ -1,6 +1,6 @@
 """What a home keeps: files read back and erased, and secrets locked under a passphrase.
 
-They are written by `state_files.write_state`: whole or not at all, and on the disk when the call returns.
+They are written by `state_files`: whole or not at all, and on the disk when the call returns.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def open_secret(data: bytes, passphrase: bytes | None) -> bytes:
         case ("counterseal/v1/locked-secret", bytes(salt), bytes(nonce), bytes(box)):
             if passphrase is None:
                 raise BadInput(
-                    "The keys are locked; give the passphrase on the terminal or in a file with --passphrase-file."
+                    "The keys are locked; give the passphrase on the terminal or in a file with "
+                    "--passphrase-file."
                 )
             try:
                 return _box(passphrase, salt).decrypt(nonce, box, salt)

@@ -4,14 +4,15 @@ it judges is handed in.
 In order, none skippable; the rules are those of docs/protocol.md, the decisions those of
 `protocol.decision`:
 
-1. the ledger is whole up to a fresh, cosigned checkpoint (G1 to G11; `ledger.LedgerCopy` gives a `Fresh` or raises);
+1. the ledger is whole up to a fresh, cosigned checkpoint (G1 to G11; `LedgerCopy` returns a `Fresh`
+   or raises);
 2. the warrant runs: signed by a requester and an approver of another body, not expired, cancelled,
-replaced, lapsed or revoked,
-   within the caps (W1 to W15);
-3. the listing is the ledger's, and the windows given are the listing's, all of them (R7, R10); 4.
-each window is in scope: charter, account, span, conversation, closed, and in a logged period root
-(R1 to R6, L1 to L3); 5. the units of all listings so far stay within the warrant's (R8); 6. it is
-this holder's turn, and the shares go to the warrant's opener (R9, R10, R12, N1).
+   replaced, lapsed or revoked, within the caps (W1 to W15);
+3. the listing is the ledger's, and the windows given are the listing's, all of them (R7, R10);
+4. each window is in scope: charter, account, span, conversation, closed, and in a logged period
+   root (R1 to R6, L1 to L3);
+5. the units of all listings so far stay within the warrant's (R8);
+6. it is this holder's turn, and the shares go to the warrant's opener (R9, R10, R12, N1).
 """
 
 from __future__ import annotations
@@ -133,7 +134,8 @@ def open_own_shares(
         private = sealing_key(keyset.charter_digest, keyset.quarter)
         if private is None:
             raise NotFound(
-                f"The sealing key of quarter {keyset.quarter} is not in this home: destroyed, or never drawn here."
+                f"The sealing key of quarter {keyset.quarter} is not in this home: destroyed, or "
+                "never drawn here."
             )
         shares.append(WindowShare(window.window_id, _open(private, window.label, position, sealed)))
     domain = listing.warrant.warrant.domain
@@ -158,5 +160,6 @@ def check_own_release(warrant: VerifiedWarrant, listing_digest: bytes, position:
     if position not in warrant.access.released_by(listing_digest):
         raise Refused(
             "R10",
-            "This holder's release is not in the ledger yet; its shares are handed over only after that.",
+            "This holder's release is not in the ledger yet; its shares are handed over only "
+            "after that.",
         )

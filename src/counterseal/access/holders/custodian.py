@@ -86,7 +86,10 @@ def _nothing_listed(case: Case) -> str:
         return "Your standing release covers every listing of this warrant until it expires."
     if case.warrant.access.listings:
         return "You have released every listing so far."
-    return "The service has listed no window of this warrant yet; a standing release would cover what it lists later."
+    return (
+        "The service has listed no window of this warrant yet; a standing release would cover "
+        "what it lists later."
+    )
 
 
 def release(
@@ -122,7 +125,8 @@ def make_releases(holder: Holder, fresh: Fresh, case: Case, standing: bool) -> l
         return [holder.release(case, None)]
     if not case.warrant.access.listings and not case.standing:
         raise NotFound(
-            "The ledger has no listing of this warrant to release; wait for one, or give a standing release."
+            "The ledger has no listing of this warrant to release; wait for one, or give a "
+            "standing release."
         )
     return [holder.release(case, listing) for listing in verified]
 
@@ -143,7 +147,8 @@ def _wait(
             return fresh, now
         if time.monotonic() > deadline:
             raise Unavailable(
-                "The ledger has not taken the release yet; run the same command again later, it goes on from here."
+                "The ledger has not taken the release yet; run the same command again later, it "
+                "goes on from here."
             )
         time.sleep(0.2)
 

@@ -1,5 +1,4 @@
-"""A holder's desk: brings the checks of `holder` together with the home, the ledger copy and the
-service.
+"""A holder at work: the checks of `checks`, with the home, the ledger copy and the service.
 
 What was decided is written down before it is sent: a release and the shares made for it have the
 same bytes however often a program is started again.

@@ -1,9 +1,11 @@
 """A witness's notices: sealed with its release, committed to in it, published when due, among
 dummies, at a fixed cadence.
 
-``` HOME/notices/kept/DIGEST        a sealed notice that waits: its warrant, its listing, its bytes
+```
+HOME/notices/kept/DIGEST        a sealed notice that waits: its warrant, its listing, its bytes
 HOME/notices/published/NUMBER   what was published, dummies too, for apps that ask the witness
-itself HOME/notices/next               when the next batch goes out ```
+HOME/notices/next               when the next batch goes out
+```
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Releasing on a machine without a network: `custodian.review` and `release_offline` there, `submit`
-on another machine, whoever carries the file.
+"""Releasing on a machine without a network: `custodian.review` and `release_offline` there,
+`submit` on another machine, whoever carries the file.
 """
 
 from __future__ import annotations

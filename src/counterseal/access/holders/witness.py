@@ -142,7 +142,8 @@ class WitnessDaemon:
             and store.read(place, "holder key") != statement
         ):
             raise Conflict(
-                f"Position {record.position} has delivered another key for quarter {record.quarter} already."
+                f"Position {record.position} has delivered another key for quarter "
+                f"{record.quarter} already."
             )
         return record.position
 
@@ -296,7 +297,8 @@ class WitnessDaemon:
         except CountersealError as error:
             if digest is not None and not (patient and isinstance(error, Unavailable)):
                 self._hold(
-                    f"The service refuses a notice that is due ({error.code}); this witness cosigns nothing more until it is taken."
+                    f"The service refuses a notice that is due ({error.code}); this witness "
+                    "cosigns nothing more until it is taken."
                 )
             raise
         self.box.published(sealed, digest)

@@ -70,7 +70,8 @@ class WitnessServer(http.server.ThreadingHTTPServer):
         `health` would not show it.
         """
         if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]  # the base class names no public type
+            # the base class names no public type
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     def stop(self, fatal: FatalError) -> None:
         """Stops the server from one of its own threads."""

@@ -1,9 +1,10 @@
 """The opener's copy of the ledger. It keeps each statement's leaf as well, salt and place, since
 evidence has to prove them.
 
-``` HOME/opener/reader      where the reader stands (protocol record `ledger-reader`)
-HOME/opener/START       the leaves with a statement from leaf START on, and the records of their
-ticks ```
+```
+HOME/opener/reader      how far the copy is (protocol record `ledger-reader`)
+HOME/opener/START       the leaves with a statement from leaf START on, and their ticks' records
+```
 """
 
 from __future__ import annotations

@@ -132,7 +132,8 @@ class WarrantOpener:
         """Charters, keysets and the whole ledger up to a fresh checkpoint."""
         if self.home.pinned() is None:
             raise NotFound(
-                f"{self.home.path} trusts no charter yet; accept the domain's first one with `counterseal charter sign --accept-only`."
+                f"{self.home.path} trusts no charter yet; accept the domain's first one with "
+                "`counterseal charter sign --accept-only`."
             )
         self.rules.sync(self.service)
         return self._ledger.sync(self.service)
@@ -217,7 +218,8 @@ class WarrantOpener:
         for one in held.values():
             names = who(charter, sorted(one.shares))
             self._tell(
-                f"Listing {one.listing.number}: shares of {len(one.listing.windows)} windows from {names}."
+                f"Listing {one.listing.number}: shares of {len(one.listing.windows)} windows "
+                f"from {names}."
             )
             self._note(
                 "opened shares",
@@ -296,8 +298,9 @@ class WarrantOpener:
             self._note("found a false share", holder=position, windows=count, rule="S3")
         if short and false:
             raise FalseShares(
-                f"False shares, each signed by its holder: {who(charter, sorted(false))}. Without them the shares of {short} windows "
-                "are no quorum. The statements are with the service; ask another holder to release, and the charter's bodies to act."
+                f"False shares, each signed by its holder: {who(charter, sorted(false))}. "
+                f"Without them the shares of {short} windows are no quorum. The statements are "
+                "with the service; ask another holder to release, and the charter's bodies to act."
             )
 
     def _material_rows(self, warrant: bytes, listing: Listing) -> Iterator[ListedMaterial]:
@@ -404,7 +407,8 @@ def _missing(charter: VerifiedCharter, held: Held, access: Access) -> str | None
     )
     refused = f" Refused: {'; '.join(held.refused)}." if held.refused else ""
     return (
-        f"Listing {held.listing.number} has shares of {bodies} of the {tree.custodians.needed} custodian bodies needed and of "
+        f"Listing {held.listing.number} has shares of {bodies} of the {tree.custodians.needed} "
+        "custodian bodies needed and of "
         f"{witnesses} of the {tree.witnesses.needed} witnesses needed.{promised}{refused}"
     )
 
