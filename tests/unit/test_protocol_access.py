@@ -5,7 +5,7 @@ import pytest
 from tests.support import world as w
 from tests.support.refusals import refused
 
-from counterseal.protocol import approval, decision, notice, release, report
+from counterseal.protocol import approval, decision, export, notice, release, report
 from counterseal.protocol.access import check_released
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import BadInput
@@ -86,7 +86,7 @@ def test_the_whole_way():
     assert check_released(access, listing.digest(), CHARTER) == listing
     assert play.say(w.make_report(warrant, listing), "Opener") is None
     assert (
-        decision.check_export(play.state, warrant.digest(), play.now)
+        export.check_export(play.state, warrant.digest(), play.now)
         is play.state.accesses[warrant.digest()]
     )
     assert play.say(play.about(report.Destruction, warrant), "Opener") is None
@@ -220,14 +220,14 @@ def test_urgent_ratified():
     verified = decision.decide(play.state, warrant.digest(), play.now)
     assert verified.approver is None
     with refused("O4"):
-        decision.check_export(play.state, warrant.digest(), play.now)
+        export.check_export(play.state, warrant.digest(), play.now)
     assert play.say(urgent(reference="another"), "Inspector") == "W13"
     assert play.approve(warrant) == "W15"
     assert play.approve(warrant, "Inspector", approval.Ratification) == "W7"
     assert play.approve(warrant, kind=approval.Ratification) is None
     assert play.approve(warrant, kind=approval.Ratification) == "W15"
     assert (
-        decision.check_export(play.state, warrant.digest(), play.now).approver
+        export.check_export(play.state, warrant.digest(), play.now).approver
         == w.signer("Judge").kid
     )
 
@@ -240,7 +240,7 @@ def test_w14_urgent_lapsed_bars_its_requester():
     with refused("W14"):
         decision.decide(play.state, warrant.digest(), deadline)
     with refused("O4"):
-        decision.check_export(play.state, warrant.digest(), deadline)
+        export.check_export(play.state, warrant.digest(), deadline)
     late = deadline - play.now + 60
     assert play.approve(warrant, kind=approval.Ratification, after=late) == "W14"
     assert play.say(play.about(approval.Extension, warrant, 1), "Prosecutor", "Judge") == "W14"
@@ -286,7 +286,7 @@ def test_w17_extensions_and_when_notices_are_due():
     play.released(warrant, listing)
     logged = play.state.access(warrant.digest()).releases[-1]
     assert (
-        decision.notice_due(play.state.access(warrant.digest()), logged, 90 * w.DAY, w.DAY)
+        notice.notice_due(play.state.access(warrant.digest()), logged, 90 * w.DAY, w.DAY)
         == logged.time + 90 * w.DAY
     )
     assert play.say(play.about(approval.Extension, warrant, 2), "Prosecutor", "Judge") == "W17"
@@ -298,11 +298,11 @@ def test_w17_extensions_and_when_notices_are_due():
         )
     assert play.say(play.about(approval.Extension, warrant, 3), "Prosecutor", "Judge") == "W17"
     access = play.state.access(warrant.digest())
-    assert decision.notice_due(access, logged, 90 * w.DAY, w.DAY) == logged.time + 92 * w.DAY
+    assert notice.notice_due(access, logged, 90 * w.DAY, w.DAY) == logged.time + 92 * w.DAY
     # extended only after they were due
-    assert decision.notice_due(access, logged, 10, w.DAY) == logged.time + 10
+    assert notice.notice_due(access, logged, 10, w.DAY) == logged.time + 10
     lapsed = replace(access, lapsed_at=1)
-    assert decision.notice_due(lapsed, logged, 90 * w.DAY, w.DAY) == logged.time + 90 * w.DAY
+    assert notice.notice_due(lapsed, logged, 90 * w.DAY, w.DAY) == logged.time + 90 * w.DAY
 
 
 def test_r7_r8_listings():

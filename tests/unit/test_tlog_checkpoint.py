@@ -24,8 +24,7 @@ from counterseal.tlog.checkpoint import (
 )
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import ReceivedNote, SignatureLine, parse_note
-from counterseal.tlog.proof import ReceivedInclusion
-from counterseal.tlog.prove import make_consistency, make_inclusion
+from counterseal.tlog.prove import ReceivedInclusion, make_consistency, make_inclusion
 from counterseal.tlog.signers import LogSigner, WitnessSigner, add_signatures, cosign_note
 from counterseal.tlog.tree import leaf_hash
 

@@ -7,13 +7,9 @@ from counterseal.protocol.cbor import encode
 from counterseal.protocol.period import LoggedWindow, PeriodRoot
 from counterseal.protocol.stamp import Stamp, message_digest
 from counterseal.tlog.frame_proof import decode_frame_proof, window_root_from
+from counterseal.tlog.period_chain import check_period_root
 from counterseal.tlog.period_tree import PeriodTree
-from counterseal.tlog.periods import (
-    check_period_root,
-    decode_period_root,
-    decode_window_proof,
-    verify_window,
-)
+from counterseal.tlog.periods import decode_period_root, decode_window_proof, verify_window
 
 DOMAIN = "chat.example.org"
 OPENS, CLOSES = 3600 * 100, 3600 * 101

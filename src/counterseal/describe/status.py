@@ -6,8 +6,8 @@ import msgspec
 
 from counterseal.protocol.access import Access
 from counterseal.protocol.access_state import AccessState
-from counterseal.protocol.decision import notice_due
 from counterseal.protocol.errors import Refused
+from counterseal.protocol.notice import notice_due
 from counterseal.protocol.verified_charter import VerifiedCharter
 
 from .phrases import count, when

@@ -27,8 +27,9 @@ from counterseal.evidence.records import BagEvents, LedgerEvent
 from counterseal.protocol.access import Access, check_released
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.approval import Replacement
-from counterseal.protocol.decision import VerifiedWarrant, check_export, decide
+from counterseal.protocol.decision import VerifiedWarrant, decide
 from counterseal.protocol.errors import CountersealError, Refused
+from counterseal.protocol.export import check_export
 from counterseal.protocol.ledger_leaf import STATEMENT_MAX, Opening, TickRecord
 from counterseal.protocol.ledger_statement import LedgerStatement
 from counterseal.protocol.record import Record

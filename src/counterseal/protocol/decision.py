@@ -19,7 +19,6 @@ and proofs of inclusion. An honest holder gives no share beyond what they return
 | R4 | a window of a conversation that the warrant does not list |
 | R5 | a window for which the checkpoint's time is not past `closes + 300`, except under a |
 |    | demonstration's charter |
-| O4 | an export from an urgent warrant that is not ratified, or lapsed |
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from .access import Access, LoggedRelease
+from .access import Access
 from .access_state import AccessState
 from .charter import Issuer
 from .errors import Refused
@@ -147,32 +146,3 @@ def check_units(verified: VerifiedWarrant, labels: Iterable[Label], listing_dige
         )
 
     return count
-
-
-def notice_due(access: Access, release: LoggedRelease, notices_delay: int, extension: int) -> int:
-    """When (seconds) the notices of a witness's release are due: the charter's delay after it,
-    later by `extension` for each extension that was logged before they were due. A warrant that
-    lapsed has no extensions."""
-    due = release.time + notices_delay
-    for extended_at in () if access.lapsed_at is not None else access.extended_at:
-        if extended_at < due:
-            due += extension
-    return due
-
-
-def check_export(state: AccessState, digest: bytes, now: int) -> Access:
-    """The access, if the opener may export what it opened: an urgent warrant has been ratified.
-    Raises `Refused` O4, W15.
-    """
-    access = state.access(digest)
-    if access.warrant.urgent and access.approved_at is None:
-        lapsed = access.lapsed_at is not None or (
-            access.ratify_by is not None and now >= access.ratify_by
-        )
-        todo = (
-            "it lapsed: destroy what was opened, and log that"
-            if lapsed
-            else f"wait for it, until {access.ratify_by}"
-        )
-        raise Refused("O4", f"The urgent warrant is not ratified; {todo}.")
-    return access

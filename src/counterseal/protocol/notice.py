@@ -17,6 +17,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from .access import Access, LoggedRelease
 from .cbor import tag
 from .charter import Charter
 from .cose import ReceivedSign, sign
@@ -197,3 +198,14 @@ def check_due(due: int, now: int) -> int:
 def _info(domain: str) -> list[object]:
     """HPKE's info for a notice, as an array."""
     return [tag("notice-seal"), domain]
+
+
+def notice_due(access: Access, release: LoggedRelease, notices_delay: int, extension: int) -> int:
+    """When (seconds) the notices of a witness's release are due: the charter's delay after it,
+    later by `extension` for each extension that was logged before they were due. A warrant that
+    lapsed has no extensions."""
+    due = release.time + notices_delay
+    for extended_at in () if access.lapsed_at is not None else access.extended_at:
+        if extended_at < due:
+            due += extension
+    return due

@@ -9,7 +9,6 @@ proved in `frame_proof.py`.
 | --- | --- |
 | P1 | a period root that is not of the form, or whose period is not one |
 | P3 | a window that is not proved to be in the period |
-| P5 | a period root that does not follow the one before |
 | P6 | a root or a proof of another domain, window or frame than asked for |
 """
 
@@ -47,25 +46,6 @@ class WindowProof(Record, frozen=True, tag="counterseal/v1/window-proof"):
                 "P3", f"The window is not proved to be in the period of {period.opens}: {error}"
             ) from error
         return self.frames
-
-
-def check_period_root(
-    root: PeriodRoot, domain: str, length: int, before: PeriodRoot | None
-) -> PeriodRoot:
-    """The record again, if it is this domain's, of one period of `length` seconds, and next after
-    `before`. Raises `PeriodError` P1, P5 or P6.
-    """
-    if root.domain != domain:
-        raise PeriodError("P6", f"This is a period root of {root.domain!r}, not of {domain!r}.")
-    if root.opens % length or root.closes != root.opens + length:
-        raise PeriodError("P1", f"[{root.opens}, {root.closes}) is no period of {length} s.")
-
-    follows = root.previous == (before.digest() if before else None)
-    if not follows or (before and before.closes > root.opens):
-        raise PeriodError(
-            "P5", f"The period root of {root.opens} does not follow the one before it."
-        )
-    return root
 
 
 def verify_window(

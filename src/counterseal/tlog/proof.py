@@ -1,7 +1,7 @@
 """Inclusion and consistency proofs (RFC 6962 sections 2.1.1 and 2.1.2), verified against roots.
 
-A proof that came from elsewhere is a `Received...`; verifying it against a root makes it a
-`Verified...`. Proofs are made in `prove.py`.
+What is verified against a root is a `Verified...`. Proofs as records, not believed yet, and how
+they are made are in `prove.py`.
 
 | rule | refuses |
 | --- | --- |
@@ -12,12 +12,12 @@ A proof that came from elsewhere is a `Received...`; verifying it against a root
 
 import hmac
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from counterseal.protocol.record import Bytes32, Record, Uint
+from counterseal.protocol.record import Bytes32
 from counterseal.tlog.errors import TlogError
 from counterseal.tlog.tree import (
     EMPTY_ROOT,
@@ -51,36 +51,6 @@ class VerifiedConsistency(msgspec.Struct, frozen=True):
     new_root: bytes
 
 
-class ReceivedInclusion(Record, frozen=True, tag="counterseal/v1/inclusion"):
-    """An inclusion proof, not yet believed: the path is leaf to root, 32 bytes each. `decode`
-    raises E1 to E7.
-    """
-
-    limit: ClassVar[int] = 4_096
-    index: Uint
-    size: Uint
-    path: Path
-
-    def verify(self, leaf: bytes, root: bytes) -> VerifiedInclusion:
-        """The proved inclusion of the 32-byte leaf hash under `root`. Raises
-        `TlogError` T9 or T11.
-        """
-        return verify_inclusion(leaf, self.index, self.size, root, self.path)
-
-
-class ReceivedConsistency(Record, frozen=True, tag="counterseal/v1/consistency"):
-    """A consistency proof between two sizes, not yet believed. `decode` raises E1 to E7."""
-
-    limit: ClassVar[int] = 4_096
-    old_size: Uint
-    new_size: Uint
-    path: Path
-
-    def verify(self, old_root: bytes, new_root: bytes) -> VerifiedConsistency:
-        """The proved consistency of the two roots. Raises `TlogError` T10 or T11."""
-        return verify_consistency(self.old_size, old_root, self.new_size, new_root, self.path)
-
-
 def verify_inclusion(
     leaf: bytes, index: int, size: int, root: bytes, path: Sequence[bytes]
 ) -> VerifiedInclusion:
@@ -99,7 +69,7 @@ def implied_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> b
     """The root of the tree of `size` leaves to which the path of `leaf` (a leaf hash) at `index`
     leads (RFC 9162 section 2.1.3.2). Raises `TlogError` T9 or T11.
     """
-    _in_range(0 <= index < size <= MAX_SIZE, f"There is no leaf {index} in a tree of {size}.")
+    check_range(0 <= index < size <= MAX_SIZE, f"There is no leaf {index} in a tree of {size}.")
     _well_formed(path, leaf)
 
     place, last, node = index, size - 1, leaf
@@ -125,7 +95,7 @@ def verify_consistency(
     """Checks that the tree with `new_root` begins with the one with `old_root` (RFC 9162 section
     2.1.4.2).
     """
-    _in_range(
+    check_range(
         0 <= old_size <= new_size <= MAX_SIZE,
         f"A tree of {new_size} leaves does not go on from {old_size}.",
     )
@@ -183,7 +153,8 @@ def _walk(
     return first, second
 
 
-def _in_range(ok: bool, message: str) -> None:
+def check_range(ok: bool, message: str) -> None:
+    """Returns if an index or a size is in its range. Raises `TlogError` T11 with this message."""
     if not ok:
         raise TlogError("T11", message)
 

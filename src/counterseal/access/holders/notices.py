@@ -21,10 +21,9 @@ from counterseal.protocol import cbor
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.account import VerifiedChain
 from counterseal.protocol.charter import Charter
-from counterseal.protocol.decision import notice_due
 from counterseal.protocol.errors import CountersealError, Refused, Unavailable
 from counterseal.protocol.keys import SealingKey
-from counterseal.protocol.notice import make_notice, seal_notice
+from counterseal.protocol.notice import make_notice, notice_due, seal_notice
 from counterseal.protocol.record import Bytes32, Record
 from counterseal.wire.notice_key import NOTICE_KEY
 

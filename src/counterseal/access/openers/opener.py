@@ -44,7 +44,6 @@ from counterseal.protocol import cbor
 from counterseal.protocol.access import Access
 from counterseal.protocol.cose import ReceivedSign, sign
 from counterseal.protocol.counterseal import Counterseal
-from counterseal.protocol.decision import check_export
 from counterseal.protocol.errors import (
     CountersealError,
     NotAuthorised,
@@ -52,6 +51,7 @@ from counterseal.protocol.errors import (
     Refused,
     Unavailable,
 )
+from counterseal.protocol.export import check_export
 from counterseal.protocol.opened_shares import open_shares
 from counterseal.protocol.release import Listing, SealedShares
 from counterseal.protocol.report import Destruction, OpeningReport
