@@ -1,6 +1,8 @@
 """Objection: "the target will never be told". A notice that is due is published by its witness
 without anybody's leave; a log that refuses it gets no more cosignatures, and so stops."""
 
+import time
+
 import pytest
 from tests.support.full_domain import running
 from tests.support.http import Answer, Server
@@ -18,6 +20,9 @@ from counterseal.wire.notices import NOTICES
 from counterseal.wire.witness import WITNESS_NOTICES
 
 pytestmark = pytest.mark.system
+
+DELAY = 3
+"""Seconds between the witnesses' release and the notice."""
 
 
 class Proxy(Server):
@@ -44,7 +49,8 @@ class Proxy(Server):
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory):
     yield from running(
-        tmp_path_factory.mktemp("silenced"), notices={"delay": 3, "cadence": 1, "per_cadence": 2}
+        tmp_path_factory.mktemp("silenced"),
+        notices={"delay": DELAY, "cadence": 1, "per_cadence": 2},
     )
 
 
@@ -86,8 +92,14 @@ def told(rig, address, person):
 
 def test_the_target_is_told_when_it_is_due_and_not_before(rig, released):
     digest, alice, bob = released
-    assert told(rig, rig.url, alice) == []
-    notices = until(lambda: len(found := told(rig, rig.url, alice)) == 3 and found)
+
+    def all_told():
+        found = told(rig, rig.url, alice)
+        now = int(time.time())
+        assert all(notice.issued + DELAY <= notice.due <= now for notice in found)
+        return len(found) == 3 and found
+
+    notices = until(all_told)
     assert {notice.warrant_digest for notice in notices} == {digest}
     assert {notice.position for notice in notices} == set(rig.charter.tree.witness_positions())
     assert told(rig, rig.url, bob) == []
