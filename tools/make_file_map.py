@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/files.md"
-RUST = ROOT / "crates/counterseal-core"
+CRATES = ROOT / "crates"
 
 HEAD = """# Map of files
 
@@ -64,7 +64,7 @@ def make() -> str:
         files = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
         if files:
             parts += table(files, python_sentence)
-    for folder in sorted({path.parent for path in (RUST / "src").rglob("*.rs")}):
+    for folder in sorted({path.parent for path in CRATES.glob("*/src/**/*.rs")}):
         parts += [f"## {folder.relative_to(ROOT).as_posix()}", ""]
         parts += table(sorted(folder.glob("*.rs")), rust_sentence)
     parts += ["## tools", "", *table(sorted((ROOT / "tools").glob("*.py")), python_sentence)]

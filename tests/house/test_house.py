@@ -16,9 +16,6 @@ TESTS = tree.files("tests", "tools", "benchmarks", suffix=".py")
 RUST = tree.files("crates", suffix=".rs")
 ROOMS = sorted(path.name for path in (tree.ROOT / "src/counterseal").iterdir() if path.is_dir())
 
-PENDING = set((tree.ROOT / "tests/house/pending.txt").read_text(encoding="utf-8").split())
-"""Files, rooms and class names that have still to be mended; nothing is added to it."""
-
 TO_DO = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 MACHINE = re.compile(r"(?<![\w.])/(work|root|Users|home/\w+)/\w|[A-Z]:\\Users")
 """Folders that are somebody's own, whose names say nothing to anybody else."""
@@ -26,9 +23,7 @@ MACHINE = re.compile(r"(?<![\w.])/(work|root|Users|home/\w+)/\w|[A-Z]:\\Users")
 
 def test_no_file_is_longer_than_one_sitting():
     lines = {tree.name(path): tree.text(path).count("\n") for path in [*PYTHON, *TYPED, *RUST]}
-    assert [
-        f"{name}: {n} lines" for name, n in lines.items() if n > FILE_LINES and name not in PENDING
-    ] == []
+    assert [f"{name}: {n} lines" for name, n in lines.items() if n > FILE_LINES] == []
 
 
 def test_no_function_is_longer_than_a_screen():
@@ -47,7 +42,7 @@ def test_no_line_is_wider_than_the_page():
         f"{tree.name(path)}:{number}: {len(line)} columns"
         for path in [*PYTHON, *TYPED, *TESTS, *RUST]
         for number, line in enumerate(tree.text(path).split("\n"), 1)
-        if len(line) > COLUMNS and tree.name(path) not in PENDING
+        if len(line) > COLUMNS
     ] == []
 
 
@@ -57,11 +52,10 @@ def test_no_two_classes_have_one_name():
         for node in tree.module(path).body:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(tree.name(path))
-    twice = {name: where for name, where in places.items() if len(where) > 1}
-    assert {name: where for name, where in twice.items() if name not in PENDING} == {}
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in PENDING])
+@pytest.mark.parametrize("room", ROOMS)
 def test_no_files_of_a_room_import_each_other_in_a_circle(room):
     inside = {
         tree.dotted(path): path for path in tree.files(f"src/counterseal/{room}", suffix=".py")

@@ -273,7 +273,8 @@ class OpenedFrame:
 def open_windows(
     windows: Sequence[tuple[bytes, bytes, bytes, Sequence[bytes]]], threads: int
 ) -> list[list[OpenedFrame]]:
-    """For each (label, seal_digest, prk, [PrivateMessage, ...] in order of seq): every frame opened,
+    """For each (label, seal_digest, prk, [PrivateMessage, ...] in order of seq): every frame
+    opened,
     its signature and the window's chain checked.
 
     A bad frame is reported in its place. The interpreter lock is let go. Raises `CoreError` S5 for
