@@ -6,6 +6,7 @@ from tests.support.refusals import refused
 
 from counterseal.protocol.approval import Revocation
 from counterseal.protocol.entry import LoggedEntry, entry_hash
+from counterseal.protocol.restored_rules import restore_charter, restore_keyset
 from counterseal.protocol.trusted_rules import Rulebook, TrustedRules, VerifiedRevocation
 
 replace = msgspec.structs.replace
@@ -48,7 +49,7 @@ def test_c19_a_first_charter_other_than_the_pinned_one():
     with refused("C19"):
         rules.add_charter(OTHER, logged(OTHER), 0)
     with refused("C19"):
-        rules.restore_charter(OTHER.statement, 0, 0)
+        restore_charter(rules, OTHER.statement, 0, 0)
     assert rules.charters == ()
 
 
@@ -271,15 +272,15 @@ def test_restored_without_signatures_verified_but_in_order():
     full.add_keyset(KEYSET, logged(KEYSET))
     rules = TrustedRules(FIRST.digest)
     for index, charter in enumerate((FIRST, SECOND)):
-        rules.restore_charter(charter.statement, index, 0)
-    rules.restore_keyset(KEYSET.statement, KEYSET.keys, 9)
+        restore_charter(rules, charter.statement, index, 0)
+    restore_keyset(rules, KEYSET.statement, KEYSET.keys, 9)
     assert (rules.charters, rules.keysets) == (full.charters, full.keysets)
 
     with refused("C19"):
-        TrustedRules().restore_charter(SECOND.statement, 1, 0)
+        restore_charter(TrustedRules(), SECOND.statement, 1, 0)
     later = w.verified_keyset(FIRST, quarter=w.QUARTER + 1, previous=KEYSET)
     with refused("K1"):
-        TrustedRules().restore_keyset(later.statement, later.keys, 3)
+        restore_keyset(TrustedRules(), later.statement, later.keys, 3)
 
 
 def test_an_entry_is_the_statements_hash():

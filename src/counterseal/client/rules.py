@@ -11,6 +11,7 @@ from counterseal.client.policy import Context, Need
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol.errors import Refused, Unavailable
 from counterseal.protocol.keyset import quarter_of
+from counterseal.protocol.restored_rules import restore_charter, restore_keyset
 from counterseal.protocol.trusted_rules import TrustedRules
 from counterseal.protocol.verified_charter import VerifiedCharter
 
@@ -30,10 +31,10 @@ class DeviceRules:
         rules = self._trusted
         newest = rules.newest
         for charter in store.rules.charters_after(newest.charter.version if newest else 0):
-            rules.restore_charter(charter.statement, charter.log_index, None)
+            restore_charter(rules, charter.statement, charter.log_index, None)
         for keyset in store.rules.keysets_after(rules.keysets[-1].index if rules.keysets else -1):
             statement, keys = keyset.unpack()
-            rules.restore_keyset(statement, keys, keyset.log_index)
+            restore_keyset(rules, statement, keys, keyset.log_index)
 
         in_force = store.settings.charter_in_force
         if in_force is not None:

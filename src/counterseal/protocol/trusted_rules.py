@@ -18,7 +18,7 @@ rules.add_keyset(keyset, logged) rules.add_revocation(rules.check_revocation(sta
 
 What was added before is returned again by `check_...` and `add_...`, so a list that is read anew
 can be handed in as a whole. What a program verified and stored itself it may take back in by
-`restore_charter` and `restore_keyset`, which verify no signature.
+`restored_rules.py`, which verifies no signature.
 
 Who says the time from which a successor is in force differs, so it is a parameter:
 
@@ -207,16 +207,6 @@ class TrustedRules:
         self.charters = (*self.charters, added)
         return added
 
-    def restore_charter(self, statement: bytes, index: int, active: int | None) -> TrustedCharter:
-        """Takes in a charter out of the caller's own store, where only verified ones are put: its
-        signatures are not verified again. Raises `Refused` C19 (or M7), E1 to E7, X1, X3, X4.
-        """
-        received = ReceivedCharter.decode(statement)
-        digest = _payload_digest(received.cose)
-        verified = VerifiedCharter(received.charter, digest, statement, received.cose.kids)
-
-        return self.add_charter(verified, LoggedEntry.of(statement, index), active)
-
     def active_from(self, charter: VerifiedCharter, logged_at: int) -> int:
         """When a charter that was logged at `logged_at` comes into force (Unix seconds): its
         predecessor's activation delay later; the first at once.
@@ -330,19 +320,6 @@ class TrustedRules:
         added = TrustedKeyset(keyset, logged.index)
         self.keysets = (*self.keysets, added)
         return added
-
-    def restore_keyset(
-        self, statement: bytes, keys: tuple[bytes | None, ...], index: int
-    ) -> TrustedKeyset:
-        """Takes in a keyset, with `keys` as `VerifiedKeyset` has them, out of the caller's own
-        store, where only verified ones are put: its signatures are not verified again. Raises
-        `Refused` K1, E1 to E7, X1, X3, X4.
-        """
-        received = ReceivedKeyset.decode(statement)
-        digest = _payload_digest(received.cose)
-        verified = VerifiedKeyset(received.keyset, digest, keys, statement)
-
-        return self.add_keyset(verified, LoggedEntry.of(statement, index))
 
     # revocations
 
