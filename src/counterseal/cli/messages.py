@@ -33,7 +33,7 @@ class _ReaderGone(Exception):
 @click.argument("text")
 @home_option
 def send(conversation: str, text: str, home: Path) -> None:
-    """Send TEXT, or what stands on the input if TEXT is `-`."""
+    """Send TEXT, or what is on the input if TEXT is `-`."""
     message = sys.stdin.read() if text == "-" else text
     if not message.strip():
         raise BadInput("There is nothing to send.", code="empty")

@@ -21,7 +21,8 @@ from counterseal.protocol.errors import BadInput
 
 # bytes of UTF-8: what fits into one frame with its second seal's data and padding
 MAX_TEXT = 48 * 1024
-MAX_NAME = 200  # bytes of UTF-8
+# bytes of UTF-8
+MAX_NAME = 200
 CHAT_MAX = 256 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

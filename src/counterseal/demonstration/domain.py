@@ -57,7 +57,8 @@ class Domain(msgspec.Struct):
     charter: VerifiedCharter
     homes: dict[str, InstitutionHome]
     daemons: list[Daemon]
-    keys: dict[str, list[str]]  # "log", "ledger", "witnesses": vkeys
+    # "log", "ledger", "witnesses": vkeys
+    keys: dict[str, list[str]]
 
     @property
     def custodians(self) -> dict[str, InstitutionHome]:
@@ -82,7 +83,7 @@ def folder(root: Path, kind: str, name: str) -> Path:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago: the address stands in a witness's card before it runs."""
+    """Ports that were free a moment ago: the address is in a witness's card before it runs."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(taken.getsockname()[1]) for taken in held]
     for taken in held:

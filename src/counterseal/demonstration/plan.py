@@ -16,11 +16,12 @@ from counterseal.demonstration.chat import Line
 from counterseal.protocol.errors import BadInput
 
 DAY = 86_400
-DEFAULT_MEMBERS = 10  # when the file has more senders than this and nobody said how many
+# when the file has more senders than this and nobody said how many
+DEFAULT_MEMBERS = 10
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """`members` are the senders' names, most messages first; `handles` gives each one's; `start`
+    """`members` are the senders' names, most messages first; `handles` is each one's; `start`
     and `end` bound the warrant, in seconds.
     """
 
@@ -42,7 +43,7 @@ def make_plan(
     direction: str,
 ) -> Plan:
     """Chooses the `members` senders with the most messages; of equals, the one who spoke first.
-    Errors: BadInput.
+    Raises `BadInput`.
     """
     # most_common keeps the order of first appearance among equals
     counts = Counter(line.sender for line in lines)

@@ -84,7 +84,7 @@ class Daemon:
 
 
 def run(*arguments: str) -> str:
-    """Runs one command to its end and gives what it printed. Raises `Unavailable` with its own
+    """Runs one command to its end and returns what it printed. Raises `Unavailable` with its own
     sentence when it fails.
     """
     done = subprocess.run(  # noqa: S603 - our own program

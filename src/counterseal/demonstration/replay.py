@@ -1,6 +1,6 @@
 """Replays a conversation through real members' processes, under the file's own clock.
 
-The clock stands at each message's own time when it is sent. Before it enters the next period every
+The clock is at each message's own time when it is sent. Before it enters the next period every
 device has caught up, and the service answers only when the root of the period that ended is
 cosigned.
 """

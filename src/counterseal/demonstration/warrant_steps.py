@@ -136,8 +136,8 @@ class WarrantSteps:
         run("custodian", "release", "--home", str(home), "--warrant", self.digest, "--yes")
 
     def open(self, out: Path) -> tuple[int, int]:
-        """The opener joins the shares and writes the evidence; gives how many windows and frames it
-        opened.
+        """The opener joins the shares and writes the evidence; returns how many windows and frames
+        it opened.
         """
         home = folder(self._domain.root, "opener", OPENER)
         place = ("--home", str(home), "--service", self._domain.url, "--out", str(out))

@@ -34,7 +34,8 @@ INFO = "bag-info.txt"
 _BLOCK = 1 << 20
 _NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-_TEXT_MAX = 64 << 20  # bytes of a manifest: room for about 400,000 files
+# bytes of a manifest: room for about 400,000 files
+_TEXT_MAX = 64 << 20
 
 
 class PayloadStream:
@@ -54,7 +55,7 @@ class BagWriter:
     """A bag in the making. As a context manager it leaves nothing behind when it was not sealed."""
 
     def __init__(self, place: Path) -> None:
-        """`place` is where the bag will stand. Raises `Conflict` if something stands there already:
+        """`place` is where the bag will be. Raises `Conflict` if something is there already:
         evidence is never overwritten.
         """
         if place.exists() or place.is_symlink():
@@ -85,7 +86,7 @@ class BagWriter:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, name: str, data: bytes) -> bytes:
-        """Writes the payload file `data/NAME`. Gives its SHA-256 (32 bytes)."""
+        """Writes the payload file `data/NAME`; returns its SHA-256 (32 bytes)."""
         with self.stream(name) as stream:
             stream.write(data)
         return bytes.fromhex(self._digests[f"data/{name}"])
@@ -111,7 +112,7 @@ class BagWriter:
         return Bag(self.folder, dict(self._digests))
 
     def manifest(self) -> bytes:
-        """The payload manifest as it stands."""
+        """The payload manifest as it is now."""
         return _manifest(self._digests)
 
     def finish(self, info: Mapping[str, str], tags: Mapping[str, bytes]) -> None:
@@ -132,7 +133,8 @@ class BagWriter:
         """
         try:
             _sync_tree(self.folder)
-            if self._place.exists():  # a rename would replace an empty folder in silence
+            # a rename would replace an empty folder in silence
+            if self._place.exists():
                 raise Conflict(
                     f"{self._place} appeared meanwhile; evidence is not overwritten.",
                     code="bag-there",
@@ -161,7 +163,8 @@ def _runs(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's, so it runs
+    except OSError:
+        # somebody else's, so it runs
         return True
     return True
 
@@ -301,7 +304,7 @@ def _text(folder: Path, name: str) -> str:
 def _compare(
     folder: Path, listed: Mapping[str, str], there: set[str], manifest: str, findings: Findings
 ) -> int:
-    """Compares files with a manifest and gives the number of bytes that it lists and that are
+    """Compares files with a manifest and returns the number of bytes that it lists and that are
     there.
     """
     total = 0

@@ -1,7 +1,7 @@
 """The ledger's story of one warrant, told again: each leaf opened and proved, each statement judged
 by the rules every holder uses.
 
-A leaf's time is its tick's, and a tick's time stands in the tick's first leaf; so both are in the
+A leaf's time is its tick's, and a tick's time is in the tick's first leaf; so both are in the
 bag. The ledger's other leaves stay shut: the fold below therefore knows of this warrant alone,
 which is enough for order, signers, roles, bodies, scope and releases.
 
@@ -197,7 +197,8 @@ def _timed(
 def _tick_record(statement: bytes) -> TickRecord | None:
     try:
         return TickRecord.decode(statement)
-    except CountersealError:  # any other statement; what it is, is asked of it next
+    except CountersealError:
+        # any other statement; what it is, is asked of it next
         return None
 
 

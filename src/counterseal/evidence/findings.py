@@ -1,7 +1,7 @@
 """What a check of a bag has to say: faults, each with its rule and its sentence, and remarks that
 are no fault.
 
-The rules, B1 to B19, stand in docs/reference/evidence.md. A check goes on after a fault: whoever
+The rules, B1 to B19, are in docs/reference/evidence.md. A check goes on after a fault: whoever
 receives evidence wants to know everything that is wrong with it, not the first thing.
 """
 

@@ -160,7 +160,7 @@ def decode_file(bag: Bag, name: str, kind: type[R], findings: Findings) -> R | N
 
 
 def prove(checkpoint: Checkpoint, entry: bytes, index: int, path: Path) -> None:
-    """Returns if the entry (32 bytes) stands at `index` under the checkpoint. Raises `TlogError` T9
+    """Returns if the entry (32 bytes) is at `index` under the checkpoint. Raises `TlogError` T9
     or T11.
     """
     verify_inclusion(leaf_hash(entry), index, checkpoint.size, checkpoint.root, path)

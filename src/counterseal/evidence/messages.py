@@ -18,7 +18,7 @@ from counterseal.evidence.records import BagFrame
 from counterseal.protocol.frame import Attachment, Content
 from counterseal.protocol.window import Label
 
-# Some readers take these for ends of lines; in JSON text they only stand inside strings, where an
+# Some readers take these for ends of lines; in JSON text they are only inside strings, where an
 # escape means the same character.
 _BREAKS = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

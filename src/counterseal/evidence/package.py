@@ -43,7 +43,7 @@ REPORT = "opening-report.cose"
 
 
 class Unsound(CountersealError):
-    """The material does not stand: `faults` says each thing that is wrong. No bag was written."""
+    """The material is not in order: `faults` says each thing that is wrong. No bag was written."""
 
     default_code = "unsound"
 
@@ -90,7 +90,7 @@ class Package:
     """
 
     def __init__(self, place: Path) -> None:
-        """Raises `Conflict` if something stands at `place` already."""
+        """Raises `Conflict` if something is at `place` already."""
         self._place, self._writer = place, BagWriter(place)
         self.senders: set[bytes] = set()
         self.periods: set[int] = set()

@@ -47,7 +47,7 @@ class AccountChain(Part, frozen=True):
 
 class LedgerEvent(Part, frozen=True):
     """A leaf of the ledger, opened: a statement about the warrant, or the record of the tick that
-    statements stand in.
+    statements are in.
     """
 
     index: Uint

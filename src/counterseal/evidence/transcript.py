@@ -1,9 +1,9 @@
-"""A transcript for people: one HTML page that stands alone, without a script, the same bytes from
+"""A transcript for people: one HTML page by itself, without a script, the same bytes from
 the same messages.
 
 It is made from verified messages only, and `verify` makes it again and compares, so the page cannot
 say anything that the frames do not. Everything that somebody else wrote is escaped and isolated
-(`dir=auto`, `bdi`), so that text in one direction cannot rearrange what stands beside it;
+(`dir=auto`, `bdi`), so that text in one direction cannot rearrange what is beside it;
 characters that steer direction or cannot be seen are shown by their code point.
 """
 
@@ -73,7 +73,7 @@ _UNSEEN = re.compile(
 
 
 class Cover(msgspec.Struct, frozen=True):
-    """What stands on top, all of it from the warrant. Times are seconds UTC; the period's end is
+    """What is on top, all of it from the warrant. Times are seconds UTC; the period's end is
     exclusive.
     """
 

@@ -52,8 +52,8 @@ _WINDOW_RULES = ("S", "X", "E")
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a check found. The bag stands if `faults` is empty; `remarks` are for the reader all the
-    same.
+    """What a check found. The bag is in order if `faults` is empty; `remarks` are for the reader
+    all the same.
     """
 
     faults: tuple[Finding, ...]

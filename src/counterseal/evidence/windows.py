@@ -154,7 +154,8 @@ class Reading:
             )
             if prk is not None:
                 opened.append((window, prk))
-            elif len(self._findings.faults) == before:  # a sender's fault, and nobody else's
+            elif len(self._findings.faults) == before:
+                # a sender's fault, and nobody else's
                 self._count(unread=len(window.file.frames))
         tasks = [
             (
@@ -174,7 +175,7 @@ class Reading:
 
     def _check_place(self, window: _Window) -> bool:
         """Period root, window proof, stamps and seal (B13), then the warrant's scope (B12). False
-        if the first does not stand.
+        if the first is not in order.
         """
         with self._findings.under("B13", window.where):
             logged = prove_window(window.file, window.window_id, self._logged.periods)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from counterseal.protocol.errors import Conflict, FatalError
+from counterseal.protocol.errors import Conflict, FatalError, NotFound
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock, service_keys
 from counterseal.service.api.accounts import AccountRoutes
@@ -216,8 +216,13 @@ class Service:
 
 def _only_one(directory: Path) -> int:
     """A lock on the data directory: a second service would fork the log. Raises `Conflict`
-    "busy".
+    "busy", `NotFound` "not-initialised".
     """
+    if not directory.is_dir():
+        raise NotFound(
+            f"There is no folder {directory}; make it with `counterseal service init`.",
+            code="not-initialised",
+        )
     handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
