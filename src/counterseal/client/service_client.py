@@ -42,6 +42,8 @@ ATTEMPTS = 4
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10, sock_read=30)
 _HEARTBEAT = 25  # seconds
+# who stops following does not wait for a service that is slow to say goodbye
+_SOCKET_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=2.0)
 A = TypeVar("A")
 Q = TypeVar("Q")
 
@@ -119,6 +121,7 @@ class ServiceClient:
             headers=self.authorization(SOCKET.method, path, b""),
             heartbeat=_HEARTBEAT,
             max_msg_size=PUSH_MAX,
+            timeout=_SOCKET_TIMEOUT,
         )
 
     def authorization(self, method: str, path: str, body: bytes) -> dict[str, str]:
