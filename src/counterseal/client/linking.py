@@ -1,4 +1,4 @@
-"""A second device of an account, and the end of one.
+"""Linking a second device to an account.
 
 Four steps, two on each side, by files or by hand:
 
