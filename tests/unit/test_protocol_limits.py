@@ -31,7 +31,7 @@ def on_the_page():
     for row in re.findall(r"^\| (.*) \|$", section[1], re.MULTILINE):
         cells = [cell.strip() for cell in row.split("|")]
         for names, limit in (cells[:2], cells[2:]):
-            if limit[0].isdigit():
+            if limit[:1].isdigit():
                 found |= {name: int(limit.replace(",", "")) for name in names.split(", ")}
     return found
 

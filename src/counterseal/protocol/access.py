@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .errors import Refused
+from .errors import Refused, refuse_as
 from .release import Listing, Release, opener_key_hash
 from .report import OpeningReport
 from .verified_charter import VerifiedCharter
@@ -72,11 +72,7 @@ class Access(msgspec.Struct, frozen=True):
         for known, listing in self.listings:
             if known == digest:
                 return listing
-        raise Refused(
-            "R10",
-            "The ledger has no such listing of this warrant; a listing is logged before it is "
-            "released.",
-        )
+        raise Refused("R10", "The ledger has no such listing of this warrant.")
 
     def released_by(self, listing_digest: bytes) -> tuple[int, ...]:
         """Positions whose release statements cover this listing, those of all listings included."""
@@ -95,9 +91,7 @@ def check_release(access: Access, release: Release, charter: VerifiedCharter) ->
     witness = release.position in charter.tree.witness_positions()
     digest = release.listing_digest
     if digest is None and witness:
-        raise Refused(
-            "R10", "A witness releases listing by listing; only custodians give a standing release."
-        )
+        raise Refused("R10", "Only custodians give a standing release.")
     if digest is not None:
         access.listing(digest)
 
@@ -109,16 +103,10 @@ def check_release(access: Access, release: Release, charter: VerifiedCharter) ->
     if digest in mine or None in mine:
         raise Refused("R9", f"Position {release.position} has released this already.")
     if witness and digest is not None:
-        try:
+        with refuse_as("R10", "Witnesses release after the custodians' quorum."):
             charter.tree.custodian_quorum(access.released_by(digest))
-        except Refused as error:
-            raise Refused(
-                "R10", f"Witnesses release after the custodians' quorum. {error.message}"
-            ) from error
     if witness != bool(release.notices):
-        raise Refused(
-            "N1", "A witness commits to a notice with each release, and nobody else does."
-        )
+        raise Refused("N1", "A witness, and nobody else, commits to a notice with each release.")
 
     return release
 

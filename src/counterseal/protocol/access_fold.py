@@ -49,8 +49,7 @@ class AccessFold:
         lapse, requesters are barred. Raises `BadInput` if time runs backwards."""
         if time < self.time:
             raise BadInput(
-                f"The ledger's time went back from {self.time} to {time}; read it from the start, "
-                "in order."
+                f"The ledger's time went back from {self.time} to {time}; read it in order."
             )
 
         self.time = time
@@ -68,10 +67,7 @@ class AccessFold:
         """The warrant with this digest, as requested in the ledger. Raises `Refused` W15."""
         access = self.accesses.get(digest)
         if access is None:
-            raise Refused(
-                "W15",
-                "The ledger has no valid request of this warrant; it is requested there first.",
-            )
+            raise Refused("W15", "The ledger has no valid request of this warrant.")
         return access
 
     def committed(self, time: int) -> int:
@@ -102,15 +98,9 @@ class AccessFold:
         if access.lapsed_at is not None or (
             unratified and access.ratify_by is not None and time >= access.ratify_by
         ):
-            raise Refused(
-                "W14",
-                f"The urgent warrant lapsed at {access.ratify_by}: nobody ratified it in time.",
-            )
+            raise Refused("W14", f"The urgent warrant was not ratified by {access.ratify_by}.")
         if access.approved_at is None and not unratified:
-            raise Refused(
-                "W6",
-                "No approver has approved the warrant; the double lock needs one of another body.",
-            )
+            raise Refused("W6", "No approver of another body has approved the warrant.")
 
         check_not_expired(access.warrant, time)
         self.rulebook.check_not_revoked(access.requester, access.requested_at)
@@ -135,17 +125,13 @@ class AccessFold:
         """The one issuer, in this role, that signed. Raises `Refused` `rule`, and as `signers`."""
         signers = self.signers(received, time)
         if len(signers) != 1 or role not in signers[0][1].roles:
-            raise Refused(
-                rule, f"This is signed by exactly one issuer in role {role}; here it is not."
-            )
+            raise Refused(rule, f"This is signed by exactly one issuer in role {role}.")
         return signers[0]
 
     def check_named(self, record: Any) -> VerifiedCharter:
         """The charter that a statement names. Raises `Refused` W1."""
         if record.domain != self.rulebook.domain:
-            raise Refused(
-                "W1", f"The statement is of {record.domain!r}, not of {self.rulebook.domain!r}."
-            )
+            raise Refused("W1", f"The statement is of the domain {record.domain!r}.")
         return self.rulebook.charter(record.charter_digest)
 
     def of(self, record: Any) -> Access:
@@ -164,28 +150,18 @@ class AccessFold:
         """
         requester = self.rulebook.issuer(access.requester, access.requested_at)
         if requester.body == approver.body:
-            raise Refused(
-                "W7",
-                f"{approver.name!r} and {requester.name!r} are both of {approver.body!r}; another "
-                "body approves.",
-            )
+            raise Refused("W7", f"{approver.name!r} is of the requester's own body.")
 
     def check_cap(self, warrant: Warrant, time: int) -> None:
         """Returns if the warrant's units fit below the cap. Raises `Refused` W1, W8."""
         cap = self.rulebook.in_force(time).charter.caps.units_30_days
         if self.committed(time) + warrant.units > cap:
-            raise Refused(
-                "W8",
-                f"{self.committed(time)} units of 30 days are committed; {warrant.units} more "
-                f"pass {cap}.",
-            )
+            raise Refused("W8", f"{warrant.units} more units pass the cap of {cap} in 30 days.")
 
 
 def as_kind(record: Record, kind: type[R]) -> R:
     """The record again, as the kind that its function handles. Raises `FatalError` for another."""
     # the table in access_state.py sends each kind to its own function
     if not isinstance(record, kind):
-        raise FatalError(
-            f"A {record.tag()} came where a {kind.tag()} is handled; this is a bug of ours."
-        )
+        raise FatalError(f"A {record.tag()} came where a {kind.tag()} is handled: a bug.")
     return record

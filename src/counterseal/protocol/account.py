@@ -25,7 +25,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from .cbor import encode, outline, tag
-from .errors import Refused
+from .errors import Refused, refuse_as
 from .keys import check_ed25519, check_xwing, verify_ed25519
 from .record import Bytes16, Bytes32, Domain, Part, Record, Signature, Uint, XWingKey, decode_part
 from .sign1 import ReceivedSign1, sign1
@@ -108,17 +108,11 @@ class ReceivedLink(msgspec.Struct, frozen=True):
         cose = ReceivedSign1.decode(statement, STATEMENT_MAX)
         kind = _KINDS.get(str(outline(cose.payload, STATEMENT_MAX)[1]))
         if kind is None:
-            raise Refused(
-                "E5",
-                "An account's chain goes on with device, device-revoked or account-key, not with "
-                "this.",
-            )
+            raise Refused("E5", "This is no statement of an account's chain after its first.")
 
         record = kind.decode(cose.payload)
         if (possession is None) != isinstance(record, DeviceRevoked):
-            raise Refused(
-                "E6", "A new key comes with a signature for its possession, and nothing else does."
-            )
+            raise Refused("E6", "A new key, and nothing else, comes with its own signature.")
 
         return cls(record, cose, possession)
 
@@ -147,12 +141,8 @@ class VerifiedChain(msgspec.Struct, frozen=True):
             raise Refused("A1", f"The account is of {account.domain!r}, not of {domain!r}.")
 
         check_ed25519(account.account_key)
-        try:
+        with refuse_as("A1", "The account's first statement is not signed by its own key."):
             cose.verify(account.account_key)
-        except Refused as error:
-            raise Refused(
-                "A1", f"The account's first statement is not signed by its own key. {error.message}"
-            ) from error
 
         account_id = hashlib.sha256(cose.payload).digest()
         key = account.account_key
@@ -179,20 +169,12 @@ class VerifiedChain(msgspec.Struct, frozen=True):
             self.head,
             self.number + 1,
         ):
-            raise Refused(
-                "A2",
-                f"The statement does not follow number {self.number} of its account; fetch the "
-                "chain again.",
-            )
+            raise Refused("A2", f"This does not follow number {self.number} of its account.")
         if record.number > CHAIN_MAX:
             raise Refused("A9", f"A chain has at most {CHAIN_MAX} statements after its first.")
 
-        try:
+        with refuse_as("A3", "The account key in force did not sign this statement."):
             received.cose.verify(self.account_key)
-        except Refused as error:
-            raise Refused(
-                "A3", f"The account key in force did not sign this statement. {error.message}"
-            ) from error
 
         head = hashlib.sha256(received.cose.payload).digest()
         after = msgspec.structs.replace(self, head=head, number=record.number)
@@ -212,17 +194,10 @@ class VerifiedChain(msgspec.Struct, frozen=True):
 
     def _check_new(self, key: bytes, received: ReceivedLink) -> None:
         check_ed25519(key)
-        try:
+        with refuse_as("A4", "The new key did not sign for its possession."):
             verify_ed25519(key, received.possession or b"", possession_input(received.cose.payload))
-        except Refused as error:
-            raise Refused(
-                "A4", f"The new key did not sign for its possession. {error.message}"
-            ) from error
         if key in (*self.devices, *self.revoked, *self.former_keys):
-            raise Refused(
-                "A5",
-                "This account has had that key already; a new device or account key is drawn anew.",
-            )
+            raise Refused("A5", "This account has had that key already; draw a new one.")
 
     def _revoke(self, key: bytes) -> VerifiedChain:
         if key not in self.devices:
@@ -234,19 +209,15 @@ class VerifiedChain(msgspec.Struct, frozen=True):
         """The device's key again, if it is the account's now. Raises `Refused` A7."""
         if device_key not in self.devices:
             gone = "is revoked" if device_key in self.revoked else "was never added"
-            raise Refused(
-                "A7", f"The device {device_key.hex()[:16]} {gone}; it is not the account's."
-            )
+            raise Refused("A7", f"The device {device_key.hex()[:16]} {gone}.")
         return device_key
 
     def check_notice_key(self) -> bytes:
         """The notice key (1,216 bytes), if it can be sealed to. Raises `Refused` A8: at
         registration the account is refused, in a release the notice goes to the charter's
         substitute."""
-        try:
+        with refuse_as("A8", "The account's notice key is no good:"):
             return check_xwing(self.notice_key)
-        except Refused as error:
-            raise Refused("A8", f"The account's notice key is no good: {error.message}") from error
 
 
 def possession_input(payload: bytes) -> bytes:

@@ -31,17 +31,11 @@ class Calendar(Part, frozen=True):
         """
         days = list(self.weekdays)
         if days != sorted(set(days)) or len(days) == 7 or any(not 0 <= day <= 6 for day in days):
-            raise Refused(
-                "C11",
-                f"The calendar {self.name!r} lists weekdays that are not 0 to 6 in order, or all "
-                "seven.",
-            )
+            raise Refused("C11", f"The weekdays of {self.name!r} are not 0 to 6, sorted, or all.")
         if abs(self.utc_offset_minutes) > 14 * 60:
             raise Refused("C11", f"The calendar {self.name!r} is more than 14 hours off UTC.")
         if list(self.dates) != sorted(set(self.dates)):
-            raise Refused(
-                "C11", f"The dates of the calendar {self.name!r} are not in order, each once."
-            )
+            raise Refused("C11", f"The dates of {self.name!r} are not in order, each once.")
 
         self._days_off()
         return self
@@ -50,14 +44,10 @@ class Calendar(Part, frozen=True):
         try:
             dates = [datetime.date.fromisoformat(date) for date in self.dates]
         except ValueError:
-            raise Refused(
-                "C11", f"The calendar {self.name!r} has a date that is none; write YYYY-MM-DD."
-            ) from None
+            raise Refused("C11", f"The calendar {self.name!r} has a date that is none.") from None
         # weeks and the like are dates too, but not here
         if [date.isoformat() for date in dates] != list(self.dates):
-            raise Refused(
-                "C11", f"The calendar {self.name!r} has a date in another form; write YYYY-MM-DD."
-            )
+            raise Refused("C11", f"The calendar {self.name!r} has a date not as YYYY-MM-DD.")
         return frozenset((date - _EPOCH).days for date in dates)
 
     def deadline(self, start: int, seconds: int) -> int:

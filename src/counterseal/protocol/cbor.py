@@ -130,19 +130,14 @@ def _put(value: Any, out: list[bytes], depth: int) -> None:
     elif kind is dict and not value:
         out.append(b"\xa0")
     else:
-        raise Refused(
-            "E3",
-            f"A {kind.__name__} has no encoding here; use int, bytes, str, tuple, bool or None.",
-        )
+        raise Refused("E3", f"A {kind.__name__} has no encoding here.")
 
 
 def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise Refused(
-            "E3", "A text holds half of a surrogate pair, which UTF-8 cannot carry."
-        ) from None
+        raise Refused("E3", "A text holds half of a surrogate pair.") from None
 
 
 def decode(data: bytes, limit: int, shape: Shape | None = None) -> Value:
@@ -197,21 +192,14 @@ def read_head(data: bytes, at: int) -> tuple[int, int, int]:
     if major >= _CBOR_TAG:
         if first in SIMPLE:
             return major, first, at + 1
-        raise Refused(
-            "E3",
-            f"Byte {at} (0x{first:02x}) begins a tag, a float or a simple value that no record "
-            "uses.",
-        )
+        raise Refused("E3", f"Byte {at} (0x{first:02x}) begins a type that no record uses.")
     argument, start = first & 31, at + 1
     if argument >= 24:
         argument, start = _argument(data, at, argument)
     if major == MAP and argument:
         raise Refused("E3", f"A map with entries begins at byte {at}; records are arrays.")
     if major >= BYTES and argument > len(data) - start:
-        raise Refused(
-            "E1",
-            f"Byte {at} announces {argument} bytes or elements, but {len(data) - start} are left.",
-        )
+        raise Refused("E1", f"Byte {at} announces {argument} bytes or elements; fewer are left.")
     return major, argument, start
 
 
@@ -230,9 +218,7 @@ def _check_limit(data: bytes, limit: int) -> None:
 
 def _check_end(data: bytes, end: int) -> None:
     if end != len(data):
-        raise Refused(
-            "E1", f"The input goes on after the value: {len(data) - end} bytes from byte {end} on."
-        )
+        raise Refused("E1", f"The input goes on after the value, which ends at byte {end}.")
 
 
 def _argument(data: bytes, at: int, info: int) -> tuple[int, int]:
@@ -305,9 +291,7 @@ def _skip(data: bytes) -> int:
             continue
         elements += 1
         if elements > ELEMENTS_MAX:
-            raise Refused(
-                "E6", f"The input has more than {ELEMENTS_MAX} elements in all; no record has."
-            )
+            raise Refused("E6", f"The input has more than {ELEMENTS_MAX} elements in all.")
         left -= 1
         first = data[at] if at < size else _END
         whole = _WHOLE[first]
@@ -316,10 +300,7 @@ def _skip(data: bytes) -> int:
             continue
         if first >> 5 == ARRAY:
             if len(around) == DEPTH:
-                raise Refused(
-                    "E3",
-                    f"Arrays are more than {DEPTH} deep in one another at byte {at}; no record is.",
-                )
+                raise Refused("E3", f"Arrays are more than {DEPTH} deep at byte {at}.")
             around.append(left)
             if first < 0x98 and first - 0x80 < size - at:
                 left, at = first - 0x80, at + 1

@@ -76,10 +76,7 @@ class ReceivedSign(msgspec.Struct, frozen=True):
         if cose.protected:
             raise Refused("X1", "A COSE_Sign here has an empty protected header.")
         if len(cose.payload) > limit:
-            raise Refused(
-                "E4",
-                f"The payload has {len(cose.payload)} bytes where this record may have {limit}.",
-            )
+            raise Refused("E4", f"The payload has {len(cose.payload)} bytes, over {limit}.")
         return cls(cose.payload, _pairs(cose.entries))
 
     def encode(self) -> bytes:
@@ -102,9 +99,7 @@ class ReceivedSign(msgspec.Struct, frozen=True):
         for pair in self.pairs:
             key = allowed.get(pair.kid)
             if key is None or key.kid != pair.kid:
-                raise Refused(
-                    "X4", f"The signer {pair.kid.hex()[:16]} is not one whom this record admits."
-                )
+                raise Refused("X4", f"The signer {pair.kid.hex()[:16]} is not admitted.")
             ed25519_input, mldsa65_input = _inputs(pair.kid, self.payload)
             key.verify(ed25519_input, pair.ed25519, mldsa65_input, pair.mldsa65)
         return self.kids
@@ -148,9 +143,7 @@ def _pairs(entries: tuple[_Entry, ...]) -> tuple[SignaturePair, ...]:
     while at < len(entries):
         classical, kid = algorithms[at]
         if not classical or at + 1 == len(entries) or algorithms[at + 1] != (False, kid):
-            raise Refused(
-                "X3", f"The signer {kid.hex()[:16]} gives only one of the two signatures it owes."
-            )
+            raise Refused("X3", f"{kid.hex()[:16]} gives only one of the two signatures.")
         pairs.append(SignaturePair(kid, entries[at].signature, entries[at + 1].signature))
         at += 2
 
@@ -166,10 +159,7 @@ def _algorithm(entry: _Entry) -> tuple[bool, bytes]:
     ):
         if entry.protected.startswith(header) and len(entry.protected) == len(header) + 32:
             if len(entry.signature) != size:
-                raise Refused(
-                    "E6",
-                    f"A signature has {len(entry.signature)} bytes where its algorithm has {size}.",
-                )
+                raise Refused("E6", f"A signature has {len(entry.signature)} bytes, not {size}.")
             return classical, entry.protected[len(header) :]
     raise Refused("X1", "A signature's header is neither {1: -19, 4: kid} nor {1: -49, 4: kid}.")
 
@@ -177,11 +167,7 @@ def _algorithm(entry: _Entry) -> tuple[bool, bytes]:
 def _checked(received: ReceivedSign) -> ReceivedSign:
     kids = received.kids
     if len(set(kids)) != len(kids):
-        raise Refused(
-            "X4", "The same signer is in a statement twice; one signature of each is enough."
-        )
+        raise Refused("X4", "The same signer is in a statement twice.")
     if not 1 <= len(kids) <= SIGNERS_MAX or list(kids) != sorted(kids):
-        raise Refused(
-            "X1", f"A statement has 1 to {SIGNERS_MAX} signers in order of kid; this one has not."
-        )
+        raise Refused("X1", f"A statement has 1 to {SIGNERS_MAX} signers, in order of kid.")
     return received

@@ -55,11 +55,7 @@ def check_positions(counterseal: Counterseal, keys: Sequence[bytes | None]) -> C
     S1.
     """
     if [sealed is None for sealed in counterseal.sealed] != [key is None for key in keys]:
-        raise Refused(
-            "S1",
-            "The counterseal's positions are not those of the keyset; seal again under the right "
-            "one.",
-        )
+        raise Refused("S1", "The counterseal's positions are not those of the keyset.")
     return counterseal
 
 
@@ -80,7 +76,5 @@ def open_share(private: SealingKey, label: Label, position: int, sealed: SealedS
 def check_share(window_id: bytes, position: int, share: bytes, sealed: SealedShare) -> bytes:
     """The share again, if it is the one that was sealed. Raises `Refused` S3."""
     if not hmac.compare_digest(share_hash(window_id, position, share), sealed.share_hash):
-        raise Refused(
-            "S3", f"The share of position {position} is not the one that was sealed for it."
-        )
+        raise Refused("S3", f"The share of position {position} is not the one that was sealed.")
     return share

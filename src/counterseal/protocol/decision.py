@@ -80,32 +80,19 @@ def window_in_scope(
     """
     warrant, charter = verified.warrant, verified.charter.charter
     if label.charter_digest != warrant.charter_digest:
-        raise Refused(
-            "R1",
-            "The window is under another charter than the warrant's; it takes a warrant of its "
-            "own.",
-        )
+        raise Refused("R1", "The window is under another charter than the warrant's.")
     if label.domain != warrant.domain:
-        raise Refused(
-            "L1", f"The window is of {label.domain!r}, the warrant of {warrant.domain!r}."
-        )
+        raise Refused("L1", f"The window is of another domain, {label.domain!r}.")
 
     check_period(label, charter.period_length)
     check_roster(label, roster)
     _check_account(warrant, label, roster)
     if not warrant.start <= label.opens or not label.closes <= warrant.until:
-        raise Refused(
-            "R3",
-            f"The window's period [{label.opens}, {label.closes}) is outside the warrant's span.",
-        )
+        raise Refused("R3", f"The period from {label.opens} on is outside the warrant's span.")
     if warrant.conversations is not None and label.conversation_id not in warrant.conversations:
         raise Refused("R4", "The window is of a conversation that the warrant does not list.")
     if not charter.demonstration and checkpoint_time < label.closes + GRACE:
-        raise Refused(
-            "R5",
-            f"The window takes frames until {label.closes + GRACE}; its key would read on. Wait "
-            "for that.",
-        )
+        raise Refused("R5", f"The window takes frames until {label.closes + GRACE}; wait for that.")
 
     check_logged(label, logged)
     return VerifiedWindow(label.window_id, label, roster)
@@ -133,16 +120,10 @@ def check_units(verified: VerifiedWarrant, labels: Iterable[Label], listing_dige
     up_to = [one for _, one in verified.access.listings if one.number <= listing.number]
     labels = list(labels)
     if {label.window_id for label in labels} != {window for one in up_to for window in one.windows}:
-        raise Refused(
-            "R8", "Units are counted over the labels of every listing so far, and these are others."
-        )
+        raise Refused("R8", "These labels are not those of every listing so far.")
 
     count = units(labels)
     if count != listing.units or count + verified.access.inherited > verified.warrant.units:
-        raise Refused(
-            "R8",
-            f"The windows make {count} units where the listing says {listing.units} of "
-            f"{verified.warrant.units}.",
-        )
+        raise Refused("R8", f"The windows make {count} units, not {listing.units}, or too many.")
 
     return count

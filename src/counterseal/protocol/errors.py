@@ -23,6 +23,8 @@ set here alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 _CODE_MAX = 64
@@ -80,6 +82,15 @@ class Refused(CountersealError):
     def __reduce__(self) -> tuple[type[Refused], tuple[str, str]]:
         # so that it crosses process borders whole
         return (type(self), (self.rule, self.message))
+
+
+@contextmanager
+def refuse_as(rule: str, said: str, kind: type[Refused] = Refused) -> Iterator[None]:
+    """What any rule refuses inside is refused by `rule`, with `said` before the reason."""
+    try:
+        yield
+    except Refused as error:
+        raise kind(rule, f"{said} {error.message}") from error
 
 
 class NotAuthorised(CountersealError):

@@ -36,7 +36,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from msgspec import Meta
 
 from .cbor import H, encode, expand, tag
-from .errors import Refused
+from .errors import Refused, refuse_as
 from .record import Bytes16, Bytes32, Name, Part, Record, Uint
 from .sign1 import ReceivedSign1
 from .stamp import GRACE, Stamp, message_digest
@@ -123,12 +123,8 @@ def received_part(kind: type[R], data: bytes) -> R:
     """Authenticated data or MLS content (`Authenticated` or `Key`) from its bytes. Raises `Refused`
     F2.
     """
-    try:
+    with refuse_as("F2", f"A frame's {kind.__name__} is not as specified:"):
         part = kind.decode(data)
-    except Refused as error:
-        raise Refused(
-            "F2", f"A frame's {kind.__name__} is not as specified: {error.message}"
-        ) from error
     if isinstance(part, Authenticated) and (part.seq == 0) != (part.prev is None):
         raise Refused(
             "F2", "The first frame of a window has no predecessor, and every other names one."
@@ -189,13 +185,9 @@ def seal_frame(prk: bytes, authenticated: Authenticated, signed_content: bytes) 
 
 def verify_content(signed: bytes, authenticated: Authenticated, device_key: bytes) -> Content:
     """The content, signed by the window's device for this very place. Raises `Refused` F7."""
-    try:
+    with refuse_as("F7", f"The content of frame {authenticated.seq} is not its device's:"):
         received = ReceivedSign1.decode(signed, BODY_MAX)
         return Content.decode(received.verify(device_key, authenticated.external))
-    except Refused as error:
-        raise Refused(
-            "F7", f"The content of frame {authenticated.seq} is not its device's: {error.message}"
-        ) from error
 
 
 def check_prev(authenticated: Authenticated, before: Authenticated | None) -> Authenticated:

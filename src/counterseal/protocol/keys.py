@@ -73,9 +73,7 @@ class InstitutionKey(Part, frozen=True):
         try:
             MLDSA65PublicKey.from_public_bytes(self.mldsa65).verify(mldsa65, mldsa65_input)
         except (InvalidSignature, ValueError):
-            raise Refused(
-                "X2", f"The ML-DSA-65 signature of {self.kid.hex()[:16]} does not verify."
-            ) from None
+            raise Refused("X2", f"{self.kid.hex()[:16]} did not sign with ML-DSA-65.") from None
 
 
 class InstitutionSigner:
@@ -86,10 +84,7 @@ class InstitutionSigner:
         `Refused` E6.
         """
         if len(seeds) != 64:
-            raise Refused(
-                "E6",
-                f"An institution's secret key is 64 bytes of seeds; this one has {len(seeds)}.",
-            )
+            raise Refused("E6", f"An institution's secret key has 64 bytes, not {len(seeds)}.")
 
         self._seeds = seeds
         self._ed25519 = Ed25519PrivateKey.from_private_bytes(seeds[:32])
@@ -173,11 +168,7 @@ def check_xwing(public: bytes) -> bytes:
     for at in range(0, 1152, 3):  # 768 coefficients of 12 bits, little-endian, two in three bytes
         pair = int.from_bytes(public[at : at + 3], "little")
         if pair & 0xFFF >= _MLKEM_MODULUS or pair >> 12 >= _MLKEM_MODULUS:
-            raise Refused(
-                "K5",
-                "An X-Wing key's ML-KEM half has a coefficient that is not below 3329 (FIPS 203, "
-                "7.2).",
-            )
+            raise Refused("K5", "An X-Wing key's ML-KEM half is out of range (FIPS 203, 7.2).")
 
     try:
         point = X25519PublicKey.from_public_bytes(public[MLKEM_PUBLIC:])
@@ -194,11 +185,7 @@ def check_ed25519(public: bytes) -> bytes:
     """
     y = int.from_bytes(public, "little") & ((1 << 255) - 1)
     if len(public) != 32 or y >= _ED25519_PRIME or y in _ED25519_LOW_ORDER:
-        raise Refused(
-            "X6",
-            f"The Ed25519 key {public.hex()[:16]} is not canonical or has low order; take a new "
-            "key.",
-        )
+        raise Refused("X6", f"The key {public.hex()[:16]} is not canonical or has low order.")
     return public
 
 
@@ -210,6 +197,4 @@ def verify_ed25519(public: bytes, signature: bytes, message: bytes) -> None:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):
-        raise Refused(
-            "X2", f"The Ed25519 signature of {public.hex()[:16]} does not verify."
-        ) from None
+        raise Refused("X2", f"{public.hex()[:16]} did not sign this with Ed25519.") from None

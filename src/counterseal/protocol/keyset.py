@@ -26,7 +26,7 @@ from msgspec import Meta
 from .cbor import H, encode, expand, tag
 from .charter import READERS_MAX
 from .cose import SIGNER_BYTES, ReceivedSign
-from .errors import Refused
+from .errors import Refused, refuse_as
 from .keys import MLKEM_PUBLIC, SealingKey, check_xwing
 from .record import Bytes32, Domain, Part, Record, Uint, XWingKey
 from .tree import POSITIONS_MAX
@@ -131,12 +131,8 @@ class ReceivedKeyset(msgspec.Struct, frozen=True):
         """
         keys = check_keyset(self.keyset, charter, previous)
         self.cose.verify(charter.keys_by_kid)
-        try:
+        with refuse_as("K7", "The keyset's signatures do not suffice."):
             charter.check_quorums(self.cose.kids, charter.charter.witnesses.c)
-        except Refused as error:
-            raise Refused(
-                "K7", f"The keyset's signatures do not suffice. {error.message}"
-            ) from error
         return VerifiedKeyset(
             self.keyset, hashlib.sha256(self.cose.payload).digest(), keys, self.statement
         )
@@ -151,24 +147,15 @@ def check_keyset(
     if (keyset.domain, keyset.charter_digest) != (charter.charter.domain, charter.digest):
         raise Refused("K1", "The keyset is of another domain or charter.")
     if keyset.previous != (previous.digest if previous else None):
-        raise Refused(
-            "K1", "The keyset does not follow the one in force; fetch those between from the log."
-        )
+        raise Refused("K1", "The keyset does not follow the one before; fetch those between.")
     if (
         previous
         and keyset.charter_digest == previous.keyset.charter_digest
         and keyset.quarter <= previous.keyset.quarter
     ):
-        raise Refused(
-            "K1",
-            f"A keyset of this charter for quarter {previous.keyset.quarter} is already there.",
-        )
+        raise Refused("K1", "This charter has a keyset of that quarter, or a later one.")
     if len(keyset.holder_keys) != len(charter.holder_keys):
-        raise Refused(
-            "K2",
-            f"The keyset has {len(keyset.holder_keys)} positions, the charter "
-            f"{len(charter.holder_keys)}.",
-        )
+        raise Refused("K2", "The keyset has another number of positions than the charter.")
     if len(keyset.ledger_key.sealed) != len(charter.charter.readers):
         raise Refused("K8", "The ledger key is not sealed to each of the charter's readers.")
 
@@ -181,21 +168,15 @@ def check_holder_key(
     statement: bytes, charter: VerifiedCharter, quarter: int, position: int
 ) -> HolderKey:
     """The sealing key that the holder at `position` signed for `quarter`. Raises `Refused` K3."""
-    try:
+    with refuse_as("K3", f"The key of position {position} is not its holder's:"):
         cose = ReceivedSign.decode(statement, HolderKey.limit)
         key = HolderKey.decode(cose.payload)
         signer = charter.check_holder(position)
         cose.verify({signer.kid: signer})
-    except Refused as error:
-        raise Refused(
-            "K3", f"The key of position {position} is not its holder's: {error.message}"
-        ) from error
 
     expected = (charter.charter.domain, charter.digest, quarter, position)
     if (key.domain, key.charter_digest, key.quarter, key.position) != expected:
-        raise Refused(
-            "K3", f"The key of position {position} is for another place, quarter or charter."
-        )
+        raise Refused("K3", f"The key of position {position} is for another place or time.")
 
     return key
 
@@ -218,9 +199,7 @@ def _check_fresh(keys: Sequence[bytes | None], previous: VerifiedKeyset | None) 
         halves = [key[cut] for key in there]
         before = {key[cut] for key in previous.keys if key is not None} if previous else set()
         if len(set(halves)) != len(halves) or before.intersection(halves):
-            raise Refused(
-                "K4", "A sealing key is there twice, or in the keyset before; each is drawn anew."
-            )
+            raise Refused("K4", "A sealing key is there twice, or in the keyset before.")
 
 
 def check_present(
@@ -234,11 +213,7 @@ def check_present(
         bodies = len(charter.tree.satisfied_bodies(there))
         witnesses = len(set(there).intersection(charter.tree.witness_positions()))
         if bodies <= charter.tree.custodians.needed or witnesses <= charter.tree.witnesses.needed:
-            raise Refused(
-                "K6",
-                "Keys are absent, and the rest leave no body or no witness to spare; wait for "
-                "them.",
-            )
+            raise Refused("K6", "Absent keys leave no body or no witness to spare.")
     return tuple(keys)
 
 
@@ -257,9 +232,7 @@ def open_ledger_key(private: SealingKey, keyset: VerifiedKeyset, reader: int) ->
     info = [tag("ledger-key-seal"), record.domain, record.charter_digest, record.quarter, reader]
     key = private.open(info, record.ledger_key.sealed[reader])
     if ledger_key_commitment(key) != record.ledger_key.commitment:
-        raise Refused(
-            "K8", "The ledger key sealed to this reader is not the one that the keyset commits to."
-        )
+        raise Refused("K8", "The ledger key sealed here is not the one of the commitment.")
     return key
 
 
@@ -277,9 +250,7 @@ def open_predecessor(key: bytes, keyset: VerifiedKeyset, commitment: bytes) -> b
         raise Refused("K8", "The ledger key before this one does not open under it.") from None
 
     if ledger_key_commitment(before) != commitment:
-        raise Refused(
-            "K8", "The ledger key before this one is not the one that its keyset commits to."
-        )
+        raise Refused("K8", "The ledger key before this one is not that of its commitment.")
 
     return before
 

@@ -82,7 +82,5 @@ def payload_tag(payload: bytes) -> str:
     """The tag that a payload begins with. Raises `Refused` E1 to E7."""
     first = outline(payload, len(payload))[1]
     if not isinstance(first, str):
-        raise Refused(
-            "E6", "A payload is an array that begins with its tag; this is something else."
-        )
+        raise Refused("E6", "A payload is an array that begins with its tag.")
     return first

@@ -21,7 +21,7 @@ from .access import Access, LoggedRelease
 from .cbor import tag
 from .charter import Charter
 from .cose import ReceivedSign, sign
-from .errors import Refused
+from .errors import Refused, refuse_as
 from .keys import HPKE_OVERHEAD, InstitutionSigner, SealingKey, seal_to
 from .record import Bytes32, Domain, Name, Record, Uint
 from .verified_charter import VerifiedCharter
@@ -116,11 +116,7 @@ def pad_notice(statement: bytes) -> bytes:
     it is longer.
     """
     if len(statement) > PADDED - 4:
-        raise Refused(
-            "N2",
-            f"A notice of {len(statement)} bytes does not fit into {PADDED}; shorten its "
-            "reference.",
-        )
+        raise Refused("N2", f"A notice of {len(statement)} bytes does not fit into {PADDED}.")
     return len(statement).to_bytes(4, "big") + statement + bytes(PADDED - 4 - len(statement))
 
 
@@ -143,13 +139,11 @@ def verify_notice(statement: bytes, charter: VerifiedCharter) -> VerifiedNotice:
     """The notice, signed by the witness that it names, under the charter that it names. Raises
     `Refused` N3.
     """
-    try:
+    with refuse_as("N3", "The notice is not its witness's:"):
         cose = ReceivedSign.decode(statement, Notice.limit)
         notice = Notice.decode(cose.payload)
         witness = charter.check_holder(notice.position)
         cose.verify({witness.kid: witness})
-    except Refused as error:
-        raise Refused("N3", f"The notice is not its witness's: {error.message}") from error
 
     if (
         notice.position not in charter.tree.witness_positions()
@@ -175,15 +169,9 @@ def check_notice(notice: Notice, warrant: Warrant, delay: int) -> Notice:
     ):
         raise Refused("N4", "The notice names another warrant, or another span.")
     if said_too != (warrant.direction, warrant.ground, warrant.reference):
-        raise Refused(
-            "N4", "The notice names another direction, ground or reference than its warrant."
-        )
+        raise Refused("N4", "The notice names another direction, ground or reference.")
     if notice.due > notice.issued + delay:
-        raise Refused(
-            "N5",
-            f"The notice is due more than {delay} s after its issue; only a logged extension adds "
-            "to that.",
-        )
+        raise Refused("N5", f"The notice is due more than {delay} s after its issue.")
 
     return notice
 

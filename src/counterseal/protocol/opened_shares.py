@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from .cose import ReceivedSign
-from .errors import Refused
+from .errors import Refused, refuse_as
 from .keys import InstitutionKey, SealingKey
 from .release import SealedShares, Shares
 
@@ -40,14 +40,10 @@ def open_shares(
     Raises `Refused` X5 if they do not open, R11 otherwise.
     """
     statement = private.open(sealed.info, sealed.sealed)
-    try:
+    with refuse_as("R11", f"The shares of position {sealed.position} are not its holder's:"):
         cose = ReceivedSign.decode(statement, Shares.limit)
         shares = Shares.decode(cose.payload)
         cose.verify({holder.kid: holder})
-    except Refused as error:
-        raise Refused(
-            "R11", f"The shares of position {sealed.position} are not its holder's: {error.message}"
-        ) from error
     named = (shares.domain, shares.warrant_digest, shares.listing_digest, shares.position)
     if named != (domain, sealed.warrant_digest, sealed.listing_digest, sealed.position):
         raise Refused(

@@ -59,9 +59,7 @@ def check_logged(label: Label, logged: LoggedWindow) -> LoggedWindow:
     """The logged window again, if it is the label's. Raises `Refused` R6."""
     root = logged.root
     if logged.frames.window_id != label.window_id or not logged.frames.count:
-        raise Refused(
-            "R6", "The period root's proof is of another window, or of one without frames."
-        )
+        raise Refused("R6", "The proof is of another window, or of one without frames.")
     if (root.domain, root.opens, root.closes) != (label.domain, label.opens, label.closes):
         raise Refused("R6", "The period root is of another period or domain than the window's.")
     return logged

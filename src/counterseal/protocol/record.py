@@ -57,9 +57,7 @@ class Record(Part, frozen=True):
         """
         data = cbor.encode(convert(self.plain(), type(self)).plain())
         if len(data) > self.limit:
-            raise Refused(
-                "E4", f"This {self.tag()} has {len(data)} bytes where it may have {self.limit}."
-            )
+            raise Refused("E4", f"This {self.tag()} has {len(data)} bytes, over {self.limit}.")
         return data
 
     def digest(self) -> bytes:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from .access import Access, LoggedRelease, both_released, check_release
 from .access_fold import AccessFold, as_kind
-from .errors import Refused
+from .errors import Refused, refuse_as
 from .ledger_statement import LedgerStatement
 from .release import Listing, Release
 from .report import OpeningReport, check_report
@@ -31,10 +31,7 @@ def take_listing(fold: AccessFold, time: int, received: LedgerStatement) -> None
     if listing.number != len(access.listings) or list(listing.windows) != sorted(
         set(listing.windows)
     ):
-        raise Refused(
-            "R7",
-            f"Listing {len(access.listings)} comes next, its windows sorted and each once.",
-        )
+        raise Refused("R7", f"Listing {len(access.listings)} comes next, sorted, each window once.")
 
     before = {window for _, earlier in access.listings for window in earlier.windows}
     if not before.isdisjoint(listing.windows):
@@ -42,11 +39,7 @@ def take_listing(fold: AccessFold, time: int, received: LedgerStatement) -> None
 
     least = access.listings[-1][1].units if access.listings else 1
     if not least <= listing.units <= access.warrant.units - access.inherited:
-        raise Refused(
-            "R8",
-            f"The listing brings the units to {listing.units}; {least} to the warrant's units may "
-            "be.",
-        )
+        raise Refused("R8", f"{listing.units} units are fewer than before, or over the warrant's.")
 
     fold.put(access, listings=(*access.listings, (listing.digest(), listing)))
 
@@ -91,12 +84,6 @@ def take_destruction(fold: AccessFold, time: int, received: LedgerStatement) -> 
 def _check_opener(fold: AccessFold, access: Access, received: LedgerStatement) -> None:
     opener = fold.rulebook.in_force(access.requested_at).openers.get(access.warrant.opener_key)
     if opener is None:
-        raise Refused(
-            "W9", "The charter that the warrant was judged by has no opener with its key."
-        )
-    try:
+        raise Refused("W9", "The charter in force at the request has no such opener.")
+    with refuse_as("O1", f"This is signed by the warrant's opener, {opener.name!r}."):
         received.signed.verify({opener.key.kid: opener.key})
-    except Refused as error:
-        raise Refused(
-            "O1", f"This is signed by the warrant's opener, {opener.name!r}. {error.message}"
-        ) from error

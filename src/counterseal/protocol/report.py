@@ -64,21 +64,13 @@ def check_report(report: OpeningReport, listings: Mapping[bytes, Listing]) -> Op
     if any(digest not in listings for digest in report.listings) or len(set(report.listings)) < len(
         report.listings
     ):
-        raise Refused(
-            "O2",
-            "The report is of a listing that both quorums have not released, or names one twice.",
-        )
+        raise Refused("O2", "The report names a listing that is not released, or one twice.")
 
     windows = {window for digest in report.listings for window in listings[digest].windows}
     at_fault = [fault.window_id for fault in report.faults]
     if len(set(at_fault)) < len(at_fault) or not windows.issuperset(at_fault):
-        raise Refused(
-            "O3", "The report finds fault with a window twice, or with one that no listing has."
-        )
+        raise Refused("O3", "The report finds fault with a window twice, or with no listing's.")
     if report.windows > len(windows):
-        raise Refused(
-            "O3",
-            f"The report counts {report.windows} windows where the listings have {len(windows)}.",
-        )
+        raise Refused("O3", f"The report counts {report.windows} windows of {len(windows)}.")
 
     return report

@@ -67,9 +67,7 @@ class Tree(Part, frozen=True):
         nodes.append((self.custodians.needed, len(self.custodians.bodies)))
         nodes.append((self.witnesses.needed, self.witnesses.members))
         if any(needed > there for needed, there in nodes):
-            raise Refused(
-                "S4", "A node of the holders' tree asks for more shares than it hands out."
-            )
+            raise Refused("S4", "A node of the tree asks for more shares than it hands out.")
         return self
 
     @property
@@ -108,11 +106,7 @@ class Tree(Part, frozen=True):
         """The satisfied bodies, if they are enough. Raises `Refused` S4."""
         bodies = self.satisfied_bodies(positions)
         if len(bodies) < self.custodians.needed:
-            raise Refused(
-                "S4",
-                f"{len(bodies)} custodian bodies take part where {self.custodians.needed} are "
-                "needed.",
-            )
+            raise Refused("S4", f"{len(bodies)} bodies of {self.custodians.needed} take part.")
         return bodies
 
     def witness_quorum(

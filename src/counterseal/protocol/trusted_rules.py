@@ -51,7 +51,7 @@ from .approval import Revocation
 from .charter import Issuer
 from .cose import ReceivedSign
 from .entry import LoggedEntry, entry_hash
-from .errors import Refused
+from .errors import Refused, refuse_as
 from .keys import InstitutionKey
 from .keyset import ReceivedKeyset, VerifiedKeyset
 from .verified_charter import ReceivedCharter, VerifiedCharter, check_succession
@@ -115,21 +115,14 @@ class Rulebook(msgspec.Struct, frozen=True):
         """The issuer whose key `kid` was at `time`. Raises `Refused` W1."""
         issuer = self.in_force(time).issuers.get(kid)
         if issuer is None:
-            raise Refused(
-                "W1",
-                f"The charter in force at {time} has no issuer {kid.hex()[:16]}; "
-                "fold the ledger again.",
-            )
+            raise Refused("W1", f"The charter in force at {time} has no issuer {kid.hex()[:16]}.")
         return issuer
 
     def check_not_revoked(self, kid: bytes, time: int) -> bytes:
         """`kid` again, if what it signed at `time` is valid. Raises `Refused` W12."""
         for verified in self.revocations:
             if verified.revocation.issuer == kid and verified.revocation.start <= time:
-                raise Refused(
-                    "W12",
-                    f"The issuer {kid.hex()[:16]} is revoked from {verified.revocation.start} on.",
-                )
+                raise Refused("W12", f"The issuer {kid.hex()[:16]} is revoked.")
         return kid
 
 
@@ -235,7 +228,7 @@ class TrustedRules:
         if not self.charters and self.pinned is not None and digest != self.pinned:
             raise Refused(
                 self._shown_otherwise,
-                "This first charter is not the one that is pinned here; nothing was taken from it.",
+                "This first charter is not the one that is pinned here.",
             )
 
         for known in self.charters:
@@ -243,8 +236,7 @@ class TrustedRules:
                 if known.charter.digest != digest:
                     raise Refused(
                         self._shown_otherwise,
-                        f"This charter {version} is another than the one known before; "
-                        "keep both and report it.",
+                        f"Another charter {version} is known; keep both and report it.",
                     )
                 return known
 
@@ -292,9 +284,7 @@ class TrustedRules:
         record = received.keyset
         of_charter = charter_digest in (None, record.charter_digest)
         if not of_charter or quarter not in (None, record.quarter):
-            raise Refused(
-                "K1", f"The keyset shown for quarter {quarter} is for another, or another charter."
-            )
+            raise Refused("K1", f"The keyset shown for quarter {quarter} is not for that.")
 
         known = self.find_keyset(_payload_digest(received.cose))
         if known is not None:
@@ -311,9 +301,7 @@ class TrustedRules:
 
         last = self.last_keyset
         if keyset.keyset.previous != (last.digest if last else None):
-            raise Refused(
-                "K1", "The keyset does not follow the last one; take those between first."
-            )
+            raise Refused("K1", "The keyset does not follow the last one; take those between.")
         if logged.entry != entry_hash(keyset.statement):
             raise Refused("K1", "What is logged is another statement than this keyset.")
 
@@ -354,13 +342,9 @@ def verify_revocation(statement: bytes, charter: VerifiedCharter) -> VerifiedRev
     if (revocation.domain, revocation.charter_digest) != (charter.charter.domain, charter.digest):
         raise Refused("W1", "The revocation is of another domain or charter.")
 
-    try:
+    with refuse_as("W18", "The custodians' quorum has not signed this revocation."):
         kids = cose.verify(charter.custodian_keys)
         charter.tree.custodian_quorum(charter.positions[kid] for kid in kids)
-    except Refused as error:
-        raise Refused(
-            "W18", f"The custodians' quorum has not signed this revocation. {error.message}"
-        ) from error
 
     return VerifiedRevocation(revocation)
 

@@ -24,7 +24,7 @@ import msgspec
 from .charter import Charter, Issuer, Opener
 from .charter_checks import check_charter
 from .cose import ReceivedSign
-from .errors import Refused
+from .errors import Refused, refuse_as
 from .keys import InstitutionKey
 from .tree import Tree
 
@@ -96,13 +96,9 @@ class VerifiedCharter(msgspec.Struct, frozen=True, dict=True):
         Raises `Refused` C18.
         """
         positions = tuple(sorted(self.positions[kid] for kid in kids if kid in self.positions))
-        try:
+        with refuse_as("C18", "Signatures are missing:"):
             self.tree.custodian_quorum(positions)
             self.tree.witness_quorum(positions, witnesses)
-        except Refused as error:
-            raise Refused(
-                "C18", f"Signatures are missing: {error.message} Pass it on to those who have not."
-            ) from error
         return positions
 
     def check_valid(self, at: int) -> VerifiedCharter:
@@ -110,19 +106,13 @@ class VerifiedCharter(msgspec.Struct, frozen=True, dict=True):
         Raises `Refused` C20.
         """
         if not self.charter.valid_from <= at < self.charter.valid_until:
-            raise Refused(
-                "C20",
-                f"Charter {self.charter.version} is not valid at {at}; fetch the one in force.",
-            )
+            raise Refused("C20", f"Charter {self.charter.version} is not valid at {at}.")
         return self
 
     def check_ordinary(self) -> VerifiedCharter:
         """The charter again, if it is no demonstration's. Raises `Refused` C17."""
         if self.charter.demonstration:
-            raise Refused(
-                "C17",
-                "This domain's charter is a demonstration's; an ordinary app does not join it.",
-            )
+            raise Refused("C17", "An ordinary app does not join a demonstration's domain.")
         return self
 
 
@@ -158,18 +148,12 @@ def check_succession(charter: Charter, previous: VerifiedCharter | None) -> Char
     """
     if previous is None:
         if charter.version != 1:
-            raise Refused(
-                "C19",
-                f"Charter {charter.version} comes without its predecessor; fetch it from the log "
-                "first.",
-            )
+            raise Refused("C19", f"Charter {charter.version} comes without its predecessor.")
         return charter
 
     before = previous.charter
     expected = (before.domain, before.version + 1, previous.digest, before.demonstration)
     if (charter.domain, charter.version, charter.previous, charter.demonstration) != expected:
-        raise Refused(
-            "C19", f"This is not the one successor of charter {before.version} of {before.domain}."
-        )
+        raise Refused("C19", f"This is not the one successor of charter {before.version}.")
 
     return charter

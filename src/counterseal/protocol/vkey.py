@@ -42,15 +42,9 @@ def make_vkey(name: str, kind: int, key: bytes) -> VerifierKey:
     Raises `Refused` C7.
     """
     if not name or any(c.isspace() or c == "+" for c in name) or len(name.encode()) > 255:
-        raise Refused(
-            "C7", f"{name!r} is no name for a key: up to 255 bytes, without spaces or plus signs."
-        )
+        raise Refused("C7", f"{name!r} is no name for a key.")
     if _SIZES.get(kind) != len(key):
-        raise Refused(
-            "C7",
-            f"The key of {name} has type 0x{kind:02x} and {len(key)} bytes, which do not go "
-            "together.",
-        )
+        raise Refused("C7", f"The key of {name} has {len(key)} bytes, wrong for type {kind:#04x}.")
     digest = hashlib.sha256(name.encode() + b"\n" + bytes((kind,)) + key).digest()
     return VerifierKey(name, kind, key, digest[:4])
 
@@ -67,14 +61,10 @@ def parse_vkey(text: str, kinds: tuple[int, ...]) -> VerifierKey:
         raise Refused("C7", f"The verifier key of {parts[0]!r} is not in base64.") from None
 
     if not data or data[0] not in kinds:
-        raise Refused(
-            "C7", f"The verifier key of {parts[0]!r} is of a type that has no place here."
-        )
+        raise Refused("C7", f"The verifier key of {parts[0]!r} is of a type with no place here.")
 
     key = make_vkey(parts[0], data[0], data[1:])
     if key.text() != text:
-        raise Refused(
-            "C7", f"The verifier key of {parts[0]!r} does not have the hash that it states."
-        )
+        raise Refused("C7", f"The verifier key of {parts[0]!r} states another hash than it has.")
 
     return key

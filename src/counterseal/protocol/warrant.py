@@ -66,19 +66,11 @@ def check_warrant(warrant: Warrant, period_length: int, in_force: Charter) -> Wa
     _check_accounts(warrant, in_force)
     _check_ground(warrant, in_force)
     if not 1 <= warrant.units <= in_force.caps.units_30_days:
-        raise Refused(
-            "W8",
-            f"{warrant.units} units are asked for; the charter caps 30 days at "
-            f"{in_force.caps.units_30_days}.",
-        )
+        raise Refused("W8", f"{warrant.units} units are none, or over the cap of 30 days.")
     if warrant.opener_key not in [opener.xwing for opener in in_force.openers]:
         raise Refused("W9", "The opener's key is not one that the charter in force lists.")
     if warrant.expires > max(warrant.issued, warrant.until) + in_force.caps.days_per_warrant * DAY:
-        raise Refused(
-            "W10",
-            "The warrant would stay open for longer than the charter's days after its span; "
-            "shorten it.",
-        )
+        raise Refused("W10", "The warrant would stay open for longer than the charter allows.")
     if not warrant.reference.isprintable():
         raise Refused("W19", "The warrant's reference holds characters that a page cannot show.")
 
@@ -102,11 +94,7 @@ def _check_span(warrant: Warrant, period_length: int, charter: Charter) -> None:
     ):
         raise Refused("W3", f"The span is not one or more whole periods of {period_length} s.")
     if warrant.until - warrant.start > charter.caps.days_per_warrant * DAY:
-        raise Refused(
-            "W3",
-            f"The span is longer than the {charter.caps.days_per_warrant} days that the charter "
-            "allows.",
-        )
+        raise Refused("W3", f"The span is longer than {charter.caps.days_per_warrant} days.")
 
 
 def _check_accounts(warrant: Warrant, charter: Charter) -> None:
@@ -114,9 +102,7 @@ def _check_accounts(warrant: Warrant, charter: Charter) -> None:
         if named is not None and (not named or list(named) != sorted(set(named))):
             raise Refused("W4", "Accounts and conversations are at least one, sorted, each once.")
     if len(warrant.account_ids) > charter.caps.accounts_per_warrant:
-        raise Refused(
-            "W4", f"The charter allows {charter.caps.accounts_per_warrant} accounts in a warrant."
-        )
+        raise Refused("W4", "The warrant names more accounts than the charter allows.")
 
 
 def _check_ground(warrant: Warrant, charter: Charter) -> None:
@@ -124,8 +110,6 @@ def _check_ground(warrant: Warrant, charter: Charter) -> None:
     if ground is None:
         raise Refused("W5", f"The charter in force does not list the ground {warrant.ground!r}.")
     if warrant.urgent and not ground.urgent:
-        raise Refused(
-            "W13", f"The ground {warrant.ground!r} is not one on which a requester may start alone."
-        )
+        raise Refused("W13", f"On the ground {warrant.ground!r} no requester may start alone.")
     if warrant.urgent and warrant.until - warrant.start > charter.urgent.max_period:
         raise Refused("W13", f"An urgent warrant spans at most {charter.urgent.max_period} s.")

@@ -42,10 +42,7 @@ def take_request(fold: AccessFold, time: int, received: LedgerStatement) -> None
 
 def _start_urgent(fold: AccessFold, access: Access, time: int) -> Access:
     if access.requester in fold.barred:
-        raise Refused(
-            "W13",
-            "This requester's last urgent warrant lapsed; an approver reinstates before the next.",
-        )
+        raise Refused("W13", "This requester's last urgent warrant lapsed; reinstate first.")
 
     waiting = [
         one
@@ -66,10 +63,7 @@ def take_approval(fold: AccessFold, time: int, received: LedgerStatement) -> Non
     """An approver agrees to a warrant. Raises `Refused` W1, W6 to W8, W10 to W12, W15, X2, X4."""
     access = fold.of(received.record)
     if access.warrant.urgent or access.approved_at is not None:
-        raise Refused(
-            "W15",
-            "The warrant is approved already, or is urgent and waits for a ratification instead.",
-        )
+        raise Refused("W15", "The warrant is approved already, or is urgent: then ratify it.")
     kid = _check_approver(fold, access, time, received)
     fold.check_cap(access.warrant, time)
     fold.put(access, approver=kid, approved_at=time, counted_at=time)
@@ -81,14 +75,9 @@ def take_ratification(fold: AccessFold, time: int, received: LedgerStatement) ->
     """
     access = fold.of(received.record)
     if access.lapsed_at is not None:
-        raise Refused(
-            "W14", f"The urgent warrant lapsed at {access.lapsed_at}; ratifying comes too late."
-        )
+        raise Refused("W14", f"The urgent warrant lapsed at {access.lapsed_at}.")
     if not access.warrant.urgent or access.approved_at is not None:
-        raise Refused(
-            "W15",
-            "The warrant is ratified already, or is not urgent and waits for an approval instead.",
-        )
+        raise Refused("W15", "The warrant is ratified already, or is not urgent: then approve it.")
     fold.put(access, approver=_check_approver(fold, access, time, received), approved_at=time)
 
 
@@ -147,18 +136,11 @@ def take_replacement(fold: AccessFold, time: int, received: LedgerStatement) -> 
         or new.requester != old.requester
         or new.ended_at is not None
     ):
-        raise Refused(
-            "W16",
-            "A warrant is replaced by a normal one of its requester that is requested, and no "
-            "more.",
-        )
+        raise Refused("W16", "A normal warrant of its requester, just requested, replaces one.")
 
     check_not_expired(new.warrant, time)
     if _kept(old.warrant) != _kept(new.warrant) or new.warrant.expires > old.warrant.expires:
-        raise Refused(
-            "W16",
-            "The warrant that replaces another differs in key, reference and earlier end alone.",
-        )
+        raise Refused("W16", "A replacement differs in key, reference and earlier end alone.")
 
     fold.put(old, cancelled_at=time, replaced_by=new.digest)
     fold.put(

@@ -9,6 +9,7 @@ import hashlib
 
 import msgspec
 
+from counterseal.protocol.errors import refuse_as
 from counterseal.tlog.checkpoint import (
     parse_checkpoint,
     parse_size,
@@ -45,27 +46,19 @@ def parse_request(body: bytes) -> AddCheckpoint:
     """The add-checkpoint request in `body`, nothing in it verified. Raises `TlogError` T15."""
     head, separator, note = body.partition(b"\n\n")
     if not separator or len(body) > MAX_REQUEST or not head.isascii():
-        raise TlogError(
-            "T15",
-            f"A request is an old size, a proof, an empty line and a checkpoint, {MAX_REQUEST} "
-            "bytes at most.",
-        )
+        raise TlogError("T15", f"A request is size, proof and checkpoint, at most {MAX_REQUEST} B.")
 
     first, *lines = head.decode().split("\n")
     if not first.startswith("old ") or len(lines) > MAX_PATH:
-        raise TlogError(
-            "T15", "A request begins with the old size and has at most 63 lines of proof."
-        )
+        raise TlogError("T15", "A request begins with the old size and at most 63 hashes.")
 
     path = tuple(decode_base64(line, "T15") for line in lines)
     if any(len(node) != HASH_SIZE for node in path):
         raise TlogError("T15", "A line of proof is one hash.")
 
-    try:
+    with refuse_as("T15", "The checkpoint cannot be read:", TlogError):
         received = parse_note(note)
         parse_checkpoint(received.text)
-    except TlogError as error:
-        raise TlogError("T15", f"The checkpoint cannot be read: {error}") from error
 
     return AddCheckpoint(parse_size(first[4:], "T15"), path, received)
 

@@ -209,13 +209,9 @@ def verify_checkpoint(
     note = parse_note(data) if isinstance(data, bytes) else data
     checkpoint = parse_checkpoint(note.text)
     if checkpoint.origin != (log.name if origin is None else origin):
-        raise TlogError(
-            "T6", f"This is a checkpoint of {checkpoint.origin!r}, not of {origin or log.name!r}."
-        )
+        raise TlogError("T6", f"This is a checkpoint of {checkpoint.origin!r}, another log.")
     if pair_time(note, checkpoint, log) is None:
-        raise TlogError(
-            "T5", f"The checkpoint of {checkpoint.origin!r} lacks one of its log's two signatures."
-        )
+        raise TlogError("T5", f"One of the two signatures of {checkpoint.origin!r} is missing.")
     return VerifiedCheckpoint(checkpoint, note.format())
 
 
@@ -234,9 +230,7 @@ def verify_cosigned(
             cosigned[pair.name] = time
 
     if needed < 1 or len(cosigned) < needed:
-        raise TlogError(
-            "T8", f"{len(cosigned)} witnesses cosigned the checkpoint, {needed} are needed."
-        )
+        raise TlogError("T8", f"{len(cosigned)} witnesses cosigned, {needed} are needed.")
 
     latest_first = sorted(cosigned.items(), key=lambda item: (-item[1], item[0]))
     return CosignedCheckpoint(
@@ -278,11 +272,7 @@ def follow(
     if new.size < seen.size or (
         new.size == seen.size and not hmac.compare_digest(new.root, seen.root)
     ):
-        raise TlogError(
-            "T29",
-            f"Size {new.size} was shown after size {seen.size}, or with another root: keep both, "
-            "this is a fork.",
-        )
+        raise TlogError("T29", f"Size {new.size} after size {seen.size} is a fork: keep both.")
 
     verify_consistency(seen.size, seen.root, new.size, new.root, path)
     return received
@@ -303,11 +293,7 @@ def check_fresh(received: CosignedCheckpoint, now: int, limit: int) -> CosignedC
     `TlogError` T30.
     """
     if now - received.time > limit:
-        raise TlogError(
-            "T30",
-            f"The checkpoint is {now - received.time} s old, {limit} s are allowed: fetch a newer "
-            "one.",
-        )
+        raise TlogError("T30", f"The checkpoint is {now - received.time} s old, over {limit} s.")
     return received
 
 
@@ -316,7 +302,5 @@ def _pair(texts: Sequence[str], kind: int) -> KeyPair:
         raise TlogError("T2", "A pair of keys is one Ed25519 and one ML-DSA-44 verifier key.")
     first, second = parse_vkey(texts[0], (kind,)), parse_vkey(texts[1], (MLDSA44,))
     if first.name != second.name:
-        raise TlogError(
-            "T2", f"The keys of {first.name!r} and {second.name!r} are no pair: the names differ."
-        )
+        raise TlogError("T2", f"The keys of {first.name!r} and {second.name!r} are no pair.")
     return KeyPair(first, second)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from counterseal.protocol.errors import refuse_as
 from counterseal.tlog.add_checkpoint import (
     SIZE_TYPE,
     TEXT,
@@ -67,26 +68,18 @@ def decide(request: AddCheckpoint, log: KeyPair, state: WitnessState | None) -> 
 
     Whoever calls has to keep the state locked from before this call until the new one is durable.
     """
-    try:
+    with refuse_as("T18", "The log's signatures do not hold:", TlogError):
         new = verify_checkpoint(request.note, log).checkpoint
-    except TlogError as error:
-        raise TlogError("T18", f"The log's signatures do not hold: {error}") from error
 
     if request.old_size > new.size:
-        raise TlogError(
-            "T16", f"The old size {request.old_size} is over the checkpoint's {new.size}."
-        )
+        raise TlogError("T16", f"The old size {request.old_size} is over {new.size}.")
 
     old_size, old_root = (state.size, state.root) if state else (0, EMPTY_ROOT)
     if request.old_size != old_size:
         raise WitnessConflict(old_size)
 
-    try:
+    with refuse_as("T21", "It does not go on from what this witness cosigned:", TlogError):
         verify_consistency(old_size, old_root, new.size, new.root, request.path)
-    except TlogError as error:
-        raise TlogError(
-            "T21", f"The checkpoint does not go on from what this witness cosigned: {error}"
-        ) from error
 
     return new
 
@@ -150,11 +143,7 @@ class Cosigner:
         origin = parse_checkpoint(request.note.text).origin
         with self._lock:
             if self._failed:
-                raise FatalLogError(
-                    "T26",
-                    "This witness failed to make its state durable; it cosigns nothing until a "
-                    "restart.",
-                )
+                raise FatalLogError("T26", "A state was not made durable; restart this witness.")
             state = self._store.load(origin)
             checkpoint = decide(request, log, state)
             if self._gate is not None:
@@ -176,7 +165,7 @@ class Cosigner:
         except OSError as error:
             self._failed = True
             raise FatalLogError(
-                "T26", f"The state of {state.origin!r} could not be made durable: {error}"
+                "T26", f"The state of {state.origin!r} is not durable: {error}"
             ) from error
 
     def _latest(self, origin_hash: str) -> Response:

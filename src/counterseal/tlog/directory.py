@@ -29,7 +29,7 @@ from msgspec import Meta
 
 from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.directory_root import HANDLE_MAX, DirectoryRoot
-from counterseal.protocol.errors import Refused
+from counterseal.protocol.errors import refuse_as
 from counterseal.protocol.record import Bytes32, Part, Record
 from counterseal.tlog.errors import DirectoryError
 
@@ -207,18 +207,14 @@ def map_node(depth: int, left: bytes, right: bytes) -> bytes:
 
 def decode_lookup(data: bytes) -> LookupProof:
     """A look-up proof as it came, nothing proved. Raises `DirectoryError` D3."""
-    try:
+    with refuse_as("D3", "This is no look-up proof:", DirectoryError):
         return LookupProof.decode(data)
-    except Refused as error:
-        raise DirectoryError("D3", f"This is no look-up proof: {error}") from error
 
 
 def decode_directory_root(data: bytes, domain: str) -> DirectoryRoot:
     """The directory root in a log entry's statement. Raises `DirectoryError` D1."""
-    try:
+    with refuse_as("D1", "This is no directory root:", DirectoryError):
         record = DirectoryRoot.decode(data)
-    except Refused as error:
-        raise DirectoryError("D1", f"This is no directory root: {error}") from error
     if record.domain != domain:
         raise DirectoryError(
             "D1", f"This is a directory root of {record.domain!r}, not of {domain!r}."

@@ -12,11 +12,11 @@ from typing import ClassVar
 import msgspec
 
 from counterseal.protocol.cbor import encode
-from counterseal.protocol.errors import Refused
+from counterseal.protocol.errors import refuse_as
 from counterseal.protocol.period import PeriodRoot
 from counterseal.protocol.record import Record, Uint
 from counterseal.protocol.stamp import GRACE, Stamp, message_digest
-from counterseal.tlog.errors import PeriodError, TlogError
+from counterseal.tlog.errors import PeriodError
 from counterseal.tlog.periods import WindowProof
 from counterseal.tlog.proof import Path, implied_root, verify_inclusion
 from counterseal.tlog.tree import leaf_hash
@@ -43,12 +43,8 @@ class FrameProof(Record, frozen=True, tag="counterseal/v1/frame-proof"):
         stamp = check_stamp(
             Stamp(message_digest(private_message), self.n, self.time), period.opens, period.closes
         )
-        try:
+        with refuse_as("P4", f"Frame {seq} is not proved to be in its window:", PeriodError):
             verify_inclusion(stamp_leaf(stamp), seq, frames.count, frames.root, self.path)
-        except TlogError as error:
-            raise PeriodError(
-                "P4", f"Frame {seq} is not proved to be in its window: {error}"
-            ) from error
 
         return VerifiedFrame(window_id, seq, stamp, frames.count)
 
@@ -85,15 +81,11 @@ def window_root_from(stamp: Stamp, seq: int, size: int, path: Sequence[bytes]) -
     """The root of a window of `size` frames to which the path of frame `seq` leads. It proves
     nothing until it is in a `WindowFrames` that is proved itself. Raises `PeriodError` P4.
     """
-    try:
+    with refuse_as("P4", f"The proof of frame {seq} has no root:", PeriodError):
         return implied_root(stamp_leaf(stamp), seq, size, path)
-    except TlogError as error:
-        raise PeriodError("P4", f"The proof of frame {seq} has no root: {error}") from error
 
 
 def decode_frame_proof(data: bytes) -> FrameProof:
     """A frame's proof as it came, nothing proved. Raises `PeriodError` P4."""
-    try:
+    with refuse_as("P4", "This is no proof of a frame:", PeriodError):
         return FrameProof.decode(data)
-    except Refused as error:
-        raise PeriodError("P4", f"This is no proof of a frame: {error}") from error

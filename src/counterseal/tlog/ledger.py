@@ -33,7 +33,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from counterseal.protocol.cbor import encode, expand, tag
-from counterseal.protocol.errors import Refused
+from counterseal.protocol.errors import refuse_as
 from counterseal.protocol.keyset import ledger_key_commitment
 from counterseal.protocol.ledger_leaf import (
     BATCH_MAX,
@@ -72,10 +72,7 @@ class Schedule:
         self.segments = tuple(segments)
         starts = [segment.first_chunk for segment in self.segments]
         if starts[:1] != [0] or any(a >= b for a, b in itertools.pairwise(starts)):
-            raise LedgerError(
-                "G7",
-                "The ledger's keys begin at chunk 0 and each at a later chunk than the one before.",
-            )
+            raise LedgerError("G7", "The ledger's keys begin at chunk 0, each later than the last.")
         for segment in self.segments:
             check_cadence(segment.leaves, segment.batch)
 
@@ -101,11 +98,7 @@ def check_cadence(leaves: int, batch: int) -> None:
     """
     least = least_batch(leaves)
     if not (leaves >= 2 and least <= batch <= BATCH_MAX):
-        raise LedgerError(
-            "G10",
-            f"{leaves} leaves a tick need chunks of {least} bytes to 8 MiB, and there are at least "
-            f"2; not {batch} bytes.",
-        )
+        raise LedgerError("G10", f"{leaves} leaves (at least 2) need {least} bytes to 8 MiB.")
 
 
 def check_key(key: bytes, commitment: bytes) -> bytes:
@@ -119,10 +112,8 @@ def check_key(key: bytes, commitment: bytes) -> bytes:
 
 def decode_opening(data: bytes) -> Opening:
     """The opening in `data`. Raises `LedgerError` G1."""
-    try:
+    with refuse_as("G1", "An opening cannot be read:", LedgerError):
         return Opening.decode(data)
-    except Refused as error:
-        raise LedgerError("G1", f"An opening cannot be read: {error}") from error
 
 
 def item(kind: int, data: bytes) -> bytes:
@@ -146,10 +137,7 @@ def _items(plaintext: bytes) -> Iterator[tuple[int, bytes]]:
         kind, start = plaintext[at], at + ITEM_HEADER
         at = start + int.from_bytes(plaintext[at + 1 : start], "big")
         if kind > LAST or at > len(plaintext) or at == start:
-            raise LedgerError(
-                "G9",
-                "A chunk holds an item that is of an unknown kind, is empty, or goes past its end.",
-            )
+            raise LedgerError("G9", "A chunk holds an item that is not of the form.")
         yield kind, plaintext[start:at]
     if any(plaintext[at:]):  # anything else would be a place to hide words in
         raise LedgerError("G9", "A chunk does not end in zeros.")
@@ -160,9 +148,7 @@ def open_chunk(segment: Segment, origin: str, number: int, chunk: bytes) -> byte
     not decrypt.
     """
     if len(chunk) != segment.batch + CHUNK_OVERHEAD:
-        raise LedgerError(
-            "G9", f"Chunk {number} has {len(chunk)} bytes, not {segment.batch + CHUNK_OVERHEAD}."
-        )
+        raise LedgerError("G9", f"Chunk {number} has {len(chunk)} bytes, another length.")
 
     key = expand(segment.key, [tag("ledger-chunk"), number], 32)
     try:
@@ -170,8 +156,4 @@ def open_chunk(segment: Segment, origin: str, number: int, chunk: bytes) -> byte
             bytes(12), chunk, encode([tag("ledger-chunk"), origin, number])
         )
     except InvalidTag as error:
-        raise LedgerError(
-            "G1",
-            f"Chunk {number} does not open under the ledger key: fetch it again, and act on "
-            "nothing.",
-        ) from error
+        raise LedgerError("G1", f"Chunk {number} does not open under the ledger key.") from error

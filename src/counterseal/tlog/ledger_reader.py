@@ -23,7 +23,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from counterseal.protocol.errors import Refused
+from counterseal.protocol.errors import refuse_as
 from counterseal.protocol.ledger_leaf import Opening, TickRecord
 from counterseal.protocol.record import Bytes32, Part, Record, Uint
 from counterseal.tlog.checkpoint import CosignedCheckpoint, KeyPair, check_fresh, verify_cosigned
@@ -123,32 +123,20 @@ class LedgerReader:
         G9 or G11, and is then as it was.
         """
         if number != self.next_chunk:
-            raise LedgerError(
-                "G9", f"Chunk {number} is out of its turn; {self.next_chunk} is next."
-            )
+            raise LedgerError("G9", f"Chunk {number} is out of turn; next is {self.next_chunk}.")
 
         segment = self.schedule.segment(number)
         last = self._waiting[-1] if self._waiting else None
         items = parse_chunk(open_chunk(segment, self._origin, number, chunk))
         openings, part = _collect(items, last.part if last else self.state.part)
         if len(openings) != segment.leaves:
-            raise LedgerError(
-                "G2",
-                f"Tick {number} has {len(openings)} leaves, not {segment.leaves}: act on nothing.",
-            )
+            raise LedgerError("G2", f"Tick {number} has {len(openings)} leaves, another number.")
 
         record = _tick_record(items, number)
         if record.previous != (last.digest if last else self.state.previous):
-            raise LedgerError(
-                "G11",
-                f"Tick {number} goes on from another chunk than the one fed before it: fetch both "
-                "again.",
-            )
+            raise LedgerError("G11", f"Tick {number} goes on from another chunk than the last.")
         if record.time < (last.time if last else self.state.time):
-            raise LedgerError(
-                "G8",
-                f"Tick {number} states the time {record.time}, which is before the tick before it.",
-            )
+            raise LedgerError("G8", f"The time of tick {number} is before the last tick's.")
 
         self._waiting.append(_Tick(number, record.time, openings, part, chunk_digest(chunk)))
 
@@ -163,10 +151,7 @@ class LedgerReader:
                 raise
             raise LedgerError("G5", error.message) from error
         if received.checkpoint.origin != self._origin:
-            raise TlogError(
-                "T6",
-                f"This is a checkpoint of {received.checkpoint.origin!r}, not of {self._origin!r}.",
-            )
+            raise TlogError("T6", f"This is a checkpoint of {received.checkpoint.origin!r}.")
         return received
 
     def accept(
@@ -182,11 +167,7 @@ class LedgerReader:
         """
         new, seen = received.checkpoint, self.state.seen
         if new.size < max(at_least, seen.size if seen else 0):
-            raise LedgerError(
-                "G3",
-                f"A checkpoint of size {new.size} is shown after a larger one: keep both, and act "
-                "on nothing.",
-            )
+            raise LedgerError("G3", f"A checkpoint of size {new.size} comes after a larger one.")
 
         try:
             check_fresh(received, now, fresh)
@@ -200,16 +181,9 @@ class LedgerReader:
         )
         if not hmac.compare_digest(edge.root(), new.root):
             if seen and new.size == seen.size:
-                raise LedgerError(
-                    "G3",
-                    f"Two checkpoints of size {new.size} have different roots: keep both, and act "
-                    "on nothing.",
-                )
+                raise LedgerError("G3", f"Two checkpoints of size {new.size} differ: keep both.")
             self._waiting.clear()
-            raise LedgerError(
-                "G1",
-                f"The openings are not those of the ledger's {new.size} leaves: act on nothing.",
-            )
+            raise LedgerError("G1", f"The openings are not those of the {new.size} leaves.")
 
         self._advance(ticks, edge, SeenCheckpoint(new.size, new.root, received.time))
         return entries
@@ -227,11 +201,7 @@ class LedgerReader:
         if reached > size:
             raise LedgerError("G2", f"A checkpoint at {size} leaves is not at the end of a tick.")
         if reached < size:
-            raise LedgerError(
-                "G1",
-                f"The openings fed end at leaf {reached} of {size}: fetch the chunks from "
-                f"{self.next_chunk} on.",
-            )
+            raise LedgerError("G1", f"The openings fed end at leaf {reached} of {size}.")
 
         return ticks
 
@@ -242,11 +212,7 @@ class LedgerReader:
         for tick in ticks:
             if not earliest <= tick.time <= checkpoint_time + CLOCK_ALLOWANCE:
                 self._waiting.clear()
-                raise LedgerError(
-                    "G8",
-                    f"Tick {tick.number} states the time {tick.time}, which its checkpoints do "
-                    "not allow.",
-                )
+                raise LedgerError("G8", f"The time of tick {tick.number} is not its checkpoints'.")
             for place, opening in enumerate(tick.openings):
                 # the first is the tick's own record
                 statement = opening.statement if place else None
@@ -271,14 +237,10 @@ class LedgerReader:
 
 def _tick_record(items: tuple[tuple[int, bytes], ...], number: int) -> TickRecord:
     """The record that a tick begins with. Raises `LedgerError` G9."""
-    try:
+    with refuse_as("G9", f"Chunk {number} does not begin with its tick's record:", LedgerError):
         record = TickRecord.decode(
             (items[0][0] == WHOLE and decode_opening(items[0][1]).statement) or b""
         )
-    except Refused as error:
-        raise LedgerError(
-            "G9", f"Chunk {number} does not begin with its tick's record: {error}"
-        ) from error
     if record.number != number:
         raise LedgerError("G9", f"Chunk {number} holds the record of tick {record.number}.")
     return record

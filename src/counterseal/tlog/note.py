@@ -77,9 +77,7 @@ def parse_signatures(text: str) -> tuple[SignatureLine, ...]:
     `TlogError` T1.
     """
     if not text.endswith("\n") or text.count("\n") > MAX_SIGNATURES:
-        raise TlogError(
-            "T1", f"A note has 1 to {MAX_SIGNATURES} signature lines, each ended by a newline."
-        )
+        raise TlogError("T1", f"A note has 1 to {MAX_SIGNATURES} whole lines of signatures.")
     return tuple(_parse_line(line) for line in text[:-1].split("\n"))
 
 
@@ -89,9 +87,7 @@ def check_name(name: str) -> str:
     """
     bad = any(c.isspace() or c == "+" or unicodedata.category(c) == "Cc" for c in name)
     if bad or not 1 <= len(name.encode()) <= MAX_NAME:
-        raise TlogError(
-            "T1", "A key name is 1 to 255 bytes without spaces, control characters or a plus."
-        )
+        raise TlogError("T1", "A key name is 1 to 255 bytes, without spaces or plus signs.")
     return name
 
 

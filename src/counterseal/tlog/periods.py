@@ -15,10 +15,10 @@ proved in `frame_proof.py`.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from counterseal.protocol.errors import Refused
+from counterseal.protocol.errors import Refused, refuse_as
 from counterseal.protocol.period import LoggedWindow, PeriodRoot, WindowFrames
 from counterseal.protocol.record import Record, Uint
-from counterseal.tlog.errors import PeriodError, TlogError
+from counterseal.tlog.errors import PeriodError
 from counterseal.tlog.proof import Path, verify_inclusion
 from counterseal.tlog.tree import leaf_hash
 
@@ -37,14 +37,10 @@ class WindowProof(Record, frozen=True, tag="counterseal/v1/window-proof"):
         """
         if self.frames.window_id != window_id:
             raise PeriodError("P6", "The proof is of another window.")
-        try:
+        with refuse_as("P3", f"The window is not in the period of {period.opens}:", PeriodError):
             verify_inclusion(
                 leaf_hash(self.frames.encode()), self.index, period.windows, period.root, self.path
             )
-        except TlogError as error:
-            raise PeriodError(
-                "P3", f"The window is not proved to be in the period of {period.opens}: {error}"
-            ) from error
         return self.frames
 
 
@@ -55,24 +51,18 @@ def verify_window(
     is in the log is proved apart. Raises `Refused` R6, `PeriodError` P3.
     """
     if size != root.windows:
-        raise Refused(
-            "R6", f"The proof is for a period of {size} windows; the period has {root.windows}."
-        )
+        raise Refused("R6", f"The proof is not for a period of {root.windows} windows.")
     proof = WindowProof(frames, index, tuple(path))
     return LoggedWindow(proof.verify(root, frames.window_id), root)
 
 
 def decode_period_root(data: bytes) -> PeriodRoot:
     """The period root in a log entry's statement, its form checked. Raises `PeriodError` P1."""
-    try:
+    with refuse_as("P1", "This is no period root:", PeriodError):
         return PeriodRoot.decode(data)
-    except Refused as error:
-        raise PeriodError("P1", f"This is no period root: {error}") from error
 
 
 def decode_window_proof(data: bytes) -> WindowProof:
     """A window's proof as it came, nothing proved. Raises `PeriodError` P3."""
-    try:
+    with refuse_as("P3", "This is no proof of a window:", PeriodError):
         return WindowProof.decode(data)
-    except Refused as error:
-        raise PeriodError("P3", f"This is no proof of a window: {error}") from error

@@ -59,9 +59,7 @@ def verify_inclusion(
     """
     _well_formed(path, leaf, root)
     if not hmac.compare_digest(implied_root(leaf, index, size, path), root):
-        raise TlogError(
-            "T9", f"The path of leaf {index} does not lead to the root of the tree of {size}."
-        )
+        raise TlogError("T9", f"The path of leaf {index} does not lead to the root of {size}.")
     return VerifiedInclusion(index, size, leaf, root)
 
 
@@ -104,18 +102,12 @@ def verify_consistency(
         expected = EMPTY_ROOT if old_size == 0 else new_root
         empty_new = new_size == 0 and new_root != EMPTY_ROOT
         if path or empty_new or not hmac.compare_digest(old_root, expected):
-            raise TlogError(
-                "T10",
-                f"The roots at {old_size} and {new_size} leaves do not agree, or the proof is not "
-                "empty.",
-            )
+            raise TlogError("T10", f"The roots at {old_size} and {new_size} do not agree.")
         return VerifiedConsistency(old_size, old_root, new_size, new_root)
 
     first, second = _walk(old_size, old_root, new_size, path)
     if not (hmac.compare_digest(first, old_root) and hmac.compare_digest(second, new_root)):
-        raise TlogError(
-            "T10", f"The tree of {new_size} leaves does not begin with the one of {old_size}."
-        )
+        raise TlogError("T10", f"The tree of {new_size} does not begin with that of {old_size}.")
 
     return VerifiedConsistency(old_size, old_root, new_size, new_root)
 

@@ -74,9 +74,5 @@ class Frontier(msgspec.Struct, frozen=True):
         """
         fits = 0 <= self.size <= MAX_SIZE and len(self.hashes) == self.size.bit_count()
         if not fits or any(len(h) != HASH_SIZE for h in self.hashes):
-            raise TlogError(
-                "T11",
-                f"A frontier of {len(self.hashes)} hashes does not fit a tree of {self.size} "
-                "leaves.",
-            )
+            raise TlogError("T11", f"This frontier does not fit a tree of {self.size} leaves.")
         return self

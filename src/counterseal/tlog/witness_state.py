@@ -74,9 +74,7 @@ class FileWitnessStore:
             if checkpoint.origin != origin:
                 raise TlogError("T32", "It is another log's.")
         except (TlogError, UnicodeDecodeError) as error:
-            raise FatalLogError(
-                "T32", f"The witness's state of {origin!r} is damaged: {error}"
-            ) from error
+            raise FatalLogError("T32", f"The state of {origin!r} is damaged: {error}") from error
 
         return WitnessState(origin, checkpoint.size, checkpoint.root, seconds, note)
 
