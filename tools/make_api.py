@@ -22,7 +22,7 @@ from tools.api_schema import openapi  # noqa: E402 - the root has to be on the p
 from counterseal.wire import authentication, socket, witness  # noqa: E402
 from counterseal.wire.body import Rows  # noqa: E402
 from counterseal.wire.endpoint import Authentication, Endpoint, Raw  # noqa: E402
-from counterseal.wire.endpoints import ENDPOINTS  # noqa: E402
+from counterseal.wire.endpoints import ENDPOINTS, WITNESS_ENDPOINTS  # noqa: E402
 
 PAGE = ROOT / "docs/reference/api.md"
 DESCRIPTION = ROOT / "docs/reference/openapi.json"
@@ -46,7 +46,7 @@ def page() -> str:
         "socket": body_of(socket.__doc__),
         "messages": messages(),
         "witness": body_of(witness.__doc__),
-        "witness_calls": "\n\n".join(map(call, witness.WITNESS_ENDPOINTS)),
+        "witness_calls": "\n\n".join(map(call, WITNESS_ENDPOINTS)),
     }
     text = TEMPLATE.read_text(encoding="utf-8")
     for name, part in filled.items():

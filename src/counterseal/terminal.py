@@ -32,13 +32,15 @@ from pathlib import Path
 from types import FrameType
 
 from counterseal.protocol.errors import (
-    INTERRUPTED,
     BadInput,
     CountersealError,
     FatalError,
     Unavailable,
 )
 from counterseal.protocol.os_errors import error_from_os
+
+INTERRUPTED = 130
+"""Exit status of a command that a person stopped with Ctrl-C."""
 
 TRACE = "COUNTERSEAL_TRACE"
 """The environment variable that asks for the trace of an error."""

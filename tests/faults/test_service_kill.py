@@ -25,7 +25,7 @@ from tests.support.waiting import until
 from tests.support.world import DOMAIN
 
 from counterseal.protocol import cbor
-from counterseal.protocol.account import Device, sign_link
+from counterseal.protocol.account_chain import Device, sign_link
 from counterseal.protocol.approval import Approval
 from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.cose import sign

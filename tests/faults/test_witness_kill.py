@@ -18,12 +18,12 @@ from counterseal.access.holders import witness
 from counterseal.protocol.errors import CountersealError
 from counterseal.tlog.add_checkpoint import AddCheckpoint
 from counterseal.tlog.checkpoint import Checkpoint, witness_keys
-from counterseal.tlog.errors import WitnessConflict, WitnessUnavailable
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.prove import make_consistency
-from counterseal.tlog.signers import LogSigner
 from counterseal.tlog.tree import leaf_hash
 from counterseal.tlog.witness_client import WitnessClient
+from counterseal.tlog.writing_errors import WitnessConflict, WitnessUnavailable
 from counterseal.wire.domain import ServiceIdentity
 
 pytestmark = pytest.mark.system

@@ -15,16 +15,11 @@ from counterseal.protocol import cbor
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import Conflict
-from counterseal.protocol.keyset import HolderKey, Keyset, ReceivedKeyset, quarter_of
+from counterseal.protocol.keyset import HolderKey, Keyset, ReceivedKeyset
+from counterseal.protocol.quarters import quarter_of
 from counterseal.protocol.verified_charter import ReceivedCharter
-from counterseal.wire.publishing import (
-    CHARTER_POST,
-    KEYSET_POST,
-    HolderKeyPosted,
-    PostCharter,
-    PostHolderKey,
-    PostKeyset,
-)
+from counterseal.wire.keyset_draft import HolderKeyPosted, PostHolderKey, PostKeyset
+from counterseal.wire.publishing import CHARTER_POST, KEYSET_POST, PostCharter
 from counterseal.wire.witness import WITNESS_HOLDER_KEY
 
 pytestmark = pytest.mark.system

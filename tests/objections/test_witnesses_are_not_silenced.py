@@ -12,7 +12,8 @@ from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.new_home import cosigner_of
 from counterseal.access.common.sources import ask
 from counterseal.protocol.errors import CountersealError, Refused
-from counterseal.protocol.notice import SealedNotice, open_notice, verify_notice
+from counterseal.protocol.notice import SealedNotice
+from counterseal.protocol.received_notice import open_notice, verify_notice
 from counterseal.tlog.add_checkpoint import AddCheckpoint, origin_digest
 from counterseal.tlog.note import parse_note
 from counterseal.tlog.witness_client import WitnessClient

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.support import world as w
 
 from counterseal.protocol import cbor, frame, sharing, sign1, window
-from counterseal.protocol.account import VerifiedChain
+from counterseal.protocol.account_chain import VerifiedChain
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.keyset import ReceivedKeyset
 from counterseal.protocol.statement import UNSIGNED, ReceivedStatement

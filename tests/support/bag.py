@@ -31,7 +31,7 @@ from counterseal.evidence.records import (
     ProvedStatement,
     WindowFile,
 )
-from counterseal.protocol import account, cbor, release, sign1, window, window_key
+from counterseal.protocol import account, account_chain, cbor, release, sign1, window, window_key
 from counterseal.protocol.approval import Approval
 from counterseal.protocol.charter import Reader
 from counterseal.protocol.entry import entry_hash
@@ -39,12 +39,14 @@ from counterseal.protocol.frame import Attachment, Authenticated, Content, seal_
 from counterseal.protocol.ledger_leaf import Opening, TickRecord
 from counterseal.protocol.stamp import Stamp, message_digest
 from counterseal.tlog.checkpoint import Checkpoint, log_keys, witness_keys
+from counterseal.tlog.cosigned_note import add_signatures
 from counterseal.tlog.ledger import WHOLE, Segment, chunk_digest, item
 from counterseal.tlog.ledger_writer import build_chunk, seal_chunk
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.period_tree import PeriodTree
 from counterseal.tlog.prove import make_inclusion
-from counterseal.tlog.signers import LogSigner, WitnessSigner, add_signatures
+from counterseal.tlog.signers import WitnessSigner
 from counterseal.tlog.tree import leaf_hash
 
 HOUR = w.HOUR
@@ -160,8 +162,8 @@ class Person:
             w.DOMAIN, w.public(name), w.sealing(name).public, w.seed("nonce")[:16], w.T0 - w.DAY
         )
         self.id = first.digest()
-        added = account.Device(self.id, self.id, 1, w.public(self.device), w.T0 - w.DAY)
-        link = account.sign_link(w.ed25519(name), added, w.ed25519(self.device))
+        added = account_chain.Device(self.id, self.id, 1, w.public(self.device), w.T0 - w.DAY)
+        link = account_chain.sign_link(w.ed25519(name), added, w.ed25519(self.device))
         self.statements = [sign1.sign1(w.ed25519(name), first.encode()), link]
 
 

@@ -31,7 +31,8 @@ from counterseal.protocol.charter import (
     Witnesses,
 )
 from counterseal.protocol.keys import InstitutionSigner
-from counterseal.protocol.keyset import HolderKey, ReceivedKeyset, VerifiedKeyset, quarter_of
+from counterseal.protocol.keyset import HolderKey, ReceivedKeyset, VerifiedKeyset
+from counterseal.protocol.quarters import quarter_of
 from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
 
 

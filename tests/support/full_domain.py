@@ -25,7 +25,8 @@ from counterseal.access.holders.holder import Holder
 from counterseal.describe.status import WarrantStatus
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.errors import NotFound
-from counterseal.protocol.keyset import VerifiedKeyset, quarter_of
+from counterseal.protocol.keyset import VerifiedKeyset
+from counterseal.protocol.quarters import quarter_of
 from counterseal.protocol.release import SealedShares
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.wire.material import SHARES

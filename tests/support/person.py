@@ -19,7 +19,7 @@ from tests.support.served import ServedDomain
 from tests.support.world import DOMAIN
 
 from counterseal.core import _core
-from counterseal.protocol import account, cbor
+from counterseal.protocol import account, account_chain, cbor
 from counterseal.protocol.cbor import tag
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.sign1 import sign1
@@ -49,9 +49,9 @@ class Person:
         )
         self.account = record.digest()
         self.account_statement = sign1(self.account_key, record.encode())
-        first = account.Device(self.account, self.account, 1, self.device, int(time.time()))
+        first = account_chain.Device(self.account, self.account, 1, self.device, int(time.time()))
         self.device_statement: Any = cbor.decode(
-            account.sign_link(self.account_key, first, self.device_private), 8192
+            account_chain.sign_link(self.account_key, first, self.device_private), 8192
         )
         self.head, self.number = first.digest(), 1
         self.http = Http(domain.url)

@@ -19,6 +19,7 @@ from counterseal.protocol import (
     cose,
     keys,
     keyset,
+    quarters,
     release,
     report,
     verified_charter,
@@ -37,7 +38,7 @@ HOUR = 3_600
 DAY = 24 * HOUR
 T0 = 1_800_000_000
 """A Friday in January 2027, 08:00 UTC: the beginning of a period."""
-QUARTER = keyset.quarter_of(T0)
+QUARTER = quarters.quarter_of(T0)
 BODIES = (
     ("Court", 2, ("Amaro", "Bolt", "Chen")),
     ("Bar", 1, ("Dede", "Eriksen")),

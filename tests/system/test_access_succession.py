@@ -18,7 +18,7 @@ from counterseal.access.common.institution_client import InstitutionClient
 from counterseal.access.common.new_home import create_home
 from counterseal.protocol.cose import sign
 from counterseal.protocol.errors import BadInput
-from counterseal.protocol.keyset import quarter_of
+from counterseal.protocol.quarters import quarter_of
 
 pytestmark = pytest.mark.system
 

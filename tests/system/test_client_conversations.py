@@ -335,7 +335,7 @@ async def test_a_request_for_a_place_that_is_taken_is_refused(domain, people, tm
 
 
 async def test_a_new_keyset_is_moved_to_by_the_next_sender(domain, people):
-    from counterseal.protocol.keyset import quarter_of
+    from counterseal.protocol.quarters import quarter_of
 
     alice, bob = await people("alice", "bob")
     talk = await alice.create_conversation("", [bob.handle])

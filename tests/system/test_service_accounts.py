@@ -18,7 +18,13 @@ from tests.support.waiting import until
 from tests.support.world import DOMAIN
 
 from counterseal.protocol import cbor
-from counterseal.protocol.account import AccountKey, Device, DeviceRevoked, VerifiedChain, sign_link
+from counterseal.protocol.account_chain import (
+    AccountKey,
+    Device,
+    DeviceRevoked,
+    VerifiedChain,
+    sign_link,
+)
 from counterseal.protocol.cbor import H, tag
 from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.tlog.directory import decode_lookup

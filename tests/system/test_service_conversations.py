@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from counterseal.core import _core
 from counterseal.protocol import cbor
-from counterseal.protocol.account import DeviceRevoked, sign_link
+from counterseal.protocol.account_chain import DeviceRevoked, sign_link
 from counterseal.protocol.cbor import tag
 from counterseal.protocol.window import Label, Roster
 from counterseal.service.delivery import Connection, Hub

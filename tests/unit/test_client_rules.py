@@ -9,7 +9,7 @@ from counterseal.client.rules import DeviceRules
 from counterseal.client.store.rules import KnownCharter, KnownKeyset
 from counterseal.protocol import cbor
 from counterseal.protocol.errors import Refused, Unavailable
-from counterseal.protocol.keyset import quarter_of
+from counterseal.protocol.quarters import quarter_of
 
 CHARTER = world.verified()
 KEYSET = world.verified_keyset(CHARTER)

@@ -28,7 +28,7 @@ from counterseal.core import (
     split_shares,
 )
 from counterseal.protocol import counterseal as seals
-from counterseal.protocol import sharing
+from counterseal.protocol import sharing, window_checks
 from counterseal.protocol.frame import Authenticated, Content, open_frame, verify_content
 from counterseal.protocol.stamp import message_digest
 from counterseal.protocol.tree import Tree
@@ -64,7 +64,7 @@ def test_a_window_is_what_the_protocol_says(tmp_path):
         0,
     )
     sealed = seals.Counterseal.decode(window.counterseal)
-    assert seals.check_positions(sealed, keys()).seal_digest == window.seal_digest
+    assert window_checks.check_positions(sealed, keys()).seal_digest == window.seal_digest
 
 
 def test_windows_open_in_order_and_on_time(tmp_path):

@@ -5,7 +5,15 @@ import pytest
 from tests.support import world as w
 from tests.support.refusals import refused
 
-from counterseal.protocol import approval, decision, export, notice, release, report
+from counterseal.protocol import (
+    approval,
+    decision,
+    export,
+    notice,
+    received_notice,
+    release,
+    report,
+)
 from counterseal.protocol.access import check_released
 from counterseal.protocol.access_state import AccessState
 from counterseal.protocol.errors import BadInput
@@ -499,29 +507,29 @@ def test_notices():
     warrant = w.make_warrant(CHARTER.digest)
     made = notice.make_notice(warrant, w.ALICE, 6, NOW, w.CHARTER, ("Prosecutor", "Judge"))
     sealed = notice.seal_notice(w.signer("University"), made, w.sealing("Alice").public)
-    statement = notice.open_notice(w.sealing("Alice"), sealed, w.DOMAIN)
-    assert notice.verify_notice(statement, CHARTER).notice == made
+    statement = received_notice.open_notice(w.sealing("Alice"), sealed, w.DOMAIN)
+    assert received_notice.verify_notice(statement, CHARTER).notice == made
     assert len(sealed.sealed) == notice.SEALED
     with refused("X5"):
-        notice.open_notice(w.sealing("Bob"), sealed, w.DOMAIN)
+        received_notice.open_notice(w.sealing("Bob"), sealed, w.DOMAIN)
     with refused("N2"):
         notice.pad_notice(bytes(notice.PADDED))
     with refused("N2"):
-        notice.unpad_notice(notice.pad_notice(b"x")[:-1] + b"\x01")
+        received_notice.unpad_notice(notice.pad_notice(b"x")[:-1] + b"\x01")
     with refused("N3"):
-        notice.verify_notice(w.statement(made, "Gazette"), CHARTER)
+        received_notice.verify_notice(w.statement(made, "Gazette"), CHARTER)
     with refused("N3"):
-        notice.verify_notice(w.statement(replace(made, position=0), "Amaro"), CHARTER)
-    assert notice.check_notice(made, warrant, 90 * w.DAY) is made
+        received_notice.verify_notice(w.statement(replace(made, position=0), "Amaro"), CHARTER)
+    assert received_notice.check_notice(made, warrant, 90 * w.DAY) is made
     with refused("N4"):
-        notice.check_notice(replace(made, until=warrant.until + 1), warrant, 90 * w.DAY)
+        received_notice.check_notice(replace(made, until=warrant.until + 1), warrant, 90 * w.DAY)
     with refused("N4"):
-        notice.check_notice(replace(made, ground="threat"), warrant, 90 * w.DAY)
+        received_notice.check_notice(replace(made, ground="threat"), warrant, 90 * w.DAY)
     with refused("N5"):
-        notice.check_notice(made, warrant, 89 * w.DAY)
+        received_notice.check_notice(made, warrant, 89 * w.DAY)
     with refused("N6"):
-        notice.check_due(made.due, made.due - 1)
-    assert notice.check_due(made.due, made.due) == made.due
+        received_notice.check_due(made.due, made.due - 1)
+    assert received_notice.check_due(made.due, made.due) == made.due
 
 
 def test_a_dummy_looks_like_a_notice_to_somebody_else():
@@ -529,4 +537,4 @@ def test_a_dummy_looks_like_a_notice_to_somebody_else():
     assert notice.SealedNotice.decode(told.encode()) == told
     assert len(told.sealed) == notice.SEALED
     with refused("X5"):
-        notice.open_notice(w.sealing("Alice"), told, w.DOMAIN)
+        received_notice.open_notice(w.sealing("Alice"), told, w.DOMAIN)

@@ -9,6 +9,7 @@ from counterseal.protocol import charter_checks
 from counterseal.protocol.calendars import Calendar
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.charter_checks import check_charter
+from counterseal.protocol.charter_use import check_ordinary, check_valid
 from counterseal.protocol.tree import BodyNode
 from counterseal.protocol.verified_charter import ReceivedCharter
 
@@ -166,11 +167,11 @@ def test_c19_only_the_next_charter_follows(change):
 def test_c17_and_c20():
     verified = w.verified(replace(C, demonstration=True))
     with refused("C17"):
-        verified.check_ordinary()
-    assert verified.check_valid(w.T0) is verified
+        check_ordinary(verified)
+    assert check_valid(verified, w.T0) is verified
     for outside in (C.valid_from - 1, C.valid_until):
         with refused("C20"):
-            verified.check_valid(outside)
+            check_valid(verified, outside)
 
 
 def test_a_statement_of_another_record_is_no_charter():

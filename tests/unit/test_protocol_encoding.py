@@ -162,7 +162,7 @@ def test_sealing():
     private = w.sealing("Amaro")
     sealed = keys.seal_to(private.public, ["info"], b"share")
     assert len(sealed) == len(b"share") + keys.HPKE_OVERHEAD
-    assert keys.open_sealed(private, ["info"], sealed) == b"share"
+    assert private.open(["info"], sealed) == b"share"
     with refused("X5"):
         private.open(["other"], sealed)
     with refused("X5"):
@@ -213,7 +213,8 @@ def test_statements_find_their_record():
 
 
 def test_errors_are_one_family_with_one_table():
-    assert {kind.exit_status for kind in errors.ERRORS} == {1, 2, 3, 4, 5, 6, 7, 70}
+    kinds = [kind for kind in vars(errors).values() if hasattr(kind, "exit_status")]
+    assert {kind.exit_status for kind in kinds} == {1, 2, 3, 4, 5, 6, 7, 70}
     assert not issubclass(errors.FatalError, errors.CountersealError)
     refusal = Refused("W7", "No.")
     assert str(refusal) == "No. [W7]"

@@ -6,6 +6,7 @@ from tests.support.refusals import refused
 
 from counterseal.protocol.approval import Revocation
 from counterseal.protocol.entry import LoggedEntry, entry_hash
+from counterseal.protocol.quarters import newest_keyset
 from counterseal.protocol.restored_rules import restore_charter, restore_keyset
 from counterseal.protocol.trusted_rules import Rulebook, TrustedRules, VerifiedRevocation
 
@@ -202,10 +203,10 @@ def test_the_keyset_of_a_quarter_and_the_one_that_goes_on():
 
     assert rules.keyset_for(FIRST.digest, w.QUARTER) == KEYSET
     assert rules.keyset_for(FIRST.digest, w.QUARTER + 1) is None
-    assert rules.newest_keyset(FIRST.digest, w.QUARTER + 1) == KEYSET
-    assert rules.newest_keyset(FIRST.digest, w.QUARTER + 5) == later
-    assert rules.newest_keyset(FIRST.digest, w.QUARTER - 1) is None
-    assert rules.newest_keyset(SECOND.digest, w.QUARTER) is None
+    assert newest_keyset(rules, FIRST.digest, w.QUARTER + 1) == KEYSET
+    assert newest_keyset(rules, FIRST.digest, w.QUARTER + 5) == later
+    assert newest_keyset(rules, FIRST.digest, w.QUARTER - 1) is None
+    assert newest_keyset(rules, SECOND.digest, w.QUARTER) is None
 
 
 def test_k1_a_keyset_that_does_not_follow_or_is_not_what_it_was_shown_as():

@@ -104,9 +104,9 @@ def test_trees():
 
 def test_holders_open_their_shares():
     sealed = make_counterseal()
-    assert counterseal.check_positions(sealed, [holder.public for holder in HOLDERS]) is sealed
+    assert window_checks.check_positions(sealed, [holder.public for holder in HOLDERS]) is sealed
     with refused("S1"):
-        counterseal.check_positions(sealed, [None, *(holder.public for holder in HOLDERS[1:])])
+        window_checks.check_positions(sealed, [None, *(holder.public for holder in HOLDERS[1:])])
     parts: Any = sealed.sealed
     shares = {i: counterseal.open_share(HOLDERS[i], LABEL, i, parts[i]) for i in (0, 1, 3, 6, 7)}
     assert sharing.join(TREE, LABEL, shares) == PRK

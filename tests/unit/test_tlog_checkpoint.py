@@ -22,10 +22,12 @@ from counterseal.tlog.checkpoint import (
     verify_logged,
     witness_keys,
 )
+from counterseal.tlog.cosigned_note import add_signatures, cosign_note
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import ReceivedNote, SignatureLine, parse_note
 from counterseal.tlog.prove import ReceivedInclusion, make_consistency, make_inclusion
-from counterseal.tlog.signers import LogSigner, WitnessSigner, add_signatures, cosign_note
+from counterseal.tlog.signers import WitnessSigner
 from counterseal.tlog.tree import leaf_hash
 
 ORIGIN = "chat.example.org/log"

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from counterseal.tlog.file_log_store import FileLogStore
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.tlog.sequencer import Sequencer
-from counterseal.tlog.signers import LogSigner
 from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore
 
 PROGRAM = r"""

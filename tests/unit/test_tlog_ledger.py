@@ -12,6 +12,7 @@ from tests.support.refusals import refused
 from counterseal.protocol.cbor import H, encode, tag
 from counterseal.protocol.ledger_leaf import Opening, TickRecord
 from counterseal.tlog.checkpoint import Checkpoint, CosignedCheckpoint
+from counterseal.tlog.cosigned_note import add_signatures
 from counterseal.tlog.errors import LedgerError, TlogError
 from counterseal.tlog.ledger import (
     LAST,
@@ -36,8 +37,9 @@ from counterseal.tlog.ledger_writer import (
     seal_chunk,
     write_tick,
 )
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.tlog.memory_tree import MemoryTree
-from counterseal.tlog.signers import LogSigner, WitnessSigner, add_signatures
+from counterseal.tlog.signers import WitnessSigner
 from counterseal.tlog.tree import leaf_hash
 
 ORIGIN = "chat.example.org/ledger"

@@ -9,22 +9,20 @@ from tests.support.refusals import fatal, refused
 
 from counterseal.tlog.checkpoint import parse_checkpoint, verify_cosigned
 from counterseal.tlog.checkpoint_row import CheckpointRow
+from counterseal.tlog.cosigned_note import cosign_note
 from counterseal.tlog.cosigner import Cosigner
-from counterseal.tlog.errors import (
-    NotPublished,
-    TlogError,
-    WitnessConflict,
-    WitnessUnavailable,
-)
+from counterseal.tlog.errors import TlogError
 from counterseal.tlog.file_log_store import FileLogStore
 from counterseal.tlog.hash_reader import tree_root
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import parse_signatures
 from counterseal.tlog.sequencer import Sequencer
-from counterseal.tlog.signers import LogSigner, WitnessSigner, cosign_note
+from counterseal.tlog.signers import WitnessSigner
 from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore, TileReader, parse_path
 from counterseal.tlog.tree import leaf_hash
 from counterseal.tlog.witness_state import FileWitnessStore
+from counterseal.tlog.writing_errors import NotPublished, WitnessConflict, WitnessUnavailable
 
 ORIGIN = "chat.example.org/log"
 

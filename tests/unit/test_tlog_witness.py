@@ -11,14 +11,16 @@ from tests.support.refusals import refused
 from counterseal.tlog.add_checkpoint import AddCheckpoint, origin_digest, parse_request
 from counterseal.tlog.checkpoint import Checkpoint, verify_cosigned
 from counterseal.tlog.cosigner import Cosigner, Response
-from counterseal.tlog.errors import FatalLogError, TlogError, WitnessConflict, WitnessUnavailable
+from counterseal.tlog.errors import TlogError
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.tlog.memory_tree import MemoryTree
 from counterseal.tlog.note import ReceivedNote
 from counterseal.tlog.prove import make_consistency
-from counterseal.tlog.signers import LogSigner, WitnessSigner
+from counterseal.tlog.signers import WitnessSigner
 from counterseal.tlog.tree import EMPTY_ROOT, leaf_hash
 from counterseal.tlog.witness_client import WitnessClient
 from counterseal.tlog.witness_state import FileWitnessStore
+from counterseal.tlog.writing_errors import FatalLogError, WitnessConflict, WitnessUnavailable
 
 ORIGIN = "chat.example.org/log"
 TREE = MemoryTree(leaf_hash(b"%d" % i) for i in range(20))

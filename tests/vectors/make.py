@@ -12,7 +12,7 @@ import msgspec
 from tests.support import world as w
 
 from counterseal.protocol import (
-    account,
+    account_chain,
     approval,
     charter,
     cose,
@@ -363,20 +363,20 @@ def write_keyset(judge: verified_charter.VerifiedCharter) -> None:
 
 def write_account() -> None:
     first = sign1.sign1(w.ed25519("Alice"), w.ALICE_FIRST.encode())
-    chain = account.VerifiedChain.start(first, w.DOMAIN)
+    chain = account_chain.VerifiedChain.start(first, w.DOMAIN)
 
     def link(
         kind, name: str, signer: str = "Alice", possession: str | None = None, head=chain, number=1
     ) -> bytes:
         record = kind(chain.account_id, head.head, number, w.public(name), w.T0)
-        return account.sign_link(
+        return account_chain.sign_link(
             w.ed25519(signer), record, w.ed25519(possession) if possession else None
         )
 
-    phone = link(account.Device, "phone", possession="phone")
+    phone = link(account_chain.Device, "phone", possession="phone")
     after = chain.extend(phone)
-    revoked = link(account.DeviceRevoked, "phone", head=after, number=2)
-    new_key = link(account.AccountKey, "Alice 2", possession="Alice 2", head=after, number=2)
+    revoked = link(account_chain.DeviceRevoked, "phone", head=after, number=2)
+    new_key = link(account_chain.AccountKey, "Alice 2", possession="Alice 2", head=after, number=2)
     write(
         "account",
         "account",
@@ -401,17 +401,27 @@ def write_account() -> None:
                 "A1",
             ),
             case("the same device again", encode([first, phone, phone]), "A2"),
-            case("added by another", encode([first, link(account.Device, "x", "Eve", "x")]), "A3"),
-            case("not possessed", encode([first, link(account.Device, "x", "Alice", "Eve")]), "A4"),
+            case(
+                "added by another",
+                encode([first, link(account_chain.Device, "x", "Eve", "x")]),
+                "A3",
+            ),
+            case(
+                "not possessed",
+                encode([first, link(account_chain.Device, "x", "Alice", "Eve")]),
+                "A4",
+            ),
             case(
                 "the account's key as a device",
-                encode([first, link(account.Device, "Alice", "Alice", "Alice")]),
+                encode([first, link(account_chain.Device, "Alice", "Alice", "Alice")]),
                 "A5",
             ),
             case(
-                "an unknown device revoked", encode([first, link(account.DeviceRevoked, "x")]), "A6"
+                "an unknown device revoked",
+                encode([first, link(account_chain.DeviceRevoked, "x")]),
+                "A6",
             ),
-            case("no possession", encode([first, link(account.Device, "x")]), "E6"),
+            case("no possession", encode([first, link(account_chain.Device, "x")]), "E6"),
         ],
     )
 

@@ -19,9 +19,10 @@ from counterseal.protocol import (
     stamp,
     verified_charter,
     window,
+    window_checks,
     window_key,
 )
-from counterseal.protocol.account import VerifiedChain
+from counterseal.protocol.account_chain import VerifiedChain
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.keys import InstitutionKey, SealingKey
@@ -165,7 +166,7 @@ def read_counterseal(case, label, tree, holders):
     try:
         received = counterseal.Counterseal.decode(bytes.fromhex(case["bytes"]))
         keys = [None if i in case["absent"] else holder.public for i, holder in enumerate(holders)]
-        counterseal.check_positions(received, keys)
+        window_checks.check_positions(received, keys)
         assert received.seal_digest.hex() == case["seal_digest"]
         shares = {
             i: counterseal.open_share(holders[i], label, i, sealed)

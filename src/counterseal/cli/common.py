@@ -15,7 +15,7 @@ import msgspec
 
 from counterseal import files
 from counterseal.protocol.errors import BadInput, CountersealError, Refused
-from counterseal.protocol.keyset import quarter_of
+from counterseal.protocol.quarters import quarter_of
 from counterseal.terminal import safe
 
 F = TypeVar("F", bound=Callable[..., Any])

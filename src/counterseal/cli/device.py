@@ -9,7 +9,7 @@ import click
 
 from counterseal import files
 from counterseal.client.member_device import MemberDevice
-from counterseal.protocol.account import Device
+from counterseal.protocol.account_chain import Device
 from counterseal.protocol.errors import BadInput
 
 from .common import FILE, agree, day, json_option, out_option, read_file, show_json

@@ -22,7 +22,9 @@ from counterseal.client.service_client import ServiceClient
 from counterseal.client.session import Session
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol import cbor
-from counterseal.protocol.account import Account, Device, sign_link
+from counterseal.protocol.account import Account
+from counterseal.protocol.account_chain import Device, sign_link
+from counterseal.protocol.charter_use import check_ordinary
 from counterseal.protocol.errors import BadInput, Conflict, CountersealError, NotFound, Refused
 from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.sign1 import sign1
@@ -66,7 +68,7 @@ async def discover(
             " not the one given; do not join it.",
         )
     if not demonstration:
-        verified.check_ordinary()
+        check_ordinary(verified)
 
     charter = verified.charter
     identity = await service.call(IDENTITY)

@@ -32,10 +32,7 @@ from counterseal.client import accounts, key_packages, own_devices
 from counterseal.client.home import DeviceHome, Pins
 from counterseal.client.service_client import ServiceClient
 from counterseal.client.session import Session
-from counterseal.protocol.account import (
-    Device,
-    possession_input,
-)
+from counterseal.protocol.account_chain import Device, possession_input
 from counterseal.protocol.cbor import tag
 from counterseal.protocol.errors import BadInput, Conflict, NotFound, Refused
 from counterseal.protocol.keys import SealingKey, seal_to, verify_ed25519

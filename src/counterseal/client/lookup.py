@@ -20,13 +20,8 @@ from counterseal.client.service_client import ServiceClient
 from counterseal.client.store.accounts import KnownAccount
 from counterseal.client.store.device_store import DeviceStore
 from counterseal.protocol import cbor
-from counterseal.protocol.account import (
-    STATEMENT_MAX,
-    Device,
-    DeviceRevoked,
-    ReceivedLink,
-    VerifiedChain,
-)
+from counterseal.protocol.account import STATEMENT_MAX
+from counterseal.protocol.account_chain import Device, DeviceRevoked, ReceivedLink, VerifiedChain
 from counterseal.protocol.directory_root import DirectoryRoot
 from counterseal.protocol.errors import NotFound, Refused, Unavailable
 from counterseal.protocol.sign1 import ReceivedSign1

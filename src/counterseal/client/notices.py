@@ -19,13 +19,8 @@ from counterseal.client.store.notices import NoticeRow
 from counterseal.protocol.cose import ReceivedSign
 from counterseal.protocol.errors import CountersealError, Refused
 from counterseal.protocol.keys import SealingKey
-from counterseal.protocol.notice import (
-    Notice,
-    SealedNotice,
-    VerifiedNotice,
-    open_notice,
-    verify_notice,
-)
+from counterseal.protocol.notice import Notice, SealedNotice
+from counterseal.protocol.received_notice import VerifiedNotice, open_notice, verify_notice
 from counterseal.wire.notices import NOTICES
 from counterseal.wire.witness import WITNESS_NOTICES
 

@@ -10,7 +10,7 @@ from counterseal.client import membership
 from counterseal.client.session import Session
 from counterseal.client.states import ConversationState
 from counterseal.client.store.device_store import DeviceStore
-from counterseal.protocol.account import DeviceRevoked, VerifiedChain, sign_link
+from counterseal.protocol.account_chain import DeviceRevoked, VerifiedChain, sign_link
 from counterseal.protocol.errors import BadInput, NotAuthorised
 from counterseal.wire.accounts import CHAIN_POST, PostChainStatement
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from counterseal.client.policy import Context, Need
 from counterseal.client.store.device_store import DeviceStore
+from counterseal.protocol.charter_use import check_valid
 from counterseal.protocol.errors import Refused, Unavailable
-from counterseal.protocol.keyset import quarter_of
+from counterseal.protocol.quarters import newest_keyset, quarter_of
 from counterseal.protocol.restored_rules import restore_charter, restore_keyset
 from counterseal.protocol.trusted_rules import TrustedRules
 from counterseal.protocol.verified_charter import VerifiedCharter
@@ -68,8 +69,8 @@ class DeviceRules:
         is no keyset, `Refused` C20, `Need`.
         """
         charter = self.in_force(store)
-        charter.check_valid(now)
-        keyset = self._trusted.newest_keyset(charter.digest, quarter_of(now))
+        check_valid(charter, now)
+        keyset = newest_keyset(self._trusted, charter.digest, quarter_of(now))
         if keyset is None:
             raise Unavailable(
                 "The holders' keyset for this quarter is not logged yet; try again when it is.",

@@ -27,7 +27,7 @@ import msgspec
 from counterseal.evidence.bag import Bag
 from counterseal.evidence.findings import Findings
 from counterseal.evidence.records import BagAccounts, BagCharters, BagKeysets, BagPeriods, Path
-from counterseal.protocol.account import VerifiedChain
+from counterseal.protocol.account_chain import VerifiedChain
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.charter_checks import check_charter
 from counterseal.protocol.entry import LoggedEntry, entry_hash

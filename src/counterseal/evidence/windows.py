@@ -43,13 +43,14 @@ from counterseal.evidence.shares import (
     who,
 )
 from counterseal.evidence.transcript import Tally
-from counterseal.protocol.counterseal import Counterseal, check_positions
+from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.decision import check_units, window_in_scope
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.frame import Content
 from counterseal.protocol.keyset import VerifiedKeyset
 from counterseal.protocol.release import Shares
 from counterseal.protocol.window import Label, Roster
+from counterseal.protocol.window_checks import check_positions
 
 THREADS = 2
 _STATEMENT_MAX = Shares.limit + (1 << 19)

@@ -6,8 +6,6 @@ joined in `sharing.py`.
 
 | rule | refuses |
 | --- | --- |
-| S1 | a counterseal with another number of positions than the tree, or a null where the keyset |
-|    | has a key (or the reverse) |
 | S2 | a remade counterseal whose digest is not the one in the frame |
 | S3 | a share that does not have the hash in its sealed share |
 """
@@ -15,7 +13,6 @@ joined in `sharing.py`.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -48,15 +45,6 @@ class Counterseal(Record, frozen=True, tag="counterseal/v1/counterseal"):
     def seal_digest(self) -> bytes:
         """`H(counterseal)`, 32 bytes."""
         return self.digest()
-
-
-def check_positions(counterseal: Counterseal, keys: Sequence[bytes | None]) -> Counterseal:
-    """The counterseal again, if it has a share exactly where the keyset has a key. Raises `Refused`
-    S1.
-    """
-    if [sealed is None for sealed in counterseal.sealed] != [key is None for key in keys]:
-        raise Refused("S1", "The counterseal's positions are not those of the keyset.")
-    return counterseal
 
 
 def share_hash(window_id: bytes, position: int, share: bytes) -> bytes:

@@ -32,10 +32,9 @@ from .access_state import AccessState
 from .charter import Issuer
 from .errors import Refused
 from .period import LoggedWindow, check_logged
-from .stamp import GRACE
 from .verified_charter import VerifiedCharter
 from .warrant import Warrant
-from .window import Label, Roster, VerifiedWindow, check_period, check_roster
+from .window import GRACE, Label, Roster, VerifiedWindow, check_period, check_roster
 
 
 class VerifiedWarrant(msgspec.Struct, frozen=True):

@@ -137,14 +137,6 @@ class EpochConflict(Conflict):
         super().__init__(message, code=code)
         self.epoch = epoch
 
-    @classmethod
-    def at(cls, epoch: int) -> EpochConflict:
-        """The error of a conversation that is at `epoch` now."""
-        return cls(
-            f"The conversation is at epoch {epoch}; fetch its events and build the commit anew.",
-            epoch=epoch,
-        )
-
 
 class Unavailable(CountersealError):
     """Something this depends on does not answer now; the same call may succeed later. Whether it
@@ -182,25 +174,6 @@ class FatalError(Exception):
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]"
 
-
-ERRORS: tuple[type[CountersealError] | type[FatalError], ...] = (
-    CountersealError,
-    BadInput,
-    TooLarge,
-    Refused,
-    NotAuthorised,
-    NotAuthenticated,
-    NotFound,
-    Conflict,
-    EpochConflict,
-    Unavailable,
-    TooMany,
-    FatalError,
-)
-"""Every error that has statuses of its own, in the order of the table."""
-
-INTERRUPTED = 130
-"""Exit status of a command that a person stopped with Ctrl-C."""
 
 _ANSWERS: dict[int, type[CountersealError]] = {
     401: NotAuthenticated,

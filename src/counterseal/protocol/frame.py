@@ -39,8 +39,8 @@ from .cbor import H, encode, expand, tag
 from .errors import Refused, refuse_as
 from .record import Bytes16, Bytes32, Name, Part, Record, Uint
 from .sign1 import ReceivedSign1
-from .stamp import GRACE, Stamp, message_digest
-from .window import Label
+from .stamp import Stamp, message_digest
+from .window import GRACE, Label
 
 BODY_MAX = 65_536
 """Bytes that a posted PrivateMessage may have (V6)."""

@@ -143,11 +143,6 @@ class SealingKey:
             ) from None
 
 
-def open_sealed(private: SealingKey, info: object, sealed: bytes) -> bytes:
-    """The plaintext of `sealed`; see `SealingKey.open`."""
-    return private.open(info, sealed)
-
-
 def seal_to(public: bytes, info: object, plaintext: bytes) -> bytes:
     """`enc (1120) || ciphertext` of HPKE base mode to an X-Wing key; `info` is an array. Raises
     `Refused` K5.

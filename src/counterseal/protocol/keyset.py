@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
@@ -34,15 +33,6 @@ from .verified_charter import VerifiedCharter
 
 SEALED_LEDGER_KEY = 1_168
 """Bytes of a ledger key sealed to a reader."""
-
-
-def quarter_of(time: int) -> int:
-    """`4 * year + (0..3)` of a time in seconds UTC. Raises `Refused` K1 beyond the year 9999."""
-    try:
-        date = datetime.datetime.fromtimestamp(time, datetime.UTC)
-    except (OverflowError, ValueError, OSError):
-        raise Refused("K1", f"{time} is no time of a calendar year.") from None
-    return 4 * date.year + (date.month - 1) // 3
 
 
 class HolderKey(Record, frozen=True, tag="counterseal/v1/holder-key"):
@@ -84,19 +74,6 @@ class Keyset(Record, frozen=True, tag="counterseal/v1/keyset"):
         Meta(min_length=2, max_length=POSITIONS_MAX),
     ]
     ledger_key: LedgerKey
-
-
-class KeyDestroyed(Record, frozen=True, tag="counterseal/v1/key-destroyed"):
-    """The holder at `position` has destroyed its sealing key of a quarter, with every copy.
-    COSE_Sign by that holder.
-    """
-
-    limit: ClassVar[int] = 1_024
-    domain: Domain
-    charter_digest: Bytes32
-    quarter: Uint
-    position: Uint
-    time: Uint
 
 
 class VerifiedKeyset(msgspec.Struct, frozen=True):

@@ -4,27 +4,21 @@
 | rule | refuses |
 | --- | --- |
 | N2 | a notice that is not padded as specified |
-| N3 | a notice that the witness it names did not sign |
-| N4 | a notice that does not say what its warrant says |
-| N5 | a notice that is due later than the charter's delay after its issue |
-| N6 | a notice that is published before it is due |
 """
 
 from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-import msgspec
 from msgspec import Meta
 
 from .access import Access, LoggedRelease
 from .cbor import tag
 from .charter import Charter
-from .cose import ReceivedSign, sign
-from .errors import Refused, refuse_as
+from .cose import sign
+from .errors import Refused
 from .keys import HPKE_OVERHEAD, InstitutionSigner, SealingKey, seal_to
 from .record import Bytes32, Domain, Name, Record, Uint
-from .verified_charter import VerifiedCharter
 from .warrant import Reference, Warrant
 
 PADDED = 8_192
@@ -61,13 +55,6 @@ class SealedNotice(Record, frozen=True, tag="counterseal/v1/sealed-notice"):
     sealed: Annotated[bytes, Meta(min_length=SEALED, max_length=SEALED)]
 
 
-class VerifiedNotice(msgspec.Struct, frozen=True):
-    """A notice that a witness of the charter signed for this account."""
-
-    notice: Notice
-    statement: bytes
-
-
 def make_notice(
     warrant: Warrant,
     account_id: bytes,
@@ -101,14 +88,14 @@ def seal_notice(signer: InstitutionSigner, notice: Notice, notice_key: bytes) ->
     charter's substitute then.
     """
     padded = pad_notice(sign([signer], notice.encode()))
-    return SealedNotice(seal_to(notice_key, _info(notice.domain), padded))
+    return SealedNotice(seal_to(notice_key, notice_info(notice.domain), padded))
 
 
 def seal_dummy(domain: str) -> SealedNotice:
     """A notice to nobody: zeros, sealed to a key that is thrown away. Only who tries to open it can
     tell it from a real one.
     """
-    return SealedNotice(seal_to(SealingKey.generate().public, _info(domain), bytes(PADDED)))
+    return SealedNotice(seal_to(SealingKey.generate().public, notice_info(domain), bytes(PADDED)))
 
 
 def pad_notice(statement: bytes) -> bytes:
@@ -120,70 +107,7 @@ def pad_notice(statement: bytes) -> bytes:
     return len(statement).to_bytes(4, "big") + statement + bytes(PADDED - 4 - len(statement))
 
 
-def unpad_notice(padded: bytes) -> bytes:
-    """The statement inside. Raises `Refused` N2."""
-    statement = padded[4 : 4 + int.from_bytes(padded[:4], "big")]
-    if len(padded) != PADDED or pad_notice(statement) != padded:
-        raise Refused("N2", "The notice is not padded as specified.")
-    return statement
-
-
-def open_notice(private: SealingKey, sealed: SealedNotice, domain: str) -> bytes:
-    """The notice statement, if it is for this key. Raises `Refused` X5 (for somebody else, or a
-    dummy) or N2.
-    """
-    return unpad_notice(private.open(_info(domain), sealed.sealed))
-
-
-def verify_notice(statement: bytes, charter: VerifiedCharter) -> VerifiedNotice:
-    """The notice, signed by the witness that it names, under the charter that it names. Raises
-    `Refused` N3.
-    """
-    with refuse_as("N3", "The notice is not its witness's:"):
-        cose = ReceivedSign.decode(statement, Notice.limit)
-        notice = Notice.decode(cose.payload)
-        witness = charter.check_holder(notice.position)
-        cose.verify({witness.kid: witness})
-
-    if (
-        notice.position not in charter.tree.witness_positions()
-        or notice.charter_digest != charter.digest
-    ):
-        raise Refused("N3", "The notice comes from no witness of its charter.")
-
-    return VerifiedNotice(notice, statement)
-
-
-def check_notice(notice: Notice, warrant: Warrant, delay: int) -> Notice:
-    """The notice again, if it says what its warrant says and is due `delay` seconds after its
-    issue. Raises `Refused` N4, N5.
-    """
-    said = (notice.domain, notice.charter_digest, notice.warrant_digest, notice.start, notice.until)
-    said_too = (notice.direction, notice.ground, notice.reference)
-    if said != (
-        warrant.domain,
-        warrant.charter_digest,
-        warrant.digest(),
-        warrant.start,
-        warrant.until,
-    ):
-        raise Refused("N4", "The notice names another warrant, or another span.")
-    if said_too != (warrant.direction, warrant.ground, warrant.reference):
-        raise Refused("N4", "The notice names another direction, ground or reference.")
-    if notice.due > notice.issued + delay:
-        raise Refused("N5", f"The notice is due more than {delay} s after its issue.")
-
-    return notice
-
-
-def check_due(due: int, now: int) -> int:
-    """`due` again, if it is past. Raises `Refused` N6."""
-    if now < due:
-        raise Refused("N6", f"The notice is due at {due}; until then its witness keeps it.")
-    return due
-
-
-def _info(domain: str) -> list[object]:
+def notice_info(domain: str) -> list[object]:
     """HPKE's info for a notice, as an array."""
     return [tag("notice-seal"), domain]
 

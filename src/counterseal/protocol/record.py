@@ -30,7 +30,6 @@ XWingKey = Annotated[bytes, Meta(min_length=1216, max_length=1216)]
 Domain = Annotated[str, Meta(min_length=1, max_length=253)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Words = Annotated[str, Meta(max_length=1024)]
-Direction = Annotated[str, Meta(pattern=r"\A(sent|conversation)\Z")]
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

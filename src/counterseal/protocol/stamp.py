@@ -7,9 +7,6 @@ from typing import ClassVar
 from .cbor import H, tag
 from .record import Bytes32, Record, Uint
 
-GRACE = 300
-"""Seconds after a window closes in which the service still takes its frames (V3)."""
-
 
 class Stamp(Record, frozen=True, tag="counterseal/v1/stamp"):
     """The service's word that a message came at `time` (seconds), as number `n` of its conversation

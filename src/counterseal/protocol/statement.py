@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
-from .account import STATEMENT_MAX, Account, AccountKey, Device, DeviceRevoked, ReceivedLink
+from .account import STATEMENT_MAX, Account
+from .account_chain import AccountKey, Device, DeviceRevoked, ReceivedLink
 from .approval import (
     Approval,
     Cancellation,
@@ -24,7 +25,8 @@ from .charter import Charter
 from .cose import ReceivedSign, statement_max
 from .directory_root import DirectoryRoot
 from .errors import Refused
-from .keyset import HolderKey, KeyDestroyed, Keyset
+from .key_destroyed import KeyDestroyed
+from .keyset import HolderKey, Keyset
 from .ledger_statement import payload_tag
 from .notice import Notice, SealedNotice
 from .period import PeriodRoot

@@ -261,18 +261,6 @@ class TrustedRules:
                 return one.keyset
         return None
 
-    def newest_keyset(self, charter_digest: bytes, quarter: int) -> VerifiedKeyset | None:
-        """The newest keyset under a charter that is not of a later quarter, or None: until a
-        quarter's own is logged, the one before goes on.
-        """
-        found = [
-            one.keyset
-            for one in self.keysets
-            if one.keyset.keyset.charter_digest == charter_digest
-            and one.keyset.keyset.quarter <= quarter
-        ]
-        return max(found, key=lambda keyset: keyset.keyset.quarter, default=None)
-
     def check_keyset(
         self, statement: bytes, charter_digest: bytes | None = None, quarter: int | None = None
     ) -> VerifiedKeyset:

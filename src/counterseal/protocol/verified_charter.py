@@ -5,12 +5,10 @@ a charter judges anything (section 6).
 
 | rule | refuses |
 | --- | --- |
-| C17 | a demonstration's charter where an ordinary one is required |
 | C18 | a charter without the signatures of both quorums; a position that the charter does not |
 |     | have |
 | C19 | a charter that is not the next one after the charter before: domain, version, previous |
 |     | digest, demonstration |
-| C20 | a time outside `[valid_from, valid_until)` |
 """
 
 from __future__ import annotations
@@ -100,20 +98,6 @@ class VerifiedCharter(msgspec.Struct, frozen=True, dict=True):
             self.tree.custodian_quorum(positions)
             self.tree.witness_quorum(positions, witnesses)
         return positions
-
-    def check_valid(self, at: int) -> VerifiedCharter:
-        """The charter again, if `at` (seconds, of the clock the domain goes by) is in its validity.
-        Raises `Refused` C20.
-        """
-        if not self.charter.valid_from <= at < self.charter.valid_until:
-            raise Refused("C20", f"Charter {self.charter.version} is not valid at {at}.")
-        return self
-
-    def check_ordinary(self) -> VerifiedCharter:
-        """The charter again, if it is no demonstration's. Raises `Refused` C17."""
-        if self.charter.demonstration:
-            raise Refused("C17", "An ordinary app does not join a demonstration's domain.")
-        return self
 
 
 class ReceivedCharter(msgspec.Struct, frozen=True):

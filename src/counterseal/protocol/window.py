@@ -16,6 +16,9 @@ from msgspec import Meta
 from .errors import Refused
 from .record import Bytes16, Bytes32, Domain, Part, Record, Uint
 
+GRACE = 300
+"""Seconds after a window closes in which the service still takes its frames (V3)."""
+
 
 class RosterEntry(Part, frozen=True):
     """One device of one account."""

@@ -2,6 +2,8 @@
 
 | rule | refuses |
 | --- | --- |
+| S1 | a counterseal with another number of positions than the tree, or a null where the keyset |
+|    | has a key (or the reverse) |
 | L1 | a label of another domain, charter or keyset than the conversation's |
 | L4 | an uploader that is not the label's device, or a device that is not in the roster |
 | L5 | a serial that does not rise, or a restart beyond 16 in a period |
@@ -10,8 +12,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from .counterseal import Counterseal
 from .errors import Refused
 from .window import Label, Roster, RosterEntry, VerifiedWindow, check_period, check_roster
 
@@ -91,3 +95,12 @@ def check_roster_epoch(label: Label, roster_epoch: int) -> Label:
             f"The label's roster epoch is {label.roster_epoch}, the conversation's {roster_epoch}.",
         )
     return label
+
+
+def check_positions(counterseal: Counterseal, keys: Sequence[bytes | None]) -> Counterseal:
+    """The counterseal again, if it has a share exactly where the keyset has a key. Raises `Refused`
+    S1.
+    """
+    if [sealed is None for sealed in counterseal.sealed] != [key is None for key in keys]:
+        raise Refused("S1", "The counterseal's positions are not those of the keyset.")
+    return counterseal

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from counterseal.protocol.errors import NotFound
-from counterseal.protocol.stamp import GRACE
+from counterseal.protocol.window import GRACE
 from counterseal.service import clock
 from counterseal.service.clock import WindowClock
 from counterseal.service.decisions import periods

@@ -27,14 +27,14 @@ from counterseal.tlog.checkpoint import (
     witness_keys,
 )
 from counterseal.tlog.checkpoint_row import CheckpointRow
-from counterseal.tlog.errors import NotPublished, WitnessUnavailable
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.tlog.note import parse_note
 from counterseal.tlog.prove import make_consistency, make_inclusion
 from counterseal.tlog.sequencer import Sequencer
-from counterseal.tlog.signers import LogSigner
 from counterseal.tlog.tile_store import CHECKPOINT, DirectoryStore, TileReader
 from counterseal.tlog.tile_writer import rebuild_tiles
 from counterseal.tlog.witness_client import WitnessClient
+from counterseal.tlog.writing_errors import NotPublished, WitnessUnavailable
 from counterseal.wire.log import ConsistencyPath, EntryProof
 
 T = TypeVar("T")

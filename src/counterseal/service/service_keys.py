@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from counterseal.files import write_whole
 from counterseal.protocol.errors import Conflict, NotFound
 from counterseal.protocol.record import Bytes32, Domain, Part, Record
-from counterseal.tlog.signers import LogSigner
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.wire.domain import ServiceIdentity
 
 KEY_FILE = "service.key"

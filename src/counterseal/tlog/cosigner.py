@@ -32,7 +32,7 @@ from counterseal.tlog.checkpoint import (
     parse_checkpoint,
     verify_checkpoint,
 )
-from counterseal.tlog.errors import FatalLogError, TlogError, WitnessConflict
+from counterseal.tlog.errors import TlogError
 from counterseal.tlog.note import (
     ReceivedNote,
     SignatureLine,
@@ -41,6 +41,7 @@ from counterseal.tlog.proof import verify_consistency
 from counterseal.tlog.signers import WitnessSigner
 from counterseal.tlog.tree import EMPTY_ROOT
 from counterseal.tlog.witness_state import WitnessState, WitnessStore
+from counterseal.tlog.writing_errors import FatalLogError, WitnessConflict
 
 
 class Response(msgspec.Struct, frozen=True):

@@ -1,9 +1,9 @@
 """The directory's map: from a handle to an account id and the head of that account's chain, under a
 root that the log carries hourly.
 
-The chains themselves are replayed by protocol/account.py. The map is a binary tree over the 256
-bits of `H([tag("handle"), handle])` that has a node only where two keys part. Looking a key
-up means following its bits from the root: that path ends in exactly one leaf, which either is the
+The chains themselves are replayed by protocol/account_chain.py. The map is a binary tree over the
+256 bits of `H([tag("handle"), handle])` that has a node only where two keys part. Looking a key up
+means following its bits from the root: that path ends in exactly one leaf, which either is the
 key's or shows that the key is absent. So one form of proof serves for both, and a root that was
 made wrongly still gives each handle only one answer.
 

@@ -8,12 +8,10 @@ import msgspec
 from counterseal.state_files import make_folder
 from counterseal.tlog.add_checkpoint import origin_digest
 from counterseal.tlog.checkpoint_row import CheckpointRow
-from counterseal.tlog.errors import (
-    FatalLogError,
-)
 from counterseal.tlog.tile_store import (
     write_durably,
 )
+from counterseal.tlog.writing_errors import FatalLogError
 
 
 class FileLogStore:

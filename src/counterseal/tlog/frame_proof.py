@@ -15,7 +15,8 @@ from counterseal.protocol.cbor import encode
 from counterseal.protocol.errors import refuse_as
 from counterseal.protocol.period import PeriodRoot
 from counterseal.protocol.record import Record, Uint
-from counterseal.protocol.stamp import GRACE, Stamp, message_digest
+from counterseal.protocol.stamp import Stamp, message_digest
+from counterseal.protocol.window import GRACE
 from counterseal.tlog.errors import PeriodError
 from counterseal.tlog.periods import WindowProof
 from counterseal.tlog.proof import Path, implied_root, verify_inclusion

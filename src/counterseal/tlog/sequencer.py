@@ -29,18 +29,13 @@ from counterseal.tlog.checkpoint import (
     verify_cosigned,
 )
 from counterseal.tlog.checkpoint_row import CheckpointRow, LogStore
-from counterseal.tlog.errors import (
-    FatalLogError,
-    NotPublished,
-    TlogError,
-    WitnessConflict,
-    WitnessUnavailable,
-)
+from counterseal.tlog.cosigned_note import add_signatures
+from counterseal.tlog.errors import TlogError
 from counterseal.tlog.hash_reader import tree_root
+from counterseal.tlog.log_signer import LogSigner
 from counterseal.tlog.note import ReceivedNote, parse_note
 from counterseal.tlog.proof import verify_consistency
 from counterseal.tlog.prove import make_consistency
-from counterseal.tlog.signers import LogSigner, add_signatures
 from counterseal.tlog.tile_store import (
     CHECKPOINT,
     BlobStore,
@@ -51,6 +46,12 @@ from counterseal.tlog.tile_writer import encode_bundle, tiles_of, write_tiles
 from counterseal.tlog.tiles import TILE_WIDTH
 from counterseal.tlog.tree import EMPTY_ROOT, leaf_hash
 from counterseal.tlog.witness_client import WitnessLike
+from counterseal.tlog.writing_errors import (
+    FatalLogError,
+    NotPublished,
+    WitnessConflict,
+    WitnessUnavailable,
+)
 
 
 class Sequencer:

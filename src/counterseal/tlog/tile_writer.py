@@ -5,10 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from counterseal.protocol.entry import ENTRY_MAX
 from counterseal.tlog.checkpoint_row import CheckpointRow
-from counterseal.tlog.errors import (
-    FatalLogError,
-    TlogError,
-)
+from counterseal.tlog.errors import TlogError
 from counterseal.tlog.hash_reader import HashReader, tree_root
 from counterseal.tlog.tile_store import (
     BlobStore,
@@ -17,6 +14,7 @@ from counterseal.tlog.tile_store import (
 )
 from counterseal.tlog.tiles import MAX_LEVEL, TILE_HEIGHT, TILE_WIDTH, Tile
 from counterseal.tlog.tree import EMPTY_ROOT, leaf_hash, node_hash
+from counterseal.tlog.writing_errors import FatalLogError
 
 
 class GrownTree:

@@ -9,9 +9,10 @@ from typing import Protocol
 from counterseal.protocol.vkey import NOTE_MAX
 from counterseal.tlog.add_checkpoint import SIZE_TYPE, TEXT, AddCheckpoint, origin_digest
 from counterseal.tlog.checkpoint import KeyPair, parse_checkpoint, parse_size
-from counterseal.tlog.errors import TlogError, WitnessConflict, WitnessUnavailable
+from counterseal.tlog.cosigned_note import cosign_note
+from counterseal.tlog.errors import TlogError
 from counterseal.tlog.note import ReceivedNote, SignatureLine, parse_signatures
-from counterseal.tlog.signers import cosign_note
+from counterseal.tlog.writing_errors import WitnessConflict, WitnessUnavailable
 
 
 class WitnessClient:

@@ -16,10 +16,11 @@ from counterseal.tlog.checkpoint import (
     parse_checkpoint,
     parse_size,
 )
-from counterseal.tlog.errors import FatalLogError, TlogError
+from counterseal.tlog.errors import TlogError
 from counterseal.tlog.note import (
     parse_note,
 )
+from counterseal.tlog.writing_errors import FatalLogError
 
 
 class WitnessState(msgspec.Struct, frozen=True):

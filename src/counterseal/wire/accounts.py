@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from counterseal.protocol.account import CHAIN_MAX
+from counterseal.protocol.account_chain import CHAIN_MAX
 from counterseal.protocol.directory_root import HANDLE_MAX, DirectoryRoot
 from counterseal.protocol.record import Bytes32, Part, Signature, Uint
 

@@ -16,6 +16,7 @@ from . import (
     events,
     frames,
     key_packages,
+    keyset_draft,
     keysets,
     ledger,
     ledger_tree,
@@ -31,6 +32,7 @@ from . import (
     shares,
     socket,
     windows,
+    witness,
 )
 from .endpoint import Endpoint
 
@@ -65,8 +67,8 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     charters.CHARTERS,
     publishing.CHARTER_POST,
     charter.CHARTER,
-    publishing.KEYSET_DRAFT,
-    publishing.HOLDER_KEY_POST,
+    keyset_draft.KEYSET_DRAFT,
+    keyset_draft.HOLDER_KEY_POST,
     publishing.KEYSET_POST,
     keysets.KEYSETS,
     revocations.REVOCATIONS,
@@ -98,3 +100,11 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     operator.CLOCK_STEP,
     operator.DRAINED,
 )
+
+WITNESS_ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
+    witness.WITNESS_HEALTH,
+    witness.WITNESS_NOTICES,
+    witness.WITNESS_HOLDER_KEY,
+    witness.WITNESS_KEYSET,
+)
+"""What a witness answers itself."""

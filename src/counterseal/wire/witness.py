@@ -6,13 +6,11 @@ A witness also answers the tlog-witness interface: `POST /add-checkpoint` and
 
 from __future__ import annotations
 
-from typing import Any
-
 from .body import KIB
 from .endpoint import TEXT, Authentication, Endpoint, ErrorCode, Query, Raw
+from .keyset_draft import HolderKeyPosted, PostHolderKey, PostKeyset
 from .keysets import KEYSET_MAX
 from .notices import NOTICES, ShownNotices
-from .publishing import HolderKeyPosted, PostHolderKey, PostKeyset
 
 WITNESS_REQUEST_MAX = 64 * KIB
 
@@ -53,11 +51,4 @@ WITNESS_KEYSET: Endpoint[None, PostKeyset] = Endpoint(
     errors=(ErrorCode(404, "not-found", "it has signed none yet"),),
     answer_max=KEYSET_MAX + KIB,
     repeatable=True,
-)
-
-WITNESS_ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
-    WITNESS_HEALTH,
-    WITNESS_NOTICES,
-    WITNESS_HOLDER_KEY,
-    WITNESS_KEYSET,
 )

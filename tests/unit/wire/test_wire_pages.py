@@ -8,9 +8,8 @@ from typing import Any
 
 from tools import make_api
 
-from counterseal.wire.endpoints import ENDPOINTS
+from counterseal.wire.endpoints import ENDPOINTS, WITNESS_ENDPOINTS
 from counterseal.wire.socket import PUSHED
-from counterseal.wire.witness import WITNESS_ENDPOINTS
 
 PAGE = make_api.PAGE.read_text(encoding="utf-8")
 DESCRIPTION = json.loads(make_api.DESCRIPTION.read_text(encoding="utf-8"))

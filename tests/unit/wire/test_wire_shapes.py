@@ -14,8 +14,7 @@ import counterseal.wire
 from counterseal.protocol.errors import Refused
 from counterseal.protocol.record import Part
 from counterseal.wire import accounts, body, conversations, endpoint, events, socket
-from counterseal.wire.endpoints import ENDPOINTS
-from counterseal.wire.witness import WITNESS_ENDPOINTS
+from counterseal.wire.endpoints import ENDPOINTS, WITNESS_ENDPOINTS
 
 MODULES = [
     importlib.import_module(f"counterseal.wire.{found.name}")

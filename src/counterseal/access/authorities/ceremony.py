@@ -23,8 +23,9 @@ from counterseal.protocol.errors import BadInput, CountersealError, NotFound, Re
 from counterseal.protocol.keyset import Keyset
 from counterseal.protocol.verified_charter import ReceivedCharter, VerifiedCharter
 from counterseal.wire.charters import CHARTERS
+from counterseal.wire.keyset_draft import PostKeyset
 from counterseal.wire.log import LOG_PROOF
-from counterseal.wire.publishing import CHARTER_POST, KEYSET_POST, PostCharter, PostKeyset
+from counterseal.wire.publishing import CHARTER_POST, KEYSET_POST, PostCharter
 from counterseal.wire.witness import WITNESS_KEYSET
 
 YEAR = 366 * 86_400

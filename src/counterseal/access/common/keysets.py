@@ -26,7 +26,7 @@ from counterseal.protocol.keyset import (
     open_ledger_key,
 )
 from counterseal.protocol.verified_charter import VerifiedCharter
-from counterseal.wire.publishing import HOLDER_KEY_POST, KEYSET_DRAFT, PostHolderKey
+from counterseal.wire.keyset_draft import HOLDER_KEY_POST, KEYSET_DRAFT, PostHolderKey
 from counterseal.wire.witness import WITNESS_HOLDER_KEY
 
 

@@ -19,7 +19,7 @@ from counterseal.access.common.sources import Source, ask
 from counterseal.access.holders.checks import VerifiedListing
 from counterseal.protocol import cbor
 from counterseal.protocol.access_state import AccessState
-from counterseal.protocol.account import VerifiedChain
+from counterseal.protocol.account import check_notice_key, verify_account
 from counterseal.protocol.charter import Charter
 from counterseal.protocol.errors import CountersealError, Refused, Unavailable
 from counterseal.protocol.keys import SealingKey
@@ -155,7 +155,7 @@ def _key_for(source: Source, account_id: bytes, charter: Charter) -> bytes:
 
 def _notice_key(source: Source, account_id: bytes, domain: str) -> bytes:
     statement = ask(source, NOTICE_KEY, account=account_id).statement
-    chain = VerifiedChain.start(statement, domain)
-    if chain.account_id != account_id:
+    first = verify_account(statement, domain)
+    if first.account_id != account_id:
         raise Refused("A1", "The service gave another account's statement than the one asked for.")
-    return chain.check_notice_key()
+    return check_notice_key(first.account.notice_key)

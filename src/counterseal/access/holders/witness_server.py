@@ -22,8 +22,8 @@ from counterseal.tlog.add_checkpoint import MAX_REQUEST
 from counterseal.tlog.cosigner import Response
 from counterseal.wire.endpoint import CBOR, TEXT
 from counterseal.wire.failure import JSON, Failure
+from counterseal.wire.keyset_draft import HolderKeyPosted, PostKeyset
 from counterseal.wire.notices import ShownNotice, ShownNotices
-from counterseal.wire.publishing import HolderKeyPosted, PostKeyset
 from counterseal.wire.reading import read_part, read_query
 from counterseal.wire.witness import WITNESS_HOLDER_KEY, WITNESS_KEYSET, WITNESS_NOTICES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from counterseal.protocol.account import DeviceRevoked
+from counterseal.protocol.account_chain import DeviceRevoked
 from counterseal.service import clock
 from counterseal.service.api.gate import DeviceCall, Gate, InstitutionCall, ServedEndpoint
 from counterseal.service.decisions import accounts

@@ -7,20 +7,22 @@ from counterseal.service.publication import RulePublication
 from counterseal.service.trust import DomainRules
 from counterseal.wire.charter import CHARTER, CHARTER_IN_FORCE, CharterStatement
 from counterseal.wire.charters import CHARTERS, ShownCharter, ShownCharters
+from counterseal.wire.keyset_draft import (
+    HOLDER_KEY_POST,
+    KEYSET_DRAFT,
+    HolderKeyPosted,
+    KeysetDraft,
+    PostHolderKey,
+    PostKeyset,
+)
 from counterseal.wire.keysets import KEYSETS, ShownKeyset, ShownKeysets
 from counterseal.wire.publishing import (
     CHARTER_POST,
-    HOLDER_KEY_POST,
-    KEYSET_DRAFT,
     KEYSET_POST,
     REVOCATION_POST,
     CharterPosted,
-    HolderKeyPosted,
-    KeysetDraft,
     KeysetPosted,
     PostCharter,
-    PostHolderKey,
-    PostKeyset,
     PostRevocation,
     RevocationPosted,
 )

@@ -9,7 +9,8 @@ import re
 
 import msgspec
 
-from counterseal.protocol.account import (
+from counterseal.protocol.account import check_notice_key
+from counterseal.protocol.account_chain import (
     AccountKey,
     Device,
     DeviceRevoked,
@@ -95,7 +96,7 @@ def check_first(
     """
     local = local_handle(handle, domain)
     chain = VerifiedChain.start(account, domain)
-    chain.check_notice_key()
+    check_notice_key(chain.notice_key)
     chain = chain.extend(link_statement(device, possession))
     if chain.devices != (caller.device,) or chain.account_id != caller.account:
         raise NotAuthorised("An account is made by its own first device.", code="first-device")

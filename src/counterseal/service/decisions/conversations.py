@@ -117,7 +117,7 @@ def judged_against(
     if not snapshot.conversations.is_member(seen.no, device):
         raise NotAuthorised("This device is not in the conversation.", code="not-a-member")
     if epoch != seen.epoch:
-        raise EpochConflict.at(seen.epoch)
+        raise _taken(seen.epoch)
     return seen, snapshot.conversations.group_state(seen.no)
 
 
@@ -302,7 +302,7 @@ def _advance(
     """
     current = get(tables.conversations, seen.id)
     if current.epoch != seen.epoch:
-        raise EpochConflict.at(current.epoch)
+        raise _taken(current.epoch)
     if current.version != seen.version:
         raise Conflict("A proposal came between; the service judges again.", code="version")
     event = StoredEvent(current.last_n + 1, kind, now, message)
@@ -319,3 +319,11 @@ def _check_sender(staged: mls.Public, caller: DeviceCaller) -> None:
 def _is_active(tables: Transaction, device: bytes) -> bool:
     known = tables.accounts.device(device)
     return known is not None and not known.revoked
+
+
+def _taken(epoch: int) -> EpochConflict:
+    """The error of a conversation that is at `epoch` now."""
+    return EpochConflict(
+        f"The conversation is at epoch {epoch}; fetch its events and build the commit anew.",
+        epoch=epoch,
+    )

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import msgspec
 
-from counterseal.protocol.counterseal import Counterseal, check_positions
+from counterseal.protocol.charter_use import check_valid
+from counterseal.protocol.counterseal import Counterseal
 from counterseal.protocol.errors import NotAuthorised, Refused
 from counterseal.protocol.keyset import VerifiedKeyset
-from counterseal.protocol.stamp import GRACE
 from counterseal.protocol.verified_charter import VerifiedCharter
-from counterseal.protocol.window import Label, Roster
+from counterseal.protocol.window import GRACE, Label, Roster
 from counterseal.protocol.window_checks import (
     RESTARTS_MAX,
     View,
+    check_positions,
     check_serial,
     check_uploader,
     check_window,
@@ -106,7 +107,7 @@ def judge(
             f"The period [{label.opens}, {label.closes}) is not the present one; the clock is at"
             f" {now}.",
         )
-    charter.check_valid(label.opens)
+    check_valid(charter, label.opens)
     check_positions(posted.counterseal, keyset.keys)
     return StoredWindow(
         no=0,
