@@ -109,7 +109,7 @@ def call(one: Endpoint[Any, Any]) -> str:
     lines += [f"- **header** `{header.name}`: {header.about}" for header in one.headers]
     for error in one.errors:
         lines.append(f"- {error.status} `{error.code}`: {error.when}")
-    if one.repeatable and one.method != "GET":
+    if one.repeatable:
         lines.append("- repeatable")
     return "\n".join(lines)
 

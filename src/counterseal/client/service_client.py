@@ -3,7 +3,7 @@ safe. What is asked and answered is in `wire`; nothing here believes an answer.
 
 An answer has the right *form* (E1 to E7) and no more: proofs are checked in log.py and lookup.py,
 frames by the compiled core. Only calls that may safely be made twice are made twice
-(`Endpoint.repeatable`).
+(`Endpoint.may_repeat`).
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class ServiceClient:
                 self.url, endpoint, path, body, {**headers, **signed}, limit
             )
 
-        return await (_repeat(once) if endpoint.repeatable else once())
+        return await (_repeat(once) if endpoint.may_repeat else once())
 
     async def _exchange(
         self,

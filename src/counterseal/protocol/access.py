@@ -56,6 +56,11 @@ class Access(msgspec.Struct, frozen=True):
         return self.cancelled_at if self.lapsed_at is None else self.lapsed_at
 
     @property
+    def ratify_until(self) -> int | None:
+        """The time by which it has yet to be ratified; None if it has been, or need not be."""
+        return self.ratify_by if self.approved_at is None else None
+
+    @property
     def used(self) -> int:
         """Units of the listings that any holder has released, those of the warrant it replaced
         included.
@@ -63,8 +68,7 @@ class Access(msgspec.Struct, frozen=True):
         released = {logged.release.listing_digest for logged in self.releases}
         of_all = None in released
         return self.inherited + max(
-            (one.units for digest, one in self.listings if of_all or digest in released),
-            default=0,
+            (one.units for digest, one in self.listings if of_all or digest in released), default=0
         )
 
     def listing(self, digest: bytes) -> Listing:

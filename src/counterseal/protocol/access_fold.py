@@ -54,14 +54,10 @@ class AccessFold:
 
         self.time = time
         for access in self.accesses.values():
-            unratified = (
-                access.ratify_by is not None
-                and access.approved_at is None
-                and access.ended_at is None
-            )
-            if unratified and access.ratify_by is not None and time >= access.ratify_by:
-                self.put(access, lapsed_at=access.ratify_by)
-                self.barred[access.requester] = access.ratify_by
+            until = access.ratify_until
+            if access.ended_at is None and until is not None and time >= until:
+                self.put(access, lapsed_at=until)
+                self.barred[access.requester] = until
 
     def access(self, digest: bytes) -> Access:
         """The warrant with this digest, as requested in the ledger. Raises `Refused` W15."""
@@ -94,12 +90,10 @@ class AccessFold:
         if access.cancelled_at is not None:
             raise Refused("W11", f"The warrant was cancelled or replaced at {access.cancelled_at}.")
 
-        unratified = access.ratify_by is not None and access.approved_at is None
-        if access.lapsed_at is not None or (
-            unratified and access.ratify_by is not None and time >= access.ratify_by
-        ):
+        until = access.ratify_until
+        if access.lapsed_at is not None or (until is not None and time >= until):
             raise Refused("W14", f"The urgent warrant was not ratified by {access.ratify_by}.")
-        if access.approved_at is None and not unratified:
+        if access.approved_at is None and until is None:
             raise Refused("W6", "No approver of another body has approved the warrant.")
 
         check_not_expired(access.warrant, time)

@@ -45,23 +45,20 @@ def check_charter(charter: Charter) -> Charter:
     """The charter again, if its numbers, names and keys fit one another. Raises `Refused` C1 to
     C16.
     """
-    for check in (
-        _check_version,
-        _check_names,
-        _check_period,
-        _check_quorums,
-        _check_separation,
-        _check_keys,
-        _check_issuers,
-        _check_caps,
-        _check_urgent,
-        _check_notices,
-        _check_disclosure,
-        _check_logs,
-        _check_validity,
-        _check_sealing_keys,
-    ):
-        check(charter)
+    _check_version(charter)
+    _check_names(charter)
+    _check_period(charter)
+    _check_quorums(charter)
+    _check_separation(charter)
+    _check_keys(charter)
+    _check_issuers(charter)
+    _check_caps(charter)
+    _check_urgent(charter)
+    _check_notices(charter)
+    _check_disclosure(charter)
+    _check_logs(charter)
+    _check_validity(charter)
+    _check_sealing_keys(charter)
 
     return charter
 
@@ -156,11 +153,8 @@ def vkey_pair(pair: VkeyPair, classical: int = LOG_ED25519) -> tuple[VerifierKey
 
 def _check_issuers(charter: Charter) -> None:
     for issuer in charter.issuers:
-        if (
-            not issuer.roles
-            or len(set(issuer.roles)) < len(issuer.roles)
-            or set(issuer.roles) - {REQUESTER, APPROVER}
-        ):
+        roles = set(issuer.roles)
+        if not roles or len(roles) < len(issuer.roles) or roles - {REQUESTER, APPROVER}:
             raise Refused("C8", f"{issuer.name!r} has no role, one twice, or an unknown one.")
 
     requesters = {issuer.body for issuer in charter.issuers if REQUESTER in issuer.roles}
@@ -196,10 +190,8 @@ def _check_notices(charter: Charter) -> None:
     notices = charter.notices
     if notices.cadence < 1 or notices.per_cadence < 1:
         raise Refused("C12", "Notices go out every second at most, and one at a time at least.")
-    if (
-        notices.extensions_max > 16
-        or notices.delay + notices.extensions_max * notices.extension > 20 * 366 * DAY
-    ):
+    longest = notices.delay + notices.extensions_max * notices.extension
+    if notices.extensions_max > 16 or longest > 20 * 366 * DAY:
         raise Refused("C12", "A notice is delayed 16 times and 20 years at most in all.")
 
 

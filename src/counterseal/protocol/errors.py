@@ -31,13 +31,9 @@ _CODE_MAX = 64
 _MESSAGE_MAX = 2000
 
 
-class CountersealError(Exception):
-    """Root of what can go wrong through no fault of this program; catching it never hides a
-    `FatalError`.
-    """
+class _Coded(Exception):
+    """An error with a code that never changes and a sentence about it."""
 
-    exit_status: ClassVar[int] = 1
-    http_status: ClassVar[int] = 400
     default_code: ClassVar[str] = "error"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
@@ -47,6 +43,15 @@ class CountersealError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]"
+
+
+class CountersealError(_Coded):
+    """Root of what can go wrong through no fault of this program; catching it never hides a
+    `FatalError`.
+    """
+
+    exit_status: ClassVar[int] = 1
+    http_status: ClassVar[int] = 400
 
 
 class BadInput(CountersealError):
@@ -157,22 +162,14 @@ class TooMany(Unavailable):
     default_code = "too-many"
 
 
-class FatalError(Exception):
+class FatalError(_Coded):
     """A disk that lies or a bug of our own. It is not a `CountersealError`: nothing may catch it
     and carry on.
     """
 
     exit_status: ClassVar[int] = 70
     http_status: ClassVar[int] = 500
-    default_code: ClassVar[str] = "fatal"
-
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code or self.default_code
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.message} [{self.code}]"
+    default_code = "fatal"
 
 
 _ANSWERS: dict[int, type[CountersealError]] = {

@@ -7,14 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .approval import (
-    Approval,
-    Cancellation,
-    Extension,
-    Ratification,
-    Reinstatement,
-    Replacement,
-)
+from .approval import Approval, Cancellation, Extension, Ratification, Reinstatement, Replacement
 from .cbor import outline
 from .cose import ReceivedSign, statement_max
 from .errors import Refused

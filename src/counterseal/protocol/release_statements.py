@@ -28,9 +28,8 @@ def take_listing(fold: AccessFold, time: int, received: LedgerStatement) -> None
     access = fold.check_running(listing.warrant_digest, time)
     if listing.domain != fold.rulebook.domain:
         raise Refused("W1", "The listing is of another domain.")
-    if listing.number != len(access.listings) or list(listing.windows) != sorted(
-        set(listing.windows)
-    ):
+    in_order = list(listing.windows) == sorted(set(listing.windows))
+    if listing.number != len(access.listings) or not in_order:
         raise Refused("R7", f"Listing {len(access.listings)} comes next, sorted, each window once.")
 
     before = {window for _, earlier in access.listings for window in earlier.windows}

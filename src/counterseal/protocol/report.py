@@ -61,9 +61,8 @@ def check_report(report: OpeningReport, listings: Mapping[bytes, Listing]) -> Op
     """The report again, if it fits the released listings of its warrant (by digest). Raises
     `Refused` O2 or O3.
     """
-    if any(digest not in listings for digest in report.listings) or len(set(report.listings)) < len(
-        report.listings
-    ):
+    twice = len(set(report.listings)) < len(report.listings)
+    if twice or any(digest not in listings for digest in report.listings):
         raise Refused("O2", "The report names a listing that is not released, or one twice.")
 
     windows = {window for digest in report.listings for window in listings[digest].windows}

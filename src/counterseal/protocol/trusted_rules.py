@@ -227,8 +227,7 @@ class TrustedRules:
         """
         if not self.charters and self.pinned is not None and digest != self.pinned:
             raise Refused(
-                self._shown_otherwise,
-                "This first charter is not the one that is pinned here.",
+                self._shown_otherwise, "This first charter is not the one that is pinned here."
             )
 
         for known in self.charters:

@@ -87,11 +87,8 @@ def check_not_expired(warrant: Warrant, now: int) -> Warrant:
 
 
 def _check_span(warrant: Warrant, period_length: int, charter: Charter) -> None:
-    if (
-        warrant.start % period_length
-        or warrant.until % period_length
-        or warrant.start >= warrant.until
-    ):
+    whole = not warrant.start % period_length and not warrant.until % period_length
+    if not whole or warrant.start >= warrant.until:
         raise Refused("W3", f"The span is not one or more whole periods of {period_length} s.")
     if warrant.until - warrant.start > charter.caps.days_per_warrant * DAY:
         raise Refused("W3", f"The span is longer than {charter.caps.days_per_warrant} days.")

@@ -44,12 +44,8 @@ def _start_urgent(fold: AccessFold, access: Access, time: int) -> Access:
     if access.requester in fold.barred:
         raise Refused("W13", "This requester's last urgent warrant lapsed; reinstate first.")
 
-    waiting = [
-        one
-        for one in fold.accesses.values()
-        if one.ratify_by and not one.approved_at and not one.ended_at
-    ]
-    if waiting:
+    others = fold.accesses.values()
+    if any(one.ratify_until is not None and one.ended_at is None for one in others):
         raise Refused("W13", "An urgent warrant waits to be ratified; one at a time.")
 
     fold.check_cap(access.warrant, time)
@@ -130,12 +126,8 @@ def take_replacement(fold: AccessFold, time: int, received: LedgerStatement) -> 
     fold.check_running(old.digest, time)
     if old.approved_at is None:
         raise Refused("W16", "An urgent warrant is ratified before it is replaced.")
-    if (
-        new.approved_at is not None
-        or new.warrant.urgent
-        or new.requester != old.requester
-        or new.ended_at is not None
-    ):
+    untouched = new.approved_at is None and new.ended_at is None
+    if not untouched or new.warrant.urgent or new.requester != old.requester:
         raise Refused("W16", "A normal warrant of its requester, just requested, replaces one.")
 
     check_not_expired(new.warrant, time)

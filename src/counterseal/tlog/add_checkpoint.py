@@ -10,17 +10,9 @@ import hashlib
 import msgspec
 
 from counterseal.protocol.errors import refuse_as
-from counterseal.tlog.checkpoint import (
-    parse_checkpoint,
-    parse_size,
-)
+from counterseal.tlog.checkpoint import parse_checkpoint, parse_size
 from counterseal.tlog.errors import TlogError
-from counterseal.tlog.note import (
-    ReceivedNote,
-    decode_base64,
-    encode_base64,
-    parse_note,
-)
+from counterseal.tlog.note import ReceivedNote, decode_base64, encode_base64, parse_note
 from counterseal.tlog.proof import MAX_PATH
 from counterseal.tlog.tree import HASH_SIZE
 

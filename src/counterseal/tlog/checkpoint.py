@@ -27,13 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from counterseal.protocol.entry import LoggedEntry
-from counterseal.protocol.vkey import (
-    LOG_ED25519,
-    MLDSA44,
-    WITNESS_ED25519,
-    VerifierKey,
-    parse_vkey,
-)
+from counterseal.protocol.vkey import LOG_ED25519, MLDSA44, WITNESS_ED25519, VerifierKey, parse_vkey
 from counterseal.tlog.errors import TlogError
 from counterseal.tlog.note import (
     MAX_NAME,
@@ -127,18 +121,9 @@ def subtree_message(
     checkpoint starts at 0.
     """
     name, log = cosigner.encode(), origin.encode()
-    return b"".join(
-        (
-            _SUBTREE_LABEL,
-            bytes([len(name)]),
-            name,
-            struct.pack(">Q", time),
-            bytes([len(log)]),
-            log,
-            struct.pack(">QQ", start, end),
-            root,
-        )
-    )
+    signer = bytes([len(name)]) + name + struct.pack(">Q", time)
+    subtree = bytes([len(log)]) + log + struct.pack(">QQ", start, end) + root
+    return _SUBTREE_LABEL + signer + subtree
 
 
 def parse_checkpoint(text: str) -> Checkpoint:

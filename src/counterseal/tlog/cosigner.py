@@ -26,17 +26,9 @@ from counterseal.tlog.add_checkpoint import (
     origin_digest,
     parse_request,
 )
-from counterseal.tlog.checkpoint import (
-    Checkpoint,
-    KeyPair,
-    parse_checkpoint,
-    verify_checkpoint,
-)
+from counterseal.tlog.checkpoint import Checkpoint, KeyPair, parse_checkpoint, verify_checkpoint
 from counterseal.tlog.errors import TlogError
-from counterseal.tlog.note import (
-    ReceivedNote,
-    SignatureLine,
-)
+from counterseal.tlog.note import ReceivedNote, SignatureLine
 from counterseal.tlog.proof import verify_consistency
 from counterseal.tlog.signers import WitnessSigner
 from counterseal.tlog.tree import EMPTY_ROOT
@@ -102,13 +94,8 @@ class Cosigner:
         clock: Callable[[], int],
         gate: Callable[[Checkpoint], None] | None = None,
     ) -> None:
-        self._signer, self._logs, self._store, self._clock, self._gate = (
-            signer,
-            logs,
-            store,
-            clock,
-            gate,
-        )
+        self._signer, self._logs, self._store = signer, logs, store
+        self._clock, self._gate = clock, gate
         self._lock = threading.Lock()
         self._failed = False
 

@@ -35,12 +35,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from counterseal.protocol.cbor import encode, expand, tag
 from counterseal.protocol.errors import refuse_as
 from counterseal.protocol.keyset import ledger_key_commitment
-from counterseal.protocol.ledger_leaf import (
-    BATCH_MAX,
-    ITEM_HEADER,
-    Opening,
-    least_batch,
-)
+from counterseal.protocol.ledger_leaf import BATCH_MAX, ITEM_HEADER, Opening, least_batch
 from counterseal.tlog.errors import LedgerError
 
 MAX_OPENING = Opening.limit

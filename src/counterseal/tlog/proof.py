@@ -19,12 +19,7 @@ from msgspec import Meta
 
 from counterseal.protocol.record import Bytes32
 from counterseal.tlog.errors import TlogError
-from counterseal.tlog.tree import (
-    EMPTY_ROOT,
-    HASH_SIZE,
-    MAX_SIZE,
-    node_hash,
-)
+from counterseal.tlog.tree import EMPTY_ROOT, HASH_SIZE, MAX_SIZE, node_hash
 
 MAX_PATH = 63
 

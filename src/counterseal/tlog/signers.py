@@ -5,20 +5,9 @@ import struct
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from counterseal.protocol.vkey import (
-    MLDSA44,
-    WITNESS_ED25519,
-    make_vkey,
-)
-from counterseal.tlog.checkpoint import (
-    Checkpoint,
-    KeyPair,
-    cosignature_message,
-    subtree_message,
-)
-from counterseal.tlog.note import (
-    SignatureLine,
-)
+from counterseal.protocol.vkey import MLDSA44, WITNESS_ED25519, make_vkey
+from counterseal.tlog.checkpoint import Checkpoint, KeyPair, cosignature_message, subtree_message
+from counterseal.tlog.note import SignatureLine
 
 
 class WitnessSigner:

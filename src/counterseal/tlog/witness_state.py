@@ -12,14 +12,9 @@ import msgspec
 
 from counterseal import state_files
 from counterseal.tlog.add_checkpoint import origin_digest
-from counterseal.tlog.checkpoint import (
-    parse_checkpoint,
-    parse_size,
-)
+from counterseal.tlog.checkpoint import parse_checkpoint, parse_size
 from counterseal.tlog.errors import TlogError
-from counterseal.tlog.note import (
-    parse_note,
-)
+from counterseal.tlog.note import parse_note
 from counterseal.tlog.writing_errors import FatalLogError
 
 

@@ -157,7 +157,6 @@ ACCOUNT: Endpoint[None, ShownAccount] = Endpoint(
     answer=ShownAccount,
     errors=(NO_ACCOUNT,),
     answer_max=5 * MIB,
-    repeatable=True,
 )
 ACCOUNT_CHAIN: Endpoint[None, ShownAccount] = Endpoint(
     method="GET",
@@ -167,7 +166,6 @@ ACCOUNT_CHAIN: Endpoint[None, ShownAccount] = Endpoint(
     answer=ShownAccount,
     errors=(NO_ACCOUNT,),
     answer_max=5 * MIB,
-    repeatable=True,
 )
 HANDLE: Endpoint[None, HandleFound] = Endpoint(
     method="GET",
@@ -181,7 +179,6 @@ HANDLE: Endpoint[None, HandleFound] = Endpoint(
     answer=HandleFound,
     otherwise=(Otherwise(404, HandleAbsent),),
     errors=(_HANDLE_FORM, ErrorCode(503, "no-root", "no directory root is logged yet")),
-    repeatable=True,
 )
 PROFILE_PUT: Endpoint[PutProfile, Done] = Endpoint(
     method="PUT",

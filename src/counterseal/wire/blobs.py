@@ -68,5 +68,4 @@ BLOB: Endpoint[None, bytes] = Endpoint(
     headers=(Header("Content-Range", "with a part of the blob, status 206"),),
     errors=(_NO_BLOB,),
     answer_max=BLOB_MAX + KIB,
-    repeatable=True,
 )

@@ -25,7 +25,6 @@ CHARTER_IN_FORCE: Endpoint[None, CharterStatement] = Endpoint(
     answer=CharterStatement,
     errors=(_NO_CHARTER,),
     answer_max=CHARTER_MAX + KIB,
-    repeatable=True,
 )
 
 CHARTER: Endpoint[None, CharterStatement] = Endpoint(
@@ -36,5 +35,4 @@ CHARTER: Endpoint[None, CharterStatement] = Endpoint(
     answer=CharterStatement,
     errors=(ErrorCode(404, "charter", "the domain has no such charter"),),
     answer_max=CHARTER_MAX + KIB,
-    repeatable=True,
 )

@@ -37,5 +37,4 @@ CHARTERS: Endpoint[None, ShownCharters] = Endpoint(
     summary="All charters, in order.",
     answer=ShownCharters,
     answer_max=64 * MIB,
-    repeatable=True,
 )

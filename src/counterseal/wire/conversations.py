@@ -143,5 +143,4 @@ CONVERSATIONS: Endpoint[None, ShownConversations] = Endpoint(
     summary="The conversations that the caller is a member of.",
     answer=ShownConversations,
     answer_max=4 * MIB,
-    repeatable=True,
 )

@@ -46,7 +46,6 @@ HEALTH: Endpoint[None, Healthy] = Endpoint(
     summary="Whether the service can do its work.",
     answer=Healthy,
     errors=(ErrorCode(503, "unhealthy", "it cannot; the message says why"),),
-    repeatable=True,
 )
 IDENTITY: Endpoint[None, ServiceIdentity] = Endpoint(
     method="GET",
@@ -55,7 +54,6 @@ IDENTITY: Endpoint[None, ServiceIdentity] = Endpoint(
     summary="The domain, its log and its ledger with their verifier keys.",
     notes="Answered before there is a charter, too.",
     answer=ServiceIdentity,
-    repeatable=True,
 )
 CLOCK: Endpoint[None, DomainTime] = Endpoint(
     method="GET",
@@ -63,5 +61,4 @@ CLOCK: Endpoint[None, DomainTime] = Endpoint(
     authentication=Authentication.ANYBODY,
     summary="The clock that windows go by.",
     answer=DomainTime,
-    repeatable=True,
 )

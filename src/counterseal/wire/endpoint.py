@@ -119,7 +119,14 @@ class Endpoint(msgspec.Struct, Generic[Q, A], frozen=True, kw_only=True):
     request_max: int = KIB
     answer_max: int = SMALL
     repeatable: bool = False
-    """Whether the same call may be made again when it is unknown whether the first one arrived."""
+    """Whether the same call, though it is no GET, may be made again; see `may_repeat`."""
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the same call may be made again when it is unknown whether the first one
+        arrived.
+        """
+        return self.repeatable or self.method == "GET"
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -78,7 +78,6 @@ EVENTS: Endpoint[None, EventsPage] = Endpoint(
         Query("limit", "events at most", default=EVENTS_PAGE, least=1, most=EVENTS_PAGE),
     ),
     answer_max=32 * MIB,
-    repeatable=True,
 )
 INBOX: Endpoint[None, InboxEntries] = Endpoint(
     method="GET",
@@ -88,5 +87,4 @@ INBOX: Endpoint[None, InboxEntries] = Endpoint(
     answer=InboxEntries,
     query=(Query("after", "the last number that is known", default=0),),
     answer_max=32 * MIB,
-    repeatable=True,
 )

@@ -80,7 +80,6 @@ KEY_PACKAGES: Endpoint[None, KeyPackagesHeld] = Endpoint(
     authentication=Authentication.DEVICE,
     summary="How many key packages the service holds for the caller.",
     answer=KeyPackagesHeld,
-    repeatable=True,
 )
 KEY_PACKAGES_CLAIM: Endpoint[ClaimKeyPackages, KeyPackagesClaimed] = Endpoint(
     method="POST",

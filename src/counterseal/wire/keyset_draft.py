@@ -52,7 +52,6 @@ KEYSET_DRAFT: Endpoint[None, KeysetDraft] = Endpoint(
     answer=KeysetDraft,
     errors=(ErrorCode(404, "no-charter", "no charter is published yet"),),
     answer_max=Keyset.limit + KIB,
-    repeatable=True,
 )
 
 HOLDER_KEY_POST: Endpoint[PostHolderKey, HolderKeyPosted] = Endpoint(

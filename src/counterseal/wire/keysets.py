@@ -40,5 +40,4 @@ KEYSETS: Endpoint[None, ShownKeysets] = Endpoint(
     summary="A charter's logged keysets, in order.",
     answer=ShownKeysets,
     answer_max=64 * MIB,
-    repeatable=True,
 )

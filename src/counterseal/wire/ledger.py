@@ -12,10 +12,7 @@ from counterseal.protocol.record import Bytes32, Part
 
 from .body import KIB, MIB
 from .endpoint import OCTETS, Authentication, Endpoint, ErrorCode, Raw
-from .log import (
-    CHECKPOINT_TEXT,
-    NO_FILE,
-)
+from .log import CHECKPOINT_TEXT, NO_FILE
 
 STATEMENT_MAX = 4 * MIB
 """Bytes of a statement that the ledger takes."""
@@ -42,7 +39,6 @@ LEDGER_CHECKPOINT: Endpoint[None, bytes] = Endpoint(
     answer=CHECKPOINT_TEXT,
     errors=(NO_FILE,),
     answer_max=MIB,
-    repeatable=True,
 )
 LEDGER_CHUNK: Endpoint[None, bytes] = Endpoint(
     method="GET",
@@ -52,7 +48,6 @@ LEDGER_CHUNK: Endpoint[None, bytes] = Endpoint(
     answer=Raw(OCTETS, "a chunk (docs/tlog.md)"),
     errors=(ErrorCode(404, "chunk", "the stream has no such chunk yet"),),
     answer_max=CHUNK_MAX,
-    repeatable=True,
 )
 LEDGER_POST: Endpoint[PostStatement, StatementQueued] = Endpoint(
     method="POST",

@@ -36,7 +36,6 @@ LEDGER_FILE: Endpoint[None, bytes] = Endpoint(
     answer=TILE_BYTES,
     errors=(NO_FILE,),
     answer_max=TILE_MAX,
-    repeatable=True,
 )
 
 LEDGER_PROOF: Endpoint[None, EntryProof] = Endpoint(
@@ -48,7 +47,6 @@ LEDGER_PROOF: Endpoint[None, EntryProof] = Endpoint(
     errors=(NOT_YET, NO_CHECKPOINT),
     query=(Query("size", "the tree's number of leaves; the newest checkpoint's without it"),),
     answer_max=MIB + 4 * KIB,
-    repeatable=True,
 )
 
 LEDGER_CONSISTENCY: Endpoint[None, ConsistencyPath] = Endpoint(
@@ -59,7 +57,6 @@ LEDGER_CONSISTENCY: Endpoint[None, ConsistencyPath] = Endpoint(
     answer=ConsistencyPath,
     errors=(NOT_YET, ErrorCode(422, "T11", "the sizes are in the wrong order")),
     query=(FROM, TO),
-    repeatable=True,
 )
 
 LEDGER_STATUS: Endpoint[None, LedgerStatus] = Endpoint(
@@ -68,5 +65,4 @@ LEDGER_STATUS: Endpoint[None, LedgerStatus] = Endpoint(
     authentication=Authentication.ANYBODY,
     summary="How far the ledger is.",
     answer=LedgerStatus,
-    repeatable=True,
 )

@@ -67,5 +67,4 @@ HOLDER_LISTING: Endpoint[None, HolderListing] = Endpoint(
         NO_WARRANT,
     ),
     answer_max=256 * MIB,
-    repeatable=True,
 )

@@ -55,7 +55,6 @@ LOG_CHECKPOINT: Endpoint[None, bytes] = Endpoint(
     answer=CHECKPOINT_TEXT,
     errors=(NO_FILE,),
     answer_max=MIB,
-    repeatable=True,
 )
 LOG_FILE: Endpoint[None, bytes] = Endpoint(
     method="GET",
@@ -66,7 +65,6 @@ LOG_FILE: Endpoint[None, bytes] = Endpoint(
     answer=TILE_BYTES,
     errors=(NO_FILE,),
     answer_max=TILE_MAX,
-    repeatable=True,
 )
 LOG_PROOF: Endpoint[None, EntryProof] = Endpoint(
     method="GET",
@@ -76,7 +74,6 @@ LOG_PROOF: Endpoint[None, EntryProof] = Endpoint(
     answer=EntryProof,
     errors=(ErrorCode(404, "entry", "the log has no such entry"), NOT_YET, NO_CHECKPOINT),
     answer_max=MIB + 4 * KIB,
-    repeatable=True,
 )
 LOG_CONSISTENCY: Endpoint[None, ConsistencyPath] = Endpoint(
     method="GET",
@@ -86,7 +83,6 @@ LOG_CONSISTENCY: Endpoint[None, ConsistencyPath] = Endpoint(
     answer=ConsistencyPath,
     errors=(NOT_YET, ErrorCode(422, "T11", "the sizes are in the wrong order")),
     query=(FROM, TO),
-    repeatable=True,
 )
 STATEMENT: Endpoint[None, LoggedStatement] = Endpoint(
     method="GET",
@@ -97,7 +93,6 @@ STATEMENT: Endpoint[None, LoggedStatement] = Endpoint(
     answer=LoggedStatement,
     errors=(ErrorCode(404, "entry", "the log has no such entry"),),
     answer_max=KEYSET_MAX + KIB,
-    repeatable=True,
 )
 
 

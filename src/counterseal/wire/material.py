@@ -64,7 +64,6 @@ MATERIAL: Endpoint[None, MaterialPage] = Endpoint(
         Query("limit", "windows at most", default=MATERIAL_PAGE, least=1, most=MATERIAL_PAGE),
     ),
     answer_max=256 * MIB,
-    repeatable=True,
 )
 
 
@@ -89,7 +88,6 @@ LISTINGS: Endpoint[None, ShownListings] = Endpoint(
     summary="A warrant's listings.",
     answer=ShownListings,
     answer_max=MIB,
-    repeatable=True,
 )
 
 
@@ -109,5 +107,4 @@ SHARES: Endpoint[None, ShownShares] = Endpoint(
     summary="The sealed shares of a warrant.",
     answer=ShownShares,
     answer_max=256 * MIB,
-    repeatable=True,
 )

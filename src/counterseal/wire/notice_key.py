@@ -29,5 +29,4 @@ NOTICE_KEY: Endpoint[None, AccountFirst] = Endpoint(
     summary="An account's first statement, which names the key that notices are sealed to.",
     answer=AccountFirst,
     errors=(NO_ACCOUNT,),
-    repeatable=True,
 )

@@ -51,7 +51,6 @@ NOTICES: Endpoint[None, ShownNotices] = Endpoint(
     answer=ShownNotices,
     query=(Query("after", "the last index that is known", default=0),),
     answer_max=NOTICES_PAGE * (SealedNotice.limit + 16) + KIB,
-    repeatable=True,
 )
 NOTICE_POST: Endpoint[PostNotice, NoticePosted] = Endpoint(
     method="POST",

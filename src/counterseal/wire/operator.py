@@ -63,5 +63,4 @@ DRAINED: Endpoint[None, DeviceCursors] = Endpoint(
     summary="What connected devices were handed.",
     answer=DeviceCursors,
     answer_max=64 * MIB,
-    repeatable=True,
 )

@@ -60,7 +60,6 @@ PERIODS: Endpoint[None, ShownPeriodRoots] = Endpoint(
     answer=ShownPeriodRoots,
     query=(Query("after", "the last log index that is known", default=-1, least=-1),),
     answer_max=PERIODS_PAGE * (PeriodRoot.limit + 16) + KIB,
-    repeatable=True,
 )
 FRAME_INCLUSION: Endpoint[None, FrameInclusion] = Endpoint(
     method="GET",
@@ -75,5 +74,4 @@ FRAME_INCLUSION: Endpoint[None, FrameInclusion] = Endpoint(
         ErrorCode(404, "frame", "the conversation has no such frame"),
         ErrorCode(404, "period", "the period's root is not logged yet"),
     ),
-    repeatable=True,
 )

@@ -37,5 +37,4 @@ REVOCATIONS: Endpoint[None, ShownRevocations] = Endpoint(
     summary="All revocations, in order.",
     answer=ShownRevocations,
     answer_max=64 * MIB,
-    repeatable=True,
 )

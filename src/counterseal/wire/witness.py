@@ -20,7 +20,6 @@ WITNESS_HEALTH: Endpoint[None, bytes] = Endpoint(
     authentication=Authentication.ANYBODY,
     summary="`ok`, or status 503 and a sentence.",
     answer=Raw(TEXT, "a line"),
-    repeatable=True,
 )
 WITNESS_NOTICES: Endpoint[None, ShownNotices] = Endpoint(
     method="GET",
@@ -30,7 +29,6 @@ WITNESS_NOTICES: Endpoint[None, ShownNotices] = Endpoint(
     answer=ShownNotices,
     query=(Query("after", "the last number that is known", default=-1, least=-1),),
     answer_max=NOTICES.answer_max,
-    repeatable=True,
 )
 WITNESS_HOLDER_KEY: Endpoint[PostHolderKey, HolderKeyPosted] = Endpoint(
     method="POST",
@@ -50,5 +48,4 @@ WITNESS_KEYSET: Endpoint[None, PostKeyset] = Endpoint(
     answer=PostKeyset,
     errors=(ErrorCode(404, "not-found", "it has signed none yet"),),
     answer_max=KEYSET_MAX + KIB,
-    repeatable=True,
 )
