@@ -197,7 +197,7 @@ def test_what_is_asked_wrongly_gets_a_sentence(tmp_path: Path) -> None:
         "demo", "--headless", "--out", str(tmp_path), "--chat", str(tmp_path / "none")
     )
     assert done.returncode == 2
-    assert "cannot be read" in done.stderr
+    assert "There is no" in done.stderr
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     done = counterseal("demo", "--headless", "--out", str(tmp_path / "full"))
