@@ -63,7 +63,7 @@ class AccessFold:
         """The warrant with this digest, as requested in the ledger. Raises `Refused` W15."""
         access = self.accesses.get(digest)
         if access is None:
-            raise Refused("W15", "The ledger has no valid request of this warrant.")
+            raise Refused("W15", "The ledger has no valid request of this warrant; request it.")
         return access
 
     def committed(self, time: int) -> int:

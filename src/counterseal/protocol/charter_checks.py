@@ -93,7 +93,7 @@ def _check_names(charter: Charter) -> None:
 
 def _check_period(charter: Charter) -> None:
     if not charter.period_length or DAY % charter.period_length:
-        raise Refused("C3", f"A period of {charter.period_length} s does not divide a day.")
+        raise Refused("C3", f"{charter.period_length} s do not divide a day; 3600 do.")
 
 
 def _check_quorums(charter: Charter) -> None:

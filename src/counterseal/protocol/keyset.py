@@ -190,7 +190,7 @@ def check_present(
         bodies = len(charter.tree.satisfied_bodies(there))
         witnesses = len(set(there).intersection(charter.tree.witness_positions()))
         if bodies <= charter.tree.custodians.needed or witnesses <= charter.tree.witnesses.needed:
-            raise Refused("K6", "Absent keys leave no body or no witness to spare.")
+            raise Refused("K6", "Absent keys leave no body or no witness to spare; wait for them.")
     return tuple(keys)
 
 

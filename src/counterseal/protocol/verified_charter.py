@@ -94,7 +94,7 @@ class VerifiedCharter(msgspec.Struct, frozen=True, dict=True):
         Raises `Refused` C18.
         """
         positions = tuple(sorted(self.positions[kid] for kid in kids if kid in self.positions))
-        with refuse_as("C18", "Signatures are missing:"):
+        with refuse_as("C18", "Signatures are missing; pass it on to those who have not signed:"):
             self.tree.custodian_quorum(positions)
             self.tree.witness_quorum(positions, witnesses)
         return positions

@@ -70,7 +70,7 @@ def check_warrant(warrant: Warrant, period_length: int, in_force: Charter) -> Wa
     if warrant.opener_key not in [opener.xwing for opener in in_force.openers]:
         raise Refused("W9", "The opener's key is not one that the charter in force lists.")
     if warrant.expires > max(warrant.issued, warrant.until) + in_force.caps.days_per_warrant * DAY:
-        raise Refused("W10", "The warrant would stay open for longer than the charter allows.")
+        raise Refused("W10", "The warrant would stay open for longer than allowed; shorten it.")
     if not warrant.reference.isprintable():
         raise Refused("W19", "The warrant's reference holds characters that a page cannot show.")
 

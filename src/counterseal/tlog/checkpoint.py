@@ -278,7 +278,9 @@ def check_fresh(received: CosignedCheckpoint, now: int, limit: int) -> CosignedC
     `TlogError` T30.
     """
     if now - received.time > limit:
-        raise TlogError("T30", f"The checkpoint is {now - received.time} s old, over {limit} s.")
+        raise TlogError(
+            "T30", f"The checkpoint is {now - received.time} s old, over {limit} s; fetch another."
+        )
     return received
 
 

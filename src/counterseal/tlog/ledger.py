@@ -151,4 +151,6 @@ def open_chunk(segment: Segment, origin: str, number: int, chunk: bytes) -> byte
             bytes(12), chunk, encode([tag("ledger-chunk"), origin, number])
         )
     except InvalidTag as error:
-        raise LedgerError("G1", f"Chunk {number} does not open under the ledger key.") from error
+        raise LedgerError(
+            "G1", f"Chunk {number} does not open under the ledger key: fetch it again."
+        ) from error

@@ -130,11 +130,15 @@ class LedgerReader:
         items = parse_chunk(open_chunk(segment, self._origin, number, chunk))
         openings, part = _collect(items, last.part if last else self.state.part)
         if len(openings) != segment.leaves:
-            raise LedgerError("G2", f"Tick {number} has {len(openings)} leaves, another number.")
+            raise LedgerError(
+                "G2", f"Tick {number} has {len(openings)} leaves, another number: act on nothing."
+            )
 
         record = _tick_record(items, number)
         if record.previous != (last.digest if last else self.state.previous):
-            raise LedgerError("G11", f"Tick {number} goes on from another chunk than the last.")
+            raise LedgerError(
+                "G11", f"Tick {number} goes on from another chunk than the last: fetch both again."
+            )
         if record.time < (last.time if last else self.state.time):
             raise LedgerError("G8", f"The time of tick {number} is before the last tick's.")
 
@@ -167,7 +171,9 @@ class LedgerReader:
         """
         new, seen = received.checkpoint, self.state.seen
         if new.size < max(at_least, seen.size if seen else 0):
-            raise LedgerError("G3", f"A checkpoint of size {new.size} comes after a larger one.")
+            raise LedgerError(
+                "G3", f"A checkpoint of size {new.size} comes after a larger one: keep both."
+            )
 
         try:
             check_fresh(received, now, fresh)
@@ -181,9 +187,13 @@ class LedgerReader:
         )
         if not hmac.compare_digest(edge.root(), new.root):
             if seen and new.size == seen.size:
-                raise LedgerError("G3", f"Two checkpoints of size {new.size} differ: keep both.")
+                raise LedgerError(
+                    "G3", f"Two checkpoints of size {new.size} differ: keep both, act on nothing."
+                )
             self._waiting.clear()
-            raise LedgerError("G1", f"The openings are not those of the {new.size} leaves.")
+            raise LedgerError(
+                "G1", f"The openings are not those of the {new.size} leaves: act on nothing."
+            )
 
         self._advance(ticks, edge, SeenCheckpoint(new.size, new.root, received.time))
         return entries
