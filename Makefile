@@ -40,7 +40,7 @@ demo: $(BUILT) ## a whole deployment here: messages, a warrant, an opening, its 
 
 test: lint ## everything a change has to pass: lint, then the Rust tests, then the Python tests
 	@cargo test --quiet --release --locked --tests
-	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 soak: $(BUILT) ## the tests that take long, which `make test` leaves out
 	@$(PYTHON) -m pytest -m soak
