@@ -18,6 +18,9 @@ ifeq ($(wildcard $(LIBRARY)),)
 $(BUILT): FORCE
 endif
 
+# Tests and the demonstration start hundreds of programs; each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help build demo test soak bench lint clean FORCE
