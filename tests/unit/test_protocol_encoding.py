@@ -221,3 +221,13 @@ def test_errors_are_one_family_with_one_table():
     assert refusal.__reduce__() == (Refused, ("W7", "No."))
     assert str(errors.FatalError("disk")) == "disk [fatal]"
     assert errors.NotFound("nothing").code == "not-found"
+
+
+@pytest.mark.parametrize("depth", [17, 5_000])
+def test_nesting_is_refused_before_anything_is_built(depth):
+    """E3: thousands of arrays in one another would otherwise end in the interpreter's own limit."""
+    nested = b"\x81" * depth + b"\x80"
+    with refused("E3"):
+        cbor.scan(nested)
+    with refused("E3"):
+        cbor.decode(nested, 1 << 20)
