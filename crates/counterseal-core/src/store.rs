@@ -9,6 +9,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -235,7 +236,21 @@ fn take_lock(path: &Path) -> Result<File> {
     }
 }
 
+/// Lets SQLCipher finish its own start before any database is opened.
+///
+/// SQLite calls itself ready before it runs SQLCipher's start (SQLITE_EXTRA_INIT), so a second
+/// thread that opens a database in that moment meets a cipher that is not there yet and is refused.
+fn start_cipher() -> Result<()> {
+    static STARTED: OnceLock<Option<String>> = OnceLock::new();
+    let fault = STARTED.get_or_init(|| Connection::open_in_memory().err().map(|e| e.to_string()));
+    match fault {
+        None => Ok(()),
+        Some(message) => Err(Error::new("store", message.clone())),
+    }
+}
+
 fn connect(path: &Path, key: &[u8; 32], extra: OpenFlags) -> Result<Connection> {
+    start_cipher()?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | extra;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(256);
