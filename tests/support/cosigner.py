@@ -36,7 +36,7 @@ class Cosigner:
         self._witness = TlogCosigner(
             self.signer, self.logs, FileWitnessStore(folder), lambda: int(time.time())
         )
-        self._server = Server(self._handle)
+        self._server = Server(self.handle)
         self.url = self._server.url
 
     def know(self, *pairs: list[str]) -> None:
@@ -49,7 +49,8 @@ class Cosigner:
         """Ends it."""
         self._server.close()
 
-    def _handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Answer:
+        """The answer to one request."""
         if self.down:
             return Answer(503)
         if request.method == "GET" and request.path.startswith("/notices?after="):
