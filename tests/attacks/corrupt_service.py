@@ -108,7 +108,7 @@ class CorruptService:
         self.on(endpoint, behave)
 
     def say(self, endpoint: Endpoint[Any, Any] | str, said: Said) -> None:
-        """A route is always answered so; the honest service is not asked. So a post is swallowed."""
+        """A route is always answered so, without asking: what was posted is swallowed."""
         self.on(endpoint, lambda *_: said)
 
     def withhold(self, endpoint: Endpoint[Any, Any] | str, status: int = 404) -> None:

@@ -1,4 +1,4 @@
-"""What a service can do to members' devices by what it answers: nothing worse than being noticed."""
+"""What a service can do to members by what it answers: nothing worse than being noticed."""
 
 import itertools
 
