@@ -5,8 +5,10 @@ import pytest
 from tests.support import world as w
 from tests.support.refusals import refused
 
+from counterseal.describe import phrases
 from counterseal.protocol import (
     approval,
+    cbor,
     decision,
     export,
     notice,
@@ -26,6 +28,9 @@ replace = msgspec.structs.replace
 CHARTER = w.verified()
 LABEL = w.make_label(CHARTER.digest)
 NOW = w.T0 + w.DAY
+END = CHARTER.charter.valid_until
+FAR = 4_000_003_200
+"""A moment that no charter reaches, and the beginning of an hour."""
 
 
 class Play:
@@ -123,6 +128,15 @@ REQUESTS = [
     ("W13", {"urgency": "urgent", "until": w.T0 + w.HOUR}, "Prosecutor"),
     ("W13", {"urgency": "urgent", "ground": "threat", "until": w.T0 + 7 * w.HOUR}, "Prosecutor"),
     ("W19", {"reference": "17\u202e/2027"}, "Prosecutor"),
+    ("W20", {"issued": FAR, "expires": FAR + 30 * w.DAY}, "Prosecutor"),
+    ("W20", {"issued": FAR}, "Prosecutor"),
+    ("W20", {"start": FAR, "until": FAR + w.DAY}, "Prosecutor"),
+    ("W20", {"until": END + w.HOUR, "start": END}, "Prosecutor"),
+    (
+        "W20",
+        {"urgency": "urgent", "ground": "threat", "until": FAR, "start": FAR - w.HOUR},
+        "Prosecutor",
+    ),
 ]
 
 
@@ -135,6 +149,39 @@ def test_requests_that_have_no_effect(rule, changes, name):
     assert play.say(warrant, name) == rule
     with refused("W15"):
         decision.decide(play.state, warrant.digest(), play.now)
+
+
+@pytest.mark.parametrize("field", ["start", "until", "expires", "issued"])
+def test_a_time_that_no_calendar_has_is_refused_where_it_is_read(field):
+    play = Play()
+    values = list(urgent().plain())
+    values[urgent().__struct_fields__.index(field) + 1] = 1 << 60
+    data = w.statement_of(cbor.encode(values), "Prosecutor")
+    outcome = play.state.apply(NOW, data)
+    assert (outcome.rule, outcome.kind) == ("E6", "")
+    assert not play.state.accesses
+
+
+def test_a_warrant_of_the_far_future_stops_nobody_elses_review():
+    play = Play()
+    good = play.approved()
+    for changes in ({"expires": FAR}, {"issued": FAR}, {"start": FAR - w.HOUR, "until": FAR}):
+        assert play.say(urgent(**changes), "Prosecutor") in ("W10", "W20")
+    assert [*play.state.accesses] == [good.digest()]
+    for record in (
+        approval.Cancellation(w.DOMAIN, CHARTER.digest, good.digest(), "", FAR),
+        approval.Extension(w.DOMAIN, CHARTER.digest, good.digest(), 1, FAR),
+        approval.Reinstatement(w.DOMAIN, CHARTER.digest, w.signer("Judge").kid, FAR),
+        report.Destruction(w.DOMAIN, CHARTER.digest, good.digest(), FAR),
+    ):
+        assert play.say(record, "Prosecutor", "Judge") == "W20"
+    decision.decide(play.state, good.digest(), play.now)
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, FAR, 253_402_300_799, 1 << 60, 1 << 63])
+def test_every_number_has_a_text(seconds):
+    assert str(abs(seconds)) in phrases.when(seconds) or "UTC" in phrases.when(seconds)
+    assert phrases.minute(seconds)
 
 
 def test_w2_two_signers_are_one_too_many():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from counterseal.protocol.record import TIME_MAX
+
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _PLURALS = {"leaf": "leaves", "witness": "witnesses"}
 
@@ -12,12 +14,19 @@ _PLURALS = {"leaf": "leaves", "witness": "witnesses"}
 def when(seconds: int) -> str:
     """A moment in UTC, to the minute where that is exact."""
     form = "%Y-%m-%d %H:%M UTC" if seconds % 60 == 0 else "%Y-%m-%d %H:%M:%S UTC"
-    return datetime.fromtimestamp(seconds, UTC).strftime(form)
+    return _text(seconds, form)
 
 
 def minute(seconds: int) -> str:
     """A moment to the minute, without its zone: for a text that has said UTC already."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    return _text(seconds, "%Y-%m-%d %H:%M")
+
+
+def _text(seconds: int, form: str) -> str:
+    # a record may hold any number: what no calendar has is shown, and stops nothing behind it
+    if not 0 <= seconds <= TIME_MAX:
+        return f"the time {seconds}, which no calendar has"
+    return datetime.fromtimestamp(seconds, UTC).strftime(form)
 
 
 def span(seconds: int) -> str:

@@ -26,7 +26,7 @@ from .ledger_statement import LedgerStatement
 from .record import Record
 from .trusted_rules import Rulebook
 from .verified_charter import VerifiedCharter
-from .warrant import Warrant, check_not_expired
+from .warrant import Warrant, check_not_expired, check_time
 
 R = TypeVar("R", bound=Record)
 CAP_SPAN = 30 * DAY
@@ -123,9 +123,11 @@ class AccessFold:
         return signers[0]
 
     def check_named(self, record: Any) -> VerifiedCharter:
-        """The charter that a statement names. Raises `Refused` W1."""
+        """The charter that a statement names. Raises `Refused` W1, or W20 for its time."""
         if record.domain != self.rulebook.domain:
             raise Refused("W1", f"The statement is of the domain {record.domain!r}.")
+        if hasattr(record, "time"):
+            check_time(record.time, self.rulebook.in_force(self.time).charter, self.time)
         return self.rulebook.charter(record.charter_digest)
 
     def of(self, record: Any) -> Access:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .record import Bytes32, Domain, Record, Uint, Words
+from .record import Bytes32, Domain, Record, Time, Uint, Words
 
 
 class Approval(Record, frozen=True, tag="counterseal/v1/approval"):
@@ -18,7 +18,7 @@ class Approval(Record, frozen=True, tag="counterseal/v1/approval"):
     domain: Domain
     charter_digest: Bytes32
     warrant_digest: Bytes32
-    time: Uint
+    time: Time
 
 
 class Ratification(Record, frozen=True, tag="counterseal/v1/ratification"):
@@ -30,7 +30,7 @@ class Ratification(Record, frozen=True, tag="counterseal/v1/ratification"):
     domain: Domain
     charter_digest: Bytes32
     warrant_digest: Bytes32
-    time: Uint
+    time: Time
 
 
 class Cancellation(Record, frozen=True, tag="counterseal/v1/cancellation"):
@@ -41,7 +41,7 @@ class Cancellation(Record, frozen=True, tag="counterseal/v1/cancellation"):
     charter_digest: Bytes32
     warrant_digest: Bytes32
     reason: Words
-    time: Uint
+    time: Time
 
 
 class Replacement(Record, frozen=True, tag="counterseal/v1/replacement"):
@@ -54,7 +54,7 @@ class Replacement(Record, frozen=True, tag="counterseal/v1/replacement"):
     charter_digest: Bytes32
     warrant_digest: Bytes32
     successor_digest: Bytes32
-    time: Uint
+    time: Time
 
 
 class Extension(Record, frozen=True, tag="counterseal/v1/extension"):
@@ -67,7 +67,7 @@ class Extension(Record, frozen=True, tag="counterseal/v1/extension"):
     charter_digest: Bytes32
     warrant_digest: Bytes32
     number: Uint
-    time: Uint
+    time: Time
 
 
 class Reinstatement(Record, frozen=True, tag="counterseal/v1/reinstatement"):
@@ -77,7 +77,7 @@ class Reinstatement(Record, frozen=True, tag="counterseal/v1/reinstatement"):
     domain: Domain
     charter_digest: Bytes32
     requester: Bytes32
-    time: Uint
+    time: Time
 
 
 class Revocation(Record, frozen=True, tag="counterseal/v1/revocation"):
@@ -89,5 +89,5 @@ class Revocation(Record, frozen=True, tag="counterseal/v1/revocation"):
     domain: Domain
     charter_digest: Bytes32
     issuer: Bytes32
-    start: Uint
-    time: Uint
+    start: Time
+    time: Time

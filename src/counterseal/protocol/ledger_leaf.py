@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from .cbor import H, tag
-from .record import Bytes32, Record, Uint
+from .record import TIME_MAX, Bytes32, Record, Time, Uint
 
 SALT = 32
 """Bytes of the salt that hides what a leaf commits to."""
@@ -44,13 +44,13 @@ class TickRecord(Record, frozen=True, tag="counterseal/v1/tick"):
 
     limit: ClassVar[int] = 128
     number: Uint
-    time: Uint
+    time: Time
     previous: Bytes32 | None
 
 
 DUMMY_ITEM = ITEM_HEADER + len(Opening(bytes(SALT), None).encode())
 """Bytes that a dummy takes in the stream: 63."""
-_LONGEST_TICK = TickRecord((1 << 63) - 1, (1 << 63) - 1, bytes(32))
+_LONGEST_TICK = TickRecord((1 << 63) - 1, TIME_MAX, bytes(32))
 TICK_ITEM = ITEM_HEADER + len(Opening(bytes(SALT), _LONGEST_TICK.encode()).encode())
 """Bytes that a tick's own record takes in the stream, at most: 137."""
 

@@ -23,6 +23,9 @@ from .shape import shape_of
 
 Uint = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Positive = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+TIME_MAX = 253_402_300_799
+Time = Annotated[int, Meta(ge=0, le=TIME_MAX)]
+"""Unix seconds, up to the end of the year 9999: a moment that every calendar can show."""
 Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]

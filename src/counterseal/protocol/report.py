@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from .errors import Refused
-from .record import Bytes32, Domain, Part, Record, Uint
+from .record import Bytes32, Domain, Part, Record, Time, Uint
 from .release import WINDOWS_MAX, Listing
 
 
@@ -42,7 +42,7 @@ class OpeningReport(Record, frozen=True, tag="counterseal/v1/opening-report"):
     frames: Uint
     faults: Annotated[tuple[Fault, ...], Meta(max_length=WINDOWS_MAX)]
     evidence_digest: Bytes32
-    time: Uint
+    time: Time
 
 
 class Destruction(Record, frozen=True, tag="counterseal/v1/destruction"):
@@ -54,7 +54,7 @@ class Destruction(Record, frozen=True, tag="counterseal/v1/destruction"):
     domain: Domain
     charter_digest: Bytes32
     warrant_digest: Bytes32
-    time: Uint
+    time: Time
 
 
 def check_report(report: OpeningReport, listings: Mapping[bytes, Listing]) -> OpeningReport:

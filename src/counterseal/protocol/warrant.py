@@ -10,10 +10,11 @@
 |    | ended ones, of the last 30 days, this one included |
 | W9 | an opener's key that is not one of the openers' of the charter in force |
 | W10 | a warrant that is expired; one that would expire over `days_per_warrant` days after the |
-|     | later of `until` and `issued` |
+|     | later of `until` and the ledger's time of its request |
 | W13 | an urgent warrant on a ground that is not urgent, over more than `urgent_max_period`, |
 |     | while another waits to be ratified, or by a requester who is barred |
 | W19 | a reference that holds what a page cannot show |
+| W20 | a span or a time that lies beyond the end of the charter, and of the present |
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from msgspec import Meta
 from .calendars import DAY
 from .charter import Charter
 from .errors import Refused
-from .record import Bytes16, Bytes32, Domain, Name, Record, Uint, XWingKey
+from .record import Bytes16, Bytes32, Domain, Name, Record, Time, Uint, XWingKey
 
 Reference = Annotated[str, Meta(max_length=256)]
 
@@ -38,17 +39,17 @@ class Warrant(Record, frozen=True, tag="counterseal/v1/warrant"):
     domain: Domain
     charter_digest: Bytes32
     account_ids: Annotated[tuple[Bytes32, ...], Meta(max_length=1_000)]
-    start: Uint
-    until: Uint
+    start: Time
+    until: Time
     direction: Literal["sent", "conversation"]
     conversations: Annotated[tuple[Bytes16, ...], Meta(max_length=1_000)] | None
     ground: Name
     urgency: Literal["normal", "urgent"]
     units: Uint
     opener_key: XWingKey
-    expires: Uint
+    expires: Time
     reference: Reference
-    issued: Uint
+    issued: Time
 
     @property
     def urgent(self) -> bool:
@@ -56,25 +57,35 @@ class Warrant(Record, frozen=True, tag="counterseal/v1/warrant"):
         return self.urgency == "urgent"
 
 
-def check_warrant(warrant: Warrant, period_length: int, in_force: Charter) -> Warrant:
+def check_warrant(warrant: Warrant, named: Charter, in_force: Charter, time: int) -> Warrant:
     """The warrant again, if its own terms keep to the rules.
 
-    `period_length` (seconds) is that of the charter that the warrant names; all else is judged by
-    the charter in force. Raises `Refused` W3, W4, W5, W8, W9, W10, W13 or W19.
+    Periods and their end are those of the charter that the warrant names; all else is judged by the
+    charter in force at `time` (seconds): the ledger's at the request, for a draft the present.
+    Raises `Refused` W3, W4, W5, W8, W9, W10, W13, W19 or W20.
     """
-    _check_span(warrant, period_length, in_force)
+    _check_span(warrant, named, in_force)
     _check_accounts(warrant, in_force)
     _check_ground(warrant, in_force)
     if not 1 <= warrant.units <= in_force.caps.units_30_days:
         raise Refused("W8", f"{warrant.units} units are none, or over the cap of 30 days.")
     if warrant.opener_key not in [opener.xwing for opener in in_force.openers]:
         raise Refused("W9", "The opener's key is not one that the charter in force lists.")
-    if warrant.expires > max(warrant.issued, warrant.until) + in_force.caps.days_per_warrant * DAY:
+    check_time(warrant.issued, in_force, time)
+    if warrant.expires > max(time, warrant.until) + in_force.caps.days_per_warrant * DAY:
         raise Refused("W10", "The warrant would stay open for longer than allowed; shorten it.")
     if not warrant.reference.isprintable():
         raise Refused("W19", "The warrant's reference holds characters that a page cannot show.")
 
-    return warrant
+    return check_not_expired(warrant, time)
+
+
+def check_time(stated: int, in_force: Charter, time: int) -> int:
+    """The time that a statement states again. Raises `Refused` W20 for one that is later than the
+    end of the charter in force, and than the day after `time`, the ledger's."""
+    if stated > max(in_force.valid_until, time + DAY):
+        raise Refused("W20", f"The time {stated} lies beyond the end of the charter in force.")
+    return stated
 
 
 def check_not_expired(warrant: Warrant, now: int) -> Warrant:
@@ -86,10 +97,12 @@ def check_not_expired(warrant: Warrant, now: int) -> Warrant:
     return warrant
 
 
-def _check_span(warrant: Warrant, period_length: int, charter: Charter) -> None:
-    whole = not warrant.start % period_length and not warrant.until % period_length
-    if not whole or warrant.start >= warrant.until:
-        raise Refused("W3", f"The span is not one or more whole periods of {period_length} s.")
+def _check_span(warrant: Warrant, named: Charter, charter: Charter) -> None:
+    length = named.period_length
+    if warrant.start % length or warrant.until % length or warrant.start >= warrant.until:
+        raise Refused("W3", f"The span is not one or more whole periods of {length} s.")
+    if warrant.until >= named.valid_until + length:
+        raise Refused("W20", "The span goes beyond the end of the charter that the warrant names.")
     if warrant.until - warrant.start > charter.caps.days_per_warrant * DAY:
         raise Refused("W3", f"The span is longer than {charter.caps.days_per_warrant} days.")
 

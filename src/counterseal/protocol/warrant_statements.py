@@ -25,12 +25,14 @@ from .warrant import Warrant, check_not_expired, check_warrant
 
 
 def take_request(fold: AccessFold, time: int, received: LedgerStatement) -> None:
-    """A warrant is asked for. Raises `Refused` W1 to W5, W8 to W10, W12, W13, W15, W19, X2, X4."""
+    """A warrant is asked for. Raises `Refused` W1 to W5, W8 to W10, W12, W13, W15, W19, W20, X2,
+    X4.
+    """
     warrant = as_kind(received.record, Warrant)
-    period_length = fold.check_named(warrant).charter.period_length
+    named = fold.check_named(warrant).charter
     kid, _ = fold.one_signer(received, time, REQUESTER, "W2")
     in_force = fold.rulebook.in_force(time).charter
-    check_not_expired(check_warrant(warrant, period_length, in_force), time)
+    check_warrant(warrant, named, in_force, time)
     digest = warrant.digest()
     if digest in fold.accesses:
         raise Refused("W15", "This warrant has been requested already.")

@@ -92,7 +92,7 @@ def draft(
     now: int | None = None,
 ) -> Draft:
     """A warrant for messages of `accounts` (ids, 32 bytes each) in `[start, until)`, seconds.
-    Raises `Refused` W3 to W19.
+    Raises `Refused` W3 to W20.
 
     Unless given, `units` are one for each account and period, at most the charter's cap; `expires`
     is 30 days from now, or after the period if that is later.
@@ -123,7 +123,7 @@ def draft(
         reference=reference,
         issued=issued,
     )
-    return Draft(check_warrant(warrant, rules.period_length, rules), tuple(notes))
+    return Draft(check_warrant(warrant, rules, rules, issued), tuple(notes))
 
 
 def whole_periods(start: int, until: int, length: int) -> tuple[tuple[int, int], list[str]]:
@@ -176,11 +176,11 @@ def warrant_in(data: bytes) -> Warrant:
     return Warrant.decode(signing.payload_of(data, Warrant.limit))
 
 
-def check_statement(data: bytes, charter: VerifiedCharter) -> Warrant:
+def check_statement(data: bytes, charter: VerifiedCharter, now: int | None = None) -> Warrant:
     """The warrant in a signed file, as an approver checks it: signed by a requester of the charter,
-    terms within it.
+    terms within it at `now` (seconds; by default the present).
 
-    Raises `Refused` W2 to W19.
+    Raises `Refused` W2 to W20.
     """
     received = LedgerStatement.decode(data)
     if not isinstance(received.record, Warrant):
@@ -190,7 +190,8 @@ def check_statement(data: bytes, charter: VerifiedCharter) -> Warrant:
         raise Refused(
             "W2", "The warrant is signed by exactly one issuer in role requester; this one is not."
         )
-    return check_warrant(received.record, charter.charter.period_length, charter.charter)
+    rules, time = charter.charter, real_clock() if now is None else now
+    return check_warrant(received.record, rules, rules, time)
 
 
 def approve(home: InstitutionHome, warrant: Warrant, now: int | None = None) -> bytes:
