@@ -203,7 +203,7 @@ def test_every_statement_comes_out_once_and_every_tick_looks_alike(statements, l
     entries: list[LedgerEntry] = []
     out: dict[int, int] = {}
     while queue or state.under_way or state.tick < 2:
-        tick = write_tick(ORIGIN, schedule, state, queue, 1000 + state.tick, rng)
+        tick = write_tick(ORIGIN, schedule, state, queue, 1000 + state.tick, 5, rng)
         assert len(tick.leaves) == leaves
         assert len(tick.chunk) == batch + 16
         placed = dict(tick.placed)

@@ -361,7 +361,8 @@ class Built:
         found = []
         for tick, at in enumerate(range(0, len(rows), 2)):
             previous = chunk_digest(self.chunks[-1]) if self.chunks else None
-            record = TickRecord(tick, APPROVED + tick * 60, previous).encode()
+            time = APPROVED + tick * 60
+            record = TickRecord(tick, time, previous, self.log.tree.size).encode()
             leaves = [record, *rows[at : at + 2]]
             items = []
             for place in range(LEAVES):

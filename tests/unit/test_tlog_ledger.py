@@ -83,11 +83,11 @@ class Backlog:
         return CosignedCheckpoint(Checkpoint(ORIGIN, size, root), time, (), b"")
 
 
-def run(backlog, ticks, schedule=None, start=1000, rng=None):
+def run(backlog, ticks, schedule=None, start=1000, rng=None, log_size=0):
     writer = LedgerWriter(ORIGIN, schedule or Schedule([ONE]), backlog)
     rng = rng or seeded()
     for i in range(ticks):
-        tick = writer.tick(start + 60 * i, rng)
+        tick = writer.tick(start + 60 * i, log_size, rng)
         assert len(tick.leaves) == (schedule or Schedule([ONE])).segment(tick.number).leaves
     return backlog
 
@@ -234,7 +234,7 @@ def whole(statement, salt=bytes(32)):
     return item(WHOLE, Opening(salt, statement).encode())
 
 
-RECORD = whole(TickRecord(0, 1000, None).encode())
+RECORD = whole(TickRecord(0, 1000, None, 0).encode())
 
 
 @pytest.mark.parametrize("count", [0, 1, 6, 8])
@@ -329,11 +329,28 @@ def test_G8_times():
     with refused("G8"):
         fed(backlog, state=reader.state).accept(backlog.checkpoint(11_100), 11_100, 3600)
     first = forged([RECORD] + [whole(None)] * 7)
-    record = whole(TickRecord(1, 999, chunk_digest(first)).encode())
+    record = whole(TickRecord(1, 999, chunk_digest(first), 0).encode())
     reader = LedgerReader(ORIGIN, Schedule([ONE]))
     reader.feed(0, first)
     with refused("G8"):
         reader.feed(1, forged([record] + [whole(None)] * 7, 1))
+
+
+def test_g13_a_size_of_the_log_that_falls():
+    first = forged([whole(TickRecord(0, 1000, None, 7).encode())] + [whole(None)] * 7)
+    record = whole(TickRecord(1, 1000, chunk_digest(first), 6).encode())
+    reader = LedgerReader(ORIGIN, Schedule([ONE]))
+    reader.feed(0, first)
+    with refused("G13"):
+        reader.feed(1, forged([record] + [whole(None)] * 7, 1))
+
+
+def test_a_writer_never_says_a_smaller_size_of_the_log():
+    backlog = run(Backlog(), 1, log_size=7)
+    reader = fed(run(backlog, 1, start=2000, log_size=3))
+    entries = reader.accept(backlog.checkpoint(2000), 2000, 3600)
+    assert {entry.log_size for entry in entries} == {7}
+    assert ReaderState.decode(reader.state.encode()).log_size == 7
 
 
 def test_a_writers_clock_that_goes_back_stands_still():
@@ -372,7 +389,7 @@ def test_G9_chunks():
     with refused("G9"):
         reader.feed(0, forged([whole(b"no record"), *dummies]))
     with refused("G9"):
-        reader.feed(0, forged([whole(TickRecord(5, 1000, None).encode()), *dummies]))
+        reader.feed(0, forged([whole(TickRecord(5, 1000, None, 0).encode()), *dummies]))
     with refused("G9"):
         reader.feed(0, forged([item(PART, b"x"), *dummies, RECORD]))
     reader.feed(0, backlog.chunks[0])
@@ -413,7 +430,7 @@ def test_G11_another_chunk_before():
 def test_G12_a_statement_under_way_that_has_gone():
     backlog = run(Backlog(b"x" * 40_000), 1)
     with refused("G12"):
-        write_tick(ORIGIN, Schedule([ONE]), backlog.state, [], 2000, seeded())
+        write_tick(ORIGIN, Schedule([ONE]), backlog.state, [], 2000, 0, seeded())
 
 
 def test_a_leaf_is_the_hash_of_salt_and_statement():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 from tests.support import world as w
+from tests.vectors.make_ledger import write_ledger_stream
 
 from counterseal.protocol import (
     account_chain,
@@ -540,7 +541,7 @@ def write_statements(judge: verified_charter.VerifiedCharter) -> None:
 def write_ledger() -> None:
     """What the ledger's leaves commit to, with the leaf."""
     salt = bytes(range(32))
-    tick = TickRecord(7, 1_700_000_000, bytes(32)).encode()
+    tick = TickRecord(7, 1_700_000_000, bytes(32), 40).encode()
     openings = {"a dummy": None, "a statement": b"\x83abc", "a tick's record": tick}
     cases = [
         case(name, Opening(salt, statement).encode(), leaf=Opening(salt, statement).leaf().hex())
@@ -576,6 +577,7 @@ def main() -> None:
     write_account()
     write_statements(judge)
     write_ledger()
+    write_ledger_stream()
 
 
 if __name__ == "__main__":

@@ -38,21 +38,23 @@ class Opening(Record, frozen=True, tag="counterseal/v1/opening"):
 
 
 class TickRecord(Record, frozen=True, tag="counterseal/v1/tick"):
-    """What the first leaf of each tick opens to: the tick's number, its time (Unix seconds) and
-    SHA-256 of the chunk before it.
+    """What the first leaf of each tick opens to: the tick's number, its time (Unix seconds),
+    SHA-256 of the chunk before it, and how many entries the public log had. That size dates what
+    is in the log, for everybody alike: by the first tick whose size is above its index.
     """
 
     limit: ClassVar[int] = 128
     number: Uint
     time: Time
     previous: Bytes32 | None
+    log_size: Uint
 
 
 DUMMY_ITEM = ITEM_HEADER + len(Opening(bytes(SALT), None).encode())
 """Bytes that a dummy takes in the stream: 63."""
-_LONGEST_TICK = TickRecord((1 << 63) - 1, TIME_MAX, bytes(32))
+_LONGEST_TICK = TickRecord((1 << 63) - 1, TIME_MAX, bytes(32), (1 << 63) - 1)
 TICK_ITEM = ITEM_HEADER + len(Opening(bytes(SALT), _LONGEST_TICK.encode()).encode())
-"""Bytes that a tick's own record takes in the stream, at most: 137."""
+"""Bytes that a tick's own record takes in the stream, at most: 146."""
 
 
 def least_batch(leaves: int) -> int:

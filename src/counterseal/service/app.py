@@ -126,7 +126,7 @@ class Service:
             store, trust, self._clock, self._settings.log, self._log.wake
         )
         origin, wake = self._keys.ledger.keys.name, self._ledger_log.wake
-        self._ticks = LedgerTicks(origin, store, trust, os.urandom, wake)
+        self._ticks = LedgerTicks(origin, store, trust, self._log.published_size, os.urandom, wake)
         self._fold = LedgerFold(store, trust, self._ledger_log)
         self._listings = ListingRounds(trust.domain, store, self._fold, self._ledger_log)
         self._periods = PeriodRoots(trust.domain, store, self._clock, self._period_logged)

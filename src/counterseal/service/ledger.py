@@ -24,19 +24,23 @@ _INTERVAL = 60.0
 
 
 class LedgerTicks:
-    """Writes the ledger's ticks. `random(n)` returns n secret random bytes."""
+    """Writes the ledger's ticks. `log_size` returns the size of the log's newest published
+    checkpoint, `random(n)` n secret random bytes.
+    """
 
     def __init__(
         self,
         origin: str,
         store: Store,
         trust: DomainRules,
+        log_size: Callable[[], int],
         random: Callable[[int], bytes],
         wake_publisher: Callable[[], None],
     ) -> None:
         self._origin = origin
         self._store = store
         self._trust = trust
+        self._log_size = log_size
         self._random = random
         self._wake_publisher = wake_publisher
         self._scheduled: tuple[tuple[TrustedKeyset, ...], Schedule] | None = None
@@ -63,7 +67,7 @@ class LedgerTicks:
 
         def job(tables: Transaction) -> WrittenTick:
             writer = LedgerWriter(self._origin, schedule, tables.ledger)
-            return writer.tick(clock.real(), self._random)
+            return writer.tick(clock.real(), self._log_size(), self._random)
 
         await self._store.write("tick", job)
         self._wake_publisher()

@@ -122,6 +122,10 @@ class LogPublisher:
         self._advanced = asyncio.Condition()
         self._reader: tuple[int, TileReader] | None = None
 
+    def published_size(self) -> int:
+        """The size of the newest published checkpoint; 0 before the first since the start."""
+        return self.published.checkpoint.size if self.published else 0
+
     def wake(self) -> None:
         """Says that there may be entries to sequence."""
         self._woken.set()

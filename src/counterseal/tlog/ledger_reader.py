@@ -15,6 +15,7 @@ nothing that came later.
 | G5 | a checkpoint with too few cosignatures |
 | G8 | a tick's time that falls, or that does not fit the checkpoints around it |
 | G11 | a tick whose record names another chunk before it than the one fed |
+| G13 | a tick whose size of the log falls, or does not fit the log |
 """
 
 import hmac
@@ -54,8 +55,8 @@ class Trust(msgspec.Struct, frozen=True):
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
-    """A leaf that was opened and proved: its index, its tick and the tick's time (Unix seconds),
-    and its statement.
+    """A leaf that was opened and proved: its index, its tick, the tick's time (Unix seconds) and
+    size of the log, and its statement.
 
     `statement` is None for a dummy and for the tick's own record.
     """
@@ -63,6 +64,7 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     index: int
     tick: int
     time: int
+    log_size: int
     statement: bytes | None
 
 
@@ -78,13 +80,14 @@ class SeenCheckpoint(Part, frozen=True):
 
 class ReaderState(Record, frozen=True, tag="counterseal/v1/ledger-reader"):
     """All that a reader keeps between two checkpoints, as bytes for a file: next chunk, last tick's
-    time and chunk digest, the tree's right edge, the part of a long opening that came already, and
-    the last checkpoint accepted."""
+    time, chunk digest and size of the log, the tree's right edge, the part of a long opening that
+    came already, and the last checkpoint accepted."""
 
     limit: ClassVar[int] = MAX_OPENING + 4_096
     chunk: Uint = 0
     time: Uint = 0
     previous: Bytes32 | None = None
+    log_size: Uint = 0
     size: Uint = 0
     edge: Annotated[tuple[Bytes32, ...], Meta(max_length=63)] = ()
     part: bytes = b""
@@ -96,6 +99,7 @@ class _Tick(msgspec.Struct, frozen=True):
 
     number: int
     time: int
+    log_size: int
     openings: tuple[Opening, ...]
     part: bytes
     digest: bytes
@@ -120,7 +124,7 @@ class LedgerReader:
 
     def feed(self, number: int, chunk: bytes) -> None:
         """Takes chunk `number`, which has to be `next_chunk`. Raises `LedgerError` G1, G2, G6, G8,
-        G9 or G11, and is then as it was.
+        G9, G11 or G13, and is then as it was.
         """
         if number != self.next_chunk:
             raise LedgerError("G9", f"Chunk {number} is out of turn; next is {self.next_chunk}.")
@@ -142,7 +146,12 @@ class LedgerReader:
         if record.time < (last.time if last else self.state.time):
             raise LedgerError("G8", f"The time of tick {number} is before the last tick's.")
 
-        self._waiting.append(_Tick(number, record.time, openings, part, chunk_digest(chunk)))
+        if record.log_size < (last.log_size if last else self.state.log_size):
+            raise LedgerError("G13", f"Tick {number} has a smaller log than the one before.")
+
+        digest = chunk_digest(chunk)
+        tick = _Tick(number, record.time, record.log_size, openings, part, digest)
+        self._waiting.append(tick)
 
     def read_checkpoint(self, data: bytes, trust: Trust) -> CosignedCheckpoint:
         """The ledger's cosigned checkpoint in a note. Raises `LedgerError` G5 if too few cosigned
@@ -226,7 +235,8 @@ class LedgerReader:
             for place, opening in enumerate(tick.openings):
                 # the first is the tick's own record
                 statement = opening.statement if place else None
-                entries.append(LedgerEntry(index + place, tick.number, tick.time, statement))
+                at = (tick.number, tick.time, tick.log_size)
+                entries.append(LedgerEntry(index + place, *at, statement))
             index += len(tick.openings)
 
         return tuple(entries)
@@ -238,6 +248,7 @@ class LedgerReader:
             chunk=self.state.chunk + len(ticks),
             time=last.time if last else self.state.time,
             previous=last.digest if last else self.state.previous,
+            log_size=last.log_size if last else self.state.log_size,
             size=edge.size,
             edge=edge.hashes,
             part=last.part if last else self.state.part,

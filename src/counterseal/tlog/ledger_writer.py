@@ -53,12 +53,13 @@ class UnderWay(Part, frozen=True):
 
 
 class WriterState(Record, frozen=True, tag="counterseal/v1/ledger-writer"):
-    """What the writer knows between two ticks: the next tick's number, the last one's time and
-    chunk digest, and a long opening under way."""
+    """What the writer knows between two ticks: the next tick's number, the last one's time, chunk
+    digest and size of the log, and a long opening under way."""
 
     tick: Uint = 0
     time: Uint = 0
     previous: Bytes32 | None = None
+    log_size: Uint = 0
     under_way: UnderWay | None = None
 
 
@@ -105,13 +106,12 @@ class LedgerWriter:
     def __init__(self, origin: str, schedule: Schedule, backlog: Backlog) -> None:
         self._origin, self._schedule, self._backlog = origin, schedule, backlog
 
-    def tick(self, now: int, random: Random) -> WrittenTick:
-        """The next tick, committed. `now` is Unix seconds, `random(n)` gives n secret random
-        bytes.
+    def tick(self, now: int, log_size: int, random: Random) -> WrittenTick:
+        """The next tick, committed. `now` is Unix seconds, `log_size` the size of the log's newest
+        published checkpoint, `random(n)` gives n secret random bytes.
         """
-        tick = write_tick(
-            self._origin, self._schedule, self._backlog.load(), self._backlog.waiting(), now, random
-        )
+        state, waiting = self._backlog.load(), self._backlog.waiting()
+        tick = write_tick(self._origin, self._schedule, state, waiting, now, log_size, random)
         self._backlog.commit(tick)
         return tick
 
@@ -178,15 +178,17 @@ def write_tick(
     state: WriterState,
     waiting: Sequence[Waiting],
     now: int,
+    log_size: int,
     random: Random,
 ) -> WrittenTick:
-    """The next tick after `state`, without I/O. Raises `LedgerError` G10 for a statement that is
-    too long, G12 for one that has gone.
+    """The next tick after `state`, without I/O; its time and its size of the log never fall. Raises
+    `LedgerError` G10 for a statement that is too long, G12 for one that has gone.
     """
     segment = schedule.segment(state.tick)
     chunk = _Chunk(segment.leaves, segment.batch)
     time, first_leaf = max(now, state.time), schedule.first_leaf(state.tick)
-    chunk.begin(TickRecord(state.tick, time, state.previous), random(SALT))
+    log_size = max(log_size, state.log_size)
+    chunk.begin(TickRecord(state.tick, time, state.previous, log_size), random(SALT))
     long = _resume(state.under_way, waiting)
     if long and chunk.end(LAST, long.data[long.sent :], long.opening, long.number):
         long = None
@@ -217,7 +219,7 @@ def write_tick(
         tuple(opening.leaf() for opening in chunk.openings),
         sealed,
         tuple((number, first_leaf + place) for number, place in chunk.placed),
-        WriterState(state.tick + 1, time, chunk_digest(sealed), under_way),
+        WriterState(state.tick + 1, time, chunk_digest(sealed), log_size, under_way),
     )
 
 
