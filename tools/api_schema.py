@@ -30,6 +30,7 @@ Schema = dict[str, Any]
 SECURITY: dict[Authentication, list[dict[str, list[str]]]] = {
     Authentication.ANYBODY: [],
     Authentication.STATEMENT: [],
+    Authentication.FIRST_STATEMENT: [],
     Authentication.MAYBE_DEVICE: [{}, {"device": []}],
     Authentication.DEVICE: [{"device": []}],
     Authentication.NEW_DEVICE: [{"device": []}],

@@ -29,7 +29,12 @@ DESCRIPTION = ROOT / "docs/reference/openapi.json"
 TEMPLATE = ROOT / "tools/api_template.md"
 
 SECTIONS = {
-    "Anybody": (Authentication.ANYBODY, Authentication.MAYBE_DEVICE, Authentication.STATEMENT),
+    "Anybody": (
+        Authentication.ANYBODY,
+        Authentication.MAYBE_DEVICE,
+        Authentication.STATEMENT,
+        Authentication.FIRST_STATEMENT,
+    ),
     "Devices": (Authentication.DEVICE, Authentication.NEW_DEVICE),
     "Institutions": (Authentication.INSTITUTION,),
     "The operator": (Authentication.OPERATOR,),

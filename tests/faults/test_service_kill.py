@@ -262,7 +262,7 @@ class Traffic:
         for digest in self.queued:
             path = f"/v1/warrants/{digest.hex()}/shares"
             assert self.domain.institution(self.domain.opener, "GET", path) == ((),)
-        until(lambda: self.domain.http.array("GET", "/v1/ledger/status")[3] == 0, 30)
+        until(lambda: self.domain.backlog == 0, 30)
 
     def _check_events(self) -> None:
         events: list[Any] = []

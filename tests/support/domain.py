@@ -112,7 +112,7 @@ class Domain(ServedDomain):
         statement = world.statement(record or self.make_charter(), *world.QUORUM)
         before = self.charters[-1] if self.charters else None
         verified = ReceivedCharter.decode(statement).check(before)
-        self.ask("POST", "/v1/charters", [statement])
+        self.post_charter(statement)
         self.charters.append(verified)
         return verified
 
@@ -161,6 +161,11 @@ class Domain(ServedDomain):
         return self.charter, self.keyset
 
     # Requests of institutions
+
+    @property
+    def backlog(self) -> int:
+        """How many statements wait for their leaves in the ledger."""
+        return int(self.institution(self.opener, "GET", "/v1/ledger/status")[3])
 
     def institution(
         self, signer: InstitutionSigner, method: str, path: str, body: Any = None

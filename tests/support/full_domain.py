@@ -91,7 +91,8 @@ class FullDomain(ServedDomain):
         self.charter_bytes = self.sign(self.draft())
         for home in self.witnesses:
             self.run_witness(home)
-        until(lambda: ceremony.publish_charter(InstitutionClient(self.url), self.charter_bytes))
+        client = InstitutionClient(self.url)
+        until(lambda: ceremony.publish_charter(client, self.charter_bytes, token=self.token))
         return self
 
     def in_force(self) -> tuple[VerifiedCharter, VerifiedKeyset]:

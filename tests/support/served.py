@@ -78,6 +78,11 @@ class ServedDomain:
         """The array that the service answers. Raises `HttpRefusal`."""
         return self.http.array(method, path, body)
 
+    def post_charter(self, statement: bytes) -> Any:
+        """What the service answers to the operator who posts a charter. Raises `HttpRefusal`."""
+        header = {"Authorization": f"Bearer {self.token}"}
+        return self.http.array("POST", "/v1/charters", [statement], header)
+
     def now(self) -> int:
         """The domain's clock, in seconds."""
         return int(self.ask("GET", "/v1/clock")[0])

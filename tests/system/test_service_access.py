@@ -243,7 +243,7 @@ def test_cancelled_warrant_gets_no_further_listing(story: Story) -> None:
     story.domain.http.array(
         "POST", "/v1/ledger", [sign([story.domain.requester], cancellation.encode())]
     )
-    until(lambda: story.domain.http.array("GET", "/v1/ledger/status")[3] == 0)
+    until(lambda: story.domain.backlog == 0)
     time.sleep(2)
     window = story.alice.open_window(story.conversation, 3)
     story.alice.send(story.conversation, story.alice.seal(window, "after the end"))
@@ -289,7 +289,7 @@ def test_ledger_opens_for_its_reader_up_to_the_checkpoint(story: Story) -> None:
     reader = LedgerReader(
         f"{DOMAIN}/ledger", Schedule([Segment(0, key, 4, domain.charter.charter.ledger.batch)])
     )
-    until(lambda: domain.http.array("GET", "/v1/ledger/status")[3] == 0)
+    until(lambda: domain.backlog == 0)
     time.sleep(1.5)
     note = domain.http.raw("GET", "/ledger/checkpoint")[1]
     trust = Trust(

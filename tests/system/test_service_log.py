@@ -67,14 +67,23 @@ def test_charter_of_another_service(served: Domain) -> None:
     swapped["log"], swapped["ledger"] = mine["ledger"], mine["log"]
     record = served.make_charter(domain="other.example")
     with refused_by_service(422):
-        served.ask("POST", "/v1/charters", [sign(served.holders, record.encode())])
+        served.post_charter(sign(served.holders, record.encode()))
 
 
 def test_charter_lacks_a_quorum(served: Domain) -> None:
     """C18."""
     statement = sign(served.holders[:2], served.make_charter().encode())
     with refused_by_service(422, "C18"):
+        served.post_charter(statement)
+
+
+def test_a_fresh_domain_takes_its_first_charter_from_its_operator_alone(served: Domain) -> None:
+    statement = sign(served.holders, served.make_charter().encode())
+    with refused_by_service(401, "operator"):
         served.http.array("POST", "/v1/charters", [statement])
+    with refused_by_service(401, "operator"):
+        served.http.array("POST", "/v1/charters", [statement], {"Authorization": "Bearer x"})
+    assert served.http.array("GET", "/v1/charters") == ()
 
 
 def test_charter_keyset_and_their_proofs(served: Domain) -> None:

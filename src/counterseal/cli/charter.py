@@ -17,7 +17,17 @@ from counterseal.protocol.charter import Charter
 from counterseal.protocol.errors import BadInput
 from counterseal.wire.charter import CHARTER_IN_FORCE
 
-from .common import FILE, agree, in_file, json_option, out_option, read_file, show, show_json
+from .common import (
+    FILE,
+    agree,
+    in_file,
+    json_option,
+    out_option,
+    read_file,
+    read_token,
+    show,
+    show_json,
+)
 from .institution import home_option, open_home, service_option
 
 
@@ -93,15 +103,22 @@ def sign(
 @charter.command()
 @click.argument("file", type=FILE)
 @click.option("--service", "service_url", required=True, help="The service's address.")
+@click.option(
+    "--operator-token",
+    "token_file",
+    type=FILE,
+    help="The service's file operator.token, which a domain's first charter needs.",
+)
 @json_option
-def publish(file: Path, service_url: str, as_json: bool) -> None:
+def publish(file: Path, service_url: str, token_file: Path | None, as_json: bool) -> None:
     """Put a fully signed charter into the domain's log."""
     data = read_file(file, "charter")
+    token = None if token_file is None else read_token(token_file)
     with in_file(file, "charter"):
         first = ceremony.charter_in(data)[0].version == 1
     service = InstitutionClient(service_url)
     digest, index = ceremony.publish_charter(
-        service, data, None if first else ceremony.published(service)
+        service, data, None if first else ceremony.published(service), token
     )
     if as_json:
         show_json({"digest": digest, "index": index})

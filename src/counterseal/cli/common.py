@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -72,6 +73,14 @@ def read_text(path: Path, what: str) -> str:
         raise BadInput(
             f"{path} is no text in UTF-8, so it is no {what}.", code="not-text"
         ) from None
+
+
+def read_token(path: Path) -> str:
+    """The operator's token in a service's operator.token. Raises `BadInput`, `TooLarge`."""
+    token = read_text(path, "operator's token").strip()
+    if not re.fullmatch(r"[A-Za-z0-9_-]{20,100}", token):
+        raise BadInput(f"{path} holds no operator's token.", code="operator-token")
+    return token
 
 
 @contextmanager

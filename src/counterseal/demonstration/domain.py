@@ -171,7 +171,8 @@ def build(root: Path, plan: Plan, now: int, told: Callable[[str], None]) -> Doma
             daemons.append(
                 Daemon(f"Witness {name}", place, ["witness", "run", "--home", str(place)])
             )
-        ceremony.publish_charter(InstitutionClient(url), charter)
+        token = (root / "service" / "operator.token").read_text(encoding="ascii").strip()
+        ceremony.publish_charter(InstitutionClient(url), charter, token=token)
         rules = {home.path: Rules(home) for home in homes.values() if home.card.kind == "custodian"}
         for view in rules.values():
             _sync(view, InstitutionClient(url), daemons)

@@ -66,6 +66,7 @@ class Service:
         self._directory_path = directory
         self._health = Health(stop)
         self._tasks: list[asyncio.Task[None]] = []
+        self._work: dict[str, Callable[[], Coroutine[None, None, None]]] = {}
         self._keys = service_keys.load(directory)
         self._operator_token = service_keys.operator_token(directory)
 
@@ -97,7 +98,10 @@ class Service:
             finally:
                 await self._close()
 
-        return Starlette(routes=in_order(self._served()), lifespan=lifespan)
+        made = Starlette(routes=in_order(self._served()), lifespan=lifespan)
+        # a redirect would go to whatever host the client names
+        made.router.redirect_slashes = False
+        return made
 
     def _make_logs(self) -> None:
         log, directory = self._settings.log, self._directory_path
@@ -130,6 +134,16 @@ class Service:
         self._fold = LedgerFold(store, trust, self._ledger_log)
         self._listings = ListingRounds(trust.domain, store, self._fold, self._ledger_log)
         self._periods = PeriodRoots(trust.domain, store, self._clock, self._period_logged)
+        fatal = self._health.on_fatal
+        self._work = {
+            "log": lambda: self._log.run(self._in_force, fatal),
+            "ledger log": lambda: self._ledger_log.run(self._in_force, fatal),
+            "directory": self._directory.run,
+            "ticks": self._ticks.run,
+            "fold": self._fold.run,
+            "periods": self._periods.run,
+            "listings": self._listings.run,
+        }
 
     def _served(self) -> Sequence[ServedEndpoint]:
         store, trust, limits = self._store, self._trust, self._settings.limits
@@ -137,6 +151,7 @@ class Service:
         gate = Gate(trust.domain, authenticator, self._devices, self._rates, self._operator_token)
         hooks = PublicationHooks(self._log.wake, self._fold.rules_changed, self._ticks.key_logged)
         publication = RulePublication(store, trust, self._clock, os.urandom, hooks)
+        self._work["drafts"] = publication.run
         handshakes = Handshakes(store, trust, self._devices, self._clock, self._hub, limits)
         files = BlobFiles(self._directory_path / "blobs", limits.blob_bytes)
         delivery = self._settings.delivery
@@ -165,17 +180,8 @@ class Service:
         self._store.start()
         self._log.wake()
         self._ledger_log.wake()
-        work: dict[str, Coroutine[None, None, None]] = {
-            "log": self._log.run(self._in_force, self._health.on_fatal),
-            "ledger log": self._ledger_log.run(self._in_force, self._health.on_fatal),
-            "directory": self._directory.run(),
-            "ticks": self._ticks.run(),
-            "fold": self._fold.run(),
-            "periods": self._periods.run(),
-            "listings": self._listings.run(),
-        }
-        for name, coroutine in work.items():
-            task = asyncio.create_task(coroutine, name=name)
+        for name, run in self._work.items():
+            task = asyncio.create_task(run(), name=name)
             task.add_done_callback(self._ended)
             self._tasks.append(task)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 
 import msgspec
 
+from counterseal.protocol.errors import NotFound, Unavailable
 from counterseal.protocol.keyset import Keyset
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock
@@ -19,6 +22,9 @@ from counterseal.service.store.rows import (
     StoredRevocation,
 )
 from counterseal.service.trust import DomainRules
+
+_DRAW_EVERY = 3_600.0
+"""Seconds between two looks at whether the ledger keys of this and the next quarter are drawn."""
 
 
 class PublicationHooks(msgspec.Struct, frozen=True):
@@ -66,15 +72,28 @@ class RulePublication:
             self._hooks.rules_changed()
 
         row = await self._store.write("charter", job, after)
+        await self._draw_due()
         return verified.digest, row.log_index
 
     async def draft(self, quarter: int) -> Keyset:
         """The keyset of a quarter under the newest charter, as it is so far.
 
-        Draws the ledger key when it is first asked for, and anew when the one drawn fits no more.
+        Writes nothing: the ledger keys of this and the next quarter are drawn when the rules change
+        and every hour. Raises `NotFound` "draft" for another quarter, `Unavailable` "draft".
         """
         charter = self._trust.newest
-        drawn = await self._ledger_key(charter, quarter)
+        # a demonstration goes through quarters as fast as its operator steps
+        demonstration = charter.charter.demonstration
+        if not demonstration and quarter not in ledger_keys.due(charter, self._clock.now()):
+            raise NotFound(
+                "A keyset is drafted for this quarter and the next one alone.", code="draft"
+            )
+        if demonstration:
+            ledger_keys.check_in_validity(charter, quarter)
+            await self._draw(charter, quarter)
+        drawn = await self._drawn(charter, quarter)
+        if drawn is None:
+            raise Unavailable("The quarter's ledger key is being drawn; ask again.", code="draft")
         delivered = await self._store.read(
             lambda snapshot: snapshot.trust.holder_keys(charter.digest, quarter)
         )
@@ -108,6 +127,7 @@ class RulePublication:
             self._hooks.ledger_key_logged()
 
         row = await self._store.write("keyset", job, after)
+        await self._draw_due()
         return verified.digest, row.log_index
 
     async def revocation(self, statement: bytes) -> int:
@@ -127,18 +147,42 @@ class RulePublication:
 
         return (await self._store.write("revocation", job, after)).log_index
 
-    async def _ledger_key(self, charter: VerifiedCharter, quarter: int) -> StoredLedgerKey:
-        """The ledger key of a keyset to come, drawn unless there is one that still fits."""
+    async def run(self) -> None:
+        """Draws the ledger keys of keysets to come, every hour."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                await self._draw_due()
+            await asyncio.sleep(_DRAW_EVERY)
+
+    async def _draw_due(self) -> None:
+        """Draws the ledger keys of this and the next quarter, unless they are drawn and fit."""
+        charter = self._trust.rules.newest
+        if charter is None or charter.charter.demonstration:
+            return
+        for quarter in ledger_keys.due(charter, self._clock.now()):
+            await self._draw(charter, quarter)
+
+    async def _drawn(self, charter: VerifiedCharter, quarter: int) -> StoredLedgerKey | None:
+        """The ledger key of a keyset to come, if there is one that still fits."""
         rows, tick = await self._store.read(_keys_and_tick)
         used = ledger_keys.in_use(rows, [one.keyset for one in self._trust.rules.keysets])
         drawn = ledger_keys.newest_draft(rows, charter.digest, quarter)
-        if drawn is not None and (
-            drawn.logged or ledger_keys.still_fits(drawn, used, tick, charter)
-        ):
+        if drawn is None or drawn.logged or ledger_keys.still_fits(drawn, used, tick, charter):
             return drawn
+        return None
+
+    async def _draw(self, charter: VerifiedCharter, quarter: int) -> None:
+        if await self._drawn(charter, quarter) is not None:
+            return
+        rows, tick = await self._store.read(_keys_and_tick)
+        used = ledger_keys.in_use(rows, [one.keyset for one in self._trust.rules.keysets])
         fresh = ledger_keys.draw(self._random(32), used, tick, charter, quarter)
-        await self._store.write("ledger-key", lambda tables: tables.trust.add_ledger_key(fresh))
-        return fresh
+
+        def job(tables: Transaction) -> None:
+            tables.trust.drop_ledger_keys(ledger_keys.gone(tables.trust.ledger_keys(), tick))
+            tables.trust.add_ledger_key(fresh)
+
+        await self._store.write("ledger-key", job)
 
 
 def _keys_and_tick(snapshot: Snapshot) -> tuple[list[StoredLedgerKey], int]:

@@ -22,7 +22,7 @@ from counterseal.tlog.tree import HASH_SIZE
 CHECKPOINT = "checkpoint"
 
 _NAME = re.compile(
-    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
+    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
 )
 
 
@@ -137,17 +137,16 @@ class DirectoryStore:
 
     def remove_partials(self, tile: Tile) -> None:
         """See `BlobStore`. What cannot be removed stays: it harms nobody."""
-        directory = self._place(Tile(tile.level, tile.index).path + ".p")
+        full = self._place(Tile(tile.level, tile.index).path)
+        directory = full.with_name(full.name + ".p")
         with contextlib.suppress(OSError):
             for file in directory.iterdir():
                 file.unlink(missing_ok=True)
             directory.rmdir()
 
     def _place(self, path: str) -> Path:
-        if path != CHECKPOINT:
-            # so that no path leads out of the directory
-            path = path if path.endswith(".p") else parse_path(path).path
-        return self._root / path
+        # only the name of a tile leads anywhere, so that no path leads out of the directory
+        return self._root / (path if path == CHECKPOINT else parse_path(path).path)
 
 
 def write_durably(place: Path, data: bytes) -> None:

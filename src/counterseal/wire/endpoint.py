@@ -39,6 +39,7 @@ class Authentication(enum.Enum):
     MAYBE_DEVICE = "anybody; a device of the directory for an account's statements"
     INSTITUTION = "an institution that a charter of the domain names"
     STATEMENT = "anybody who carries a statement whose own signatures suffice"
+    FIRST_STATEMENT = "the operator, with the token, for the first; then as any statement"
     OPERATOR = "the operator, with the token in operator.token"
 
 

@@ -45,12 +45,16 @@ KEYSET_DRAFT: Endpoint[None, KeysetDraft] = Endpoint(
     authentication=Authentication.ANYBODY,
     summary="The keyset of a quarter as it is so far.",
     notes=(
+        "For this quarter and the next one; a demonstration's for any of its charter's. "
         "It holds the holder keys delivered so far and the sequencer's part, the ledger key. That "
         "part stays the same while it can still be logged: its first chunk lies a week of ticks "
         "ahead (two minutes in a demonstration), a quarter of that to spare."
     ),
     answer=KeysetDraft,
-    errors=(ErrorCode(404, "no-charter", "no charter is published yet"),),
+    errors=(
+        ErrorCode(404, "draft", "a keyset of this quarter is not drafted"),
+        ErrorCode(503, "no-charter", "no charter is published yet"),
+    ),
     answer_max=Keyset.limit + KIB,
 )
 

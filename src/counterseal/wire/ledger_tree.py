@@ -10,6 +10,7 @@ from .log import (
     FROM,
     NO_CHECKPOINT,
     NO_FILE,
+    NO_NAME,
     NOT_YET,
     TILE_BYTES,
     TILE_MAX,
@@ -34,7 +35,7 @@ LEDGER_FILE: Endpoint[None, bytes] = Endpoint(
     authentication=Authentication.ANYBODY,
     summary="A tile or an entry bundle of the ledger; it never changes.",
     answer=TILE_BYTES,
-    errors=(NO_FILE,),
+    errors=(NO_FILE, NO_NAME),
     answer_max=TILE_MAX,
 )
 
@@ -62,7 +63,8 @@ LEDGER_CONSISTENCY: Endpoint[None, ConsistencyPath] = Endpoint(
 LEDGER_STATUS: Endpoint[None, LedgerStatus] = Endpoint(
     method="GET",
     path="/v1/ledger/status",
-    authentication=Authentication.ANYBODY,
+    authentication=Authentication.INSTITUTION,
     summary="How far the ledger is.",
+    notes="For institutions: how many statements wait tells when somebody asks for access.",
     answer=LedgerStatus,
 )

@@ -42,6 +42,7 @@ class LoggedStatement(Part, frozen=True):
 
 
 NO_FILE = ErrorCode(404, "tile", "the log has no such file")
+NO_NAME = ErrorCode(422, "T14", "the path names no tile and no bundle")
 NOT_YET = ErrorCode(404, "not-yet", "that size is not published yet; ask again")
 NO_CHECKPOINT = ErrorCode(404, "checkpoint", "there is no checkpoint yet")
 FROM = Query("from", "the smaller tree's number of leaves", required=True)
@@ -63,7 +64,7 @@ LOG_FILE: Endpoint[None, bytes] = Endpoint(
     summary="A tile or an entry bundle of the log; it never changes.",
     notes="Paths are those of tlog-tiles: `tile/0/x001/067`, `tile/entries/000.p/5`.",
     answer=TILE_BYTES,
-    errors=(NO_FILE,),
+    errors=(NO_FILE, NO_NAME),
     answer_max=TILE_MAX,
 )
 LOG_PROOF: Endpoint[None, EntryProof] = Endpoint(

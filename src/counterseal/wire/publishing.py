@@ -28,11 +28,16 @@ class CharterPosted(Part, frozen=True):
 CHARTER_POST: Endpoint[PostCharter, CharterPosted] = Endpoint(
     method="POST",
     path="/v1/charters",
-    authentication=Authentication.STATEMENT,
+    authentication=Authentication.FIRST_STATEMENT,
     summary="Publishes a charter: the first one once, then its successors (C18, C19).",
+    notes=(
+        "The first charter says whose the domain is, so it comes with the operator's token: "
+        "`Authorization: Bearer TOKEN`. A successor needs none."
+    ),
     request=PostCharter,
     answer=CharterPosted,
     errors=(
+        ErrorCode(401, "operator", "a first charter without the operator's token"),
         ErrorCode(409, "charter-published", "another charter of this version came first"),
         ErrorCode(422, "C1 to C19", "the charter is refused"),
     ),

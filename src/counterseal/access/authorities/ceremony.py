@@ -90,13 +90,16 @@ def accept_charter(home: InstitutionHome, data: bytes, service_url: str | None =
 
 
 def publish_charter(
-    service: InstitutionClient, data: bytes, previous: VerifiedCharter | None = None
+    service: InstitutionClient,
+    data: bytes,
+    previous: VerifiedCharter | None = None,
+    token: str | None = None,
 ) -> tuple[bytes, int]:
-    """Publishes a fully signed charter: (digest, index in the log). Raises `Refused` C1 to C19
-    before anything is sent.
+    """Publishes a fully signed charter: (digest, index in the log). A first one needs the token of
+    the service's operator. Raises `Refused` C1 to C19 before anything is sent.
     """
     verified = ReceivedCharter.decode(data).check(previous)
-    posted = service.post(CHARTER_POST, PostCharter(data))
+    posted = service.post(CHARTER_POST, PostCharter(data), token=token)
     if posted.digest != verified.digest:
         raise Refused(
             "C19", "The service answered with another charter's digest than the one that was sent."

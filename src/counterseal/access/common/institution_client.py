@@ -55,16 +55,27 @@ class InstitutionClient:
         """See `Source`."""
         return self._ask("GET", path, b"", signed)
 
-    def post(self, endpoint: Endpoint[Q, A], request: Q, **parts: bytes | int | str) -> A:
-        """Posts a request to a route; returns the answer, right in form. Raises `Refused` or
-        another `CountersealError`, as the service says.
+    def post(
+        self,
+        endpoint: Endpoint[Q, A],
+        request: Q,
+        *,
+        token: str | None = None,
+        **parts: bytes | int | str,
+    ) -> A:
+        """Posts a request to a route; returns the answer, right in form. `token` is the operator's.
+        Raises `Refused` or another `CountersealError`, as the service says.
         """
         signed = endpoint.authentication is Authentication.INSTITUTION
         body = endpoint.encode_request(request)
-        return endpoint.decode_answer(self._ask("POST", endpoint.at(**parts), body, signed))
+        return endpoint.decode_answer(self._ask("POST", endpoint.at(**parts), body, signed, token))
 
-    def _ask(self, method: str, path: str, body: bytes, signed: bool) -> bytes:
+    def _ask(
+        self, method: str, path: str, body: bytes, signed: bool, token: str | None = None
+    ) -> bytes:
         headers = {"Content-Type": CBOR} if body else {}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         if signed:
             headers["Authorization"] = self._authorise(method, path, body)
         status, answer = self._send(method, path, body, headers)

@@ -68,6 +68,14 @@ class MaybeDeviceCall(Call[Q], frozen=True):
     require_device: Callable[[], Awaitable[None]]
 
 
+class FirstCall(Call[Q], frozen=True):
+    """A request that the operator has to make if it is the first: `require_operator` raises unless
+    it bears the token.
+    """
+
+    require_operator: Callable[[], None]
+
+
 class InstitutionCall(Call[Q], frozen=True):
     """A request signed by an institution that a charter names."""
 
@@ -123,6 +131,21 @@ class Gate:
                 await self._devices.require(self._device(request, b""))
 
             return await handler(MaybeDeviceCall(*_read(request, endpoint, b""), require_device))
+
+        return _served(endpoint, answer)
+
+    def first_operator(
+        self, endpoint: Endpoint[Q, A], handler: Callable[[FirstCall[Q]], Awaitable[A | Response]]
+    ) -> ServedEndpoint:
+        """A route whose first call is the operator's, and the others anybody's."""
+        _expect(endpoint, Authentication.FIRST_STATEMENT)
+
+        async def answer(request: HttpRequest) -> A | Response:
+            def require_operator() -> None:
+                check_operator(request.headers.get("authorization", ""), self._operator_token)
+
+            body = await self._counted_body(request, endpoint)
+            return await handler(FirstCall(*_read(request, endpoint, body), require_operator))
 
         return _served(endpoint, answer)
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from counterseal.protocol.errors import NotFound
-from counterseal.service.api.gate import Call, Gate, MaybeDeviceCall, ServedEndpoint
+from counterseal.service.api.gate import (
+    Call,
+    Gate,
+    InstitutionCall,
+    MaybeDeviceCall,
+    ServedEndpoint,
+)
 from counterseal.service.decisions import ledger_queue, log_entries
 from counterseal.service.publisher import LogPublisher
 from counterseal.service.store.interface import Snapshot, Store
@@ -92,7 +98,7 @@ class LedgerRoutes:
         """What is served here."""
         return [
             gate.anybody(LEDGER_POST, self.post),
-            gate.anybody(LEDGER_STATUS, self.status),
+            gate.institution(LEDGER_STATUS, self.status),
             gate.anybody(LEDGER_PROOF, self.proof),
             gate.anybody(LEDGER_CONSISTENCY, self.consistency),
             gate.anybody(LEDGER_CHUNK, self.chunk),
@@ -109,7 +115,7 @@ class LedgerRoutes:
         )
         return StatementQueued(digest)
 
-    async def status(self, _: Call[None]) -> LedgerStatus:
+    async def status(self, _: InstitutionCall[None]) -> LedgerStatus:
         """How far the ledger is: there is one chunk a tick."""
 
         def job(snapshot: Snapshot) -> LedgerStatus:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from counterseal.service.api.gate import Call, Gate, ServedEndpoint
+from counterseal.service.api.gate import Call, FirstCall, Gate, ServedEndpoint
 from counterseal.service.publication import RulePublication
 from counterseal.service.trust import DomainRules
 from counterseal.wire.charter import CHARTER, CHARTER_IN_FORCE, CharterStatement
@@ -42,7 +42,7 @@ class RuleRoutes:
             gate.anybody(CHARTER_IN_FORCE, self.in_force),
             gate.anybody(CHARTERS, self.charters),
             gate.anybody(CHARTER, self.charter),
-            gate.anybody(CHARTER_POST, self.post_charter),
+            gate.first_operator(CHARTER_POST, self.post_charter),
             gate.anybody(KEYSET_DRAFT, self.draft),
             gate.anybody(HOLDER_KEY_POST, self.post_holder_key),
             gate.anybody(KEYSET_POST, self.post_keyset),
@@ -66,8 +66,10 @@ class RuleRoutes:
         )
         return ShownCharters(tuple(rows))
 
-    async def post_charter(self, call: Call[PostCharter]) -> CharterPosted:
-        """The first charter, or the next one."""
+    async def post_charter(self, call: FirstCall[PostCharter]) -> CharterPosted:
+        """The first charter, from the operator, or the next one."""
+        if not self._trust.rules.charters:
+            call.require_operator()
         return CharterPosted(*await self._publication.charter(call.request.statement))
 
     async def draft(self, call: Call[None]) -> KeysetDraft:

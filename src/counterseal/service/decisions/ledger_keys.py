@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from counterseal.protocol import cbor
-from counterseal.protocol.errors import Conflict
+from counterseal.protocol.errors import Conflict, NotFound
 from counterseal.protocol.keyset import Keyset, LedgerKey, VerifiedKeyset, ledger_key_commitment
 from counterseal.protocol.ledger_key import make_ledger_key
+from counterseal.protocol.quarters import quarter_of
 from counterseal.protocol.record import convert
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service.store.rows import StoredLedgerKey
@@ -19,6 +20,26 @@ LEAD = 7 * 86_400
 LEAD_DEMONSTRATION = 120
 """Seconds of ticks between drawing a ledger key and the chunk it begins with."""
 _PART_MAX = 1 << 20
+
+
+def due(charter: VerifiedCharter, now: int) -> tuple[int, int]:
+    """The quarters whose keysets are drafted: the present one, or the charter's first, and the next
+    one.
+    """
+    quarter = quarter_of(max(now, charter.charter.valid_from))
+    return quarter, quarter + 1
+
+
+def check_in_validity(charter: VerifiedCharter, quarter: int) -> None:
+    """Returns if the quarter touches the charter's validity. Raises `NotFound` "draft"."""
+    first, last = charter.charter.valid_from, charter.charter.valid_until
+    if not quarter_of(first) <= quarter <= quarter_of(last):
+        raise NotFound("The charter is not valid in this quarter.", code="draft")
+
+
+def gone(rows: Iterable[StoredLedgerKey], tick: int) -> list[bytes]:
+    """The commitments of drafts that can never be logged: their first chunk is sealed already."""
+    return [row.commitment for row in rows if not row.logged and read_part(row).first_chunk < tick]
 
 
 def read_part(row: StoredLedgerKey) -> LedgerKey:

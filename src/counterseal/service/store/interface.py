@@ -204,7 +204,7 @@ class ReadWindows(Protocol):
         """How many windows the device has for one period, roster and keyset."""
 
     def find_stamp(self, no: int, seq: int) -> StoredStamp | None:
-        """A frame's stamp."""
+        """A frame's stamp; None for a `seq` that no frame of this window has, however large."""
 
     def stamps(self, no: int) -> list[StoredStamp]:
         """The stamps of a window's frames, in order of `seq`."""
@@ -294,6 +294,9 @@ class WriteTrust(ReadTrust, Protocol):
 
     def add_ledger_key(self, row: StoredLedgerKey) -> None:
         """Stores a fresh ledger key."""
+
+    def drop_ledger_keys(self, commitments: Iterable[bytes]) -> None:
+        """Deletes drafts that can never be logged."""
 
     def mark_ledger_key(self, commitment: bytes) -> None:
         """The keyset with this ledger key is logged."""

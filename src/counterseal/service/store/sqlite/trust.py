@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import apsw
 
 from counterseal.service.store.interface import Duplicate
@@ -74,6 +76,10 @@ class SqliteTrust:
           VALUES (?, ?, ?, ?, ?, ?)"""
         values = (row.commitment, row.secret, row.charter, row.quarter, row.part, int(row.logged))
         self._db.execute(sql, values)
+
+    def drop_ledger_keys(self, commitments: Iterable[bytes]) -> None:
+        sql = "DELETE FROM ledger_keys WHERE commitment = ? AND logged = 0"
+        self._db.executemany(sql, [(one,) for one in commitments])
 
     def mark_ledger_key(self, commitment: bytes) -> None:
         sql = "UPDATE ledger_keys SET logged = 1 WHERE commitment = ?"

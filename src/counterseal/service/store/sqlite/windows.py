@@ -56,6 +56,9 @@ class SqliteWindows:
         return int(count)
 
     def find_stamp(self, no: int, seq: int) -> StoredStamp | None:
+        # a larger one would be a frame of another window
+        if not 0 <= seq <= SEQ_MAX:
+            return None
         sql = "SELECT event, digest, time FROM stamps WHERE id = ?"
         row = self._db.execute(sql, (no << SEQ_BITS | seq,)).fetchone()
         return StoredStamp(*row) if row else None
