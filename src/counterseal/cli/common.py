@@ -145,6 +145,14 @@ def agree(question: str, yes: bool) -> None:
     click.confirm(question, abort=True)
 
 
+def require_terminal(otherwise: str) -> None:
+    """Returns where a person sits at both ends. Raises `BadInput` "no-terminal" with the sentence
+    that says what to do instead.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadInput(otherwise, code="no-terminal")
+
+
 def show(lines: list[str]) -> None:
     """Prints sentences, one a line."""
     for line in lines:

@@ -89,17 +89,26 @@ def link(
 @device.command()
 @click.argument("request", type=FILE)
 @out_option("Where the reply goes.", default="device.reply")
+@click.option(
+    "--main",
+    is_flag=True,
+    help="Give it the account's key as well: it may then approve and revoke devices.",
+)
 @click.option("--yes", is_flag=True, help="Approve without being asked.")
 @home_option
-def approve(request: Path, out: Path, replace: bool, yes: bool, home: Path) -> None:
+def approve(request: Path, out: Path, replace: bool, main: bool, yes: bool, home: Path) -> None:
     """On a device you have: approve a request, after it was shown in words."""
     data = read_file(request, "request")
     files.check_free(out, replace=replace)
 
     async def work(device: MemberDevice) -> None:
         click.echo(device.describe_request(data))
+        if main:
+            click.echo(
+                "It also gets the account's key: it may approve and end any device of yours."
+            )
         agree("Approve it?", yes)
-        files.write_whole(out, await device.approve(data), replace=replace)
+        files.write_whole(out, await device.approve(data, main=main), replace=replace)
         click.echo(
             f"Approved. Take {out} to the new device and run"
             f" `counterseal device link --finish {out}`;"

@@ -1,9 +1,10 @@
 """Making an account: its keys, its first device, and the pins that everything later is held
 against.
 
-The account's key, the notice key and the device's key are drawn here and written down before
-anything is sent; a registration that was cut short is taken up again with the same bytes. The
-account's key stays on this first device: only it can approve and revoke devices.
+The recovery phrase, from which the account's key and the notice key come, and the device's key are
+drawn here and written down before anything is sent; a registration that was cut short is taken up
+again with the same bytes. The account's key is on this first device, the main one, and on those
+that its owner makes main: only they approve and revoke devices.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from counterseal.client import key_packages
+from counterseal.client import key_packages, recovery_phrase
 from counterseal.client.home import DeviceHome, Pins
 from counterseal.client.service_client import ServiceClient
 from counterseal.client.session import Session
@@ -26,7 +27,6 @@ from counterseal.protocol.account import Account
 from counterseal.protocol.account_chain import Device, sign_link
 from counterseal.protocol.charter_use import check_ordinary
 from counterseal.protocol.errors import BadInput, Conflict, CountersealError, NotFound, Refused
-from counterseal.protocol.keys import SealingKey
 from counterseal.protocol.sign1 import sign1
 from counterseal.protocol.verified_charter import ReceivedCharter
 from counterseal.wire.accounts import (
@@ -151,11 +151,12 @@ def _unfinished(path: Path) -> DeviceHome | None:
 
 
 def _draw_keys(store: DeviceStore, domain: str) -> None:
-    """Draws the account's, the notice's and the device's key, and signs the chain's first two
-    statements.
+    """Draws the recovery phrase, from which the account's and the notice's key come, and the
+    device's key; signs the chain's first two statements.
     """
-    account_key, device_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    notice = SealingKey.generate()
+    entropy, device_key = recovery_phrase.draw(), Ed25519PrivateKey.generate()
+    account_key = recovery_phrase.account_key(entropy, domain, 0)
+    notice = recovery_phrase.notice_key(entropy, domain)
     now = int(time.time())
 
     # the account's id is the digest of its first statement, which the device's statement follows
@@ -166,6 +167,7 @@ def _draw_keys(store: DeviceStore, domain: str) -> None:
     device = Device(account, account, 1, device_key.public_key().public_bytes_raw(), now)
 
     seed = device_key.private_bytes_raw()
+    store.settings.recovery = entropy
     store.settings.account = account
     store.settings.account_seed = account_key.private_bytes_raw()
     store.settings.device_seed = seed

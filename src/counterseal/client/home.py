@@ -103,6 +103,11 @@ class DeviceHome:
             ) from None
         return cls(path, _read_key(path / "key", prompt), pins)
 
+    @property
+    def locked(self) -> bool:
+        """Whether a passphrase opens the folder."""
+        return (self.path / "key").read_bytes().startswith(b"argon2id ")
+
     @contextmanager
     def store(self) -> Iterator[DeviceStore]:
         """Lends the database: opened for this block alone, unless it is held. Never wait for the
@@ -140,7 +145,7 @@ def _write_key(path: Path, passphrase: str | None) -> bytes:
     salt = secrets.token_bytes(16)
     line = f"argon2id {salt.hex()} {_ITERATIONS} {_LANES} {_MEMORY_KIB}\n"
     write_whole(path, line.encode())
-    return _stretch(passphrase, salt, _ITERATIONS, _LANES, _MEMORY_KIB)
+    return stretch(passphrase, salt)
 
 
 def _read_key(path: Path, prompt: Prompt | None) -> bytes:
@@ -156,7 +161,7 @@ def _read_key(path: Path, prompt: Prompt | None) -> bytes:
             return bytes.fromhex(words[1])
         if len(words) == 5 and words[0] == "argon2id":
             salt, costs = bytes.fromhex(words[1]), [int(word) for word in words[2:]]
-            return _stretch(passphrase_of(prompt), salt, *costs)
+            return stretch(passphrase_of(prompt), salt, *costs)
     except ValueError:
         pass
     raise BadInput(
@@ -184,7 +189,14 @@ def passphrase_of(prompt: Prompt | None) -> str:
     return prompt()
 
 
-def _stretch(passphrase: str, salt: bytes, iterations: int, lanes: int, memory_kib: int) -> bytes:
+def stretch(
+    passphrase: str,
+    salt: bytes,
+    iterations: int = _ITERATIONS,
+    lanes: int = _LANES,
+    memory_kib: int = _MEMORY_KIB,
+) -> bytes:
+    """A key of 32 bytes out of a passphrase, by Argon2id."""
     kdf = Argon2id(
         salt=salt, length=KEY_SIZE, iterations=iterations, lanes=lanes, memory_cost=memory_kib
     )

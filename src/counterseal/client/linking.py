@@ -69,11 +69,12 @@ class LinkRequest(Record, frozen=True, tag="counterseal/v1/device-request"):
 
 
 class LinkReply(Record, frozen=True, tag="counterseal/v1/device-reply"):
-    """What an account's every device holds: the seed of its notice key, and the pins as JSON.
-    Sealed to the request's key.
+    """What an account's every device holds: the seed of its notice key, and the pins as JSON. A
+    main device gets the account's key as well. Sealed to the request's key.
     """
 
     notice_seed: Bytes32
+    account_seed: Bytes32 | None
     handle: Annotated[str, Meta(max_length=64)]
     name: Annotated[str, Meta(max_length=200)]
     pins: bytes
@@ -83,7 +84,7 @@ async def invite(session: Session) -> str:
     """Step 1: the code for `device link`, one line of text."""
     chain = await own_devices.own_chain(session)
     with session.store() as store:
-        own_devices.account_key(store)
+        own_devices.account_key(store, chain)
         handle = store.settings.handle or ""
     genesis = bytes.fromhex(session.home.pins.genesis)
     invitation = DeviceInvitation(
@@ -172,9 +173,9 @@ def _checked(session: Session, made: LinkRequest) -> Device:
     return record
 
 
-async def approve(session: Session, data: bytes) -> bytes:
+async def approve(session: Session, data: bytes, *, main: bool = False) -> bytes:
     """Step 3: posts the device statement and returns the sealed reply. Done twice, it returns a
-    reply again and posts nothing.
+    reply again and posts nothing. A `main` device may then approve and revoke devices itself.
 
     Raises `Conflict` when the chain has moved on; `NotAuthorised` on a device without the account's
     key; what `describe` and the service raise.
@@ -183,7 +184,7 @@ async def approve(session: Session, data: bytes) -> bytes:
     record = _checked(session, made)
     chain = await own_devices.own_chain(session)
     with session.store() as store:
-        account_key = own_devices.account_key(store)
+        account_key = own_devices.account_key(store, chain)
         seed, handle = store.settings.notice_seed, store.settings.handle
         name = store.settings.name or ""
     # the device that has the account's key has these
@@ -202,7 +203,8 @@ async def approve(session: Session, data: bytes) -> bytes:
     with session.transaction() as store:
         store.accounts.adopt_device(record.device_key)
     await session.directory.accounts.learn(session.me[0])
-    reply = LinkReply(seed, handle, name, msgspec.json.encode(session.home.pins)).encode()
+    handed = account_key.private_bytes_raw() if main else None
+    reply = LinkReply(seed, handed, handle, name, msgspec.json.encode(session.home.pins)).encode()
     return seal_to(made.xwing, _reply_info(record), reply)
 
 
@@ -229,6 +231,7 @@ async def finish(home: DeviceHome, data: bytes) -> None:
 
     with home.store() as store, store.transaction():
         store.settings.notice_seed = reply.notice_seed
+        store.settings.account_seed = reply.account_seed
         store.settings.handle = reply.handle
         store.settings.name = reply.name
         store.settings.registered = 1

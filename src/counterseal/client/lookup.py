@@ -55,7 +55,7 @@ class AccountLookup:
         Raises `Refused` M8, M9, the rules of chains, the directory and the log; `NotFound`.
         """
         answer = await self._service.call(ACCOUNT, account=account)
-        statements = [_logged_bytes(row) for row in answer.chain]
+        statements = [logged_bytes(row) for row in answer.chain]
         chain = VerifiedChain.replay(statements, self._home.pins.domain)
         if chain.account_id != account:
             raise Refused(
@@ -163,7 +163,7 @@ def check_handle(handle: str, shown: HandleFound, domain: str) -> tuple[bytes, D
     return decode_lookup(shown.proof).verify(root.root, handle).expect(shown.account_id).head, root
 
 
-def _logged_bytes(row: ShownChainStatement) -> bytes:
+def logged_bytes(row: ShownChainStatement) -> bytes:
     """A chain statement as the log has it: with the possession where a key is new."""
     if row.possession is None:
         return row.statement

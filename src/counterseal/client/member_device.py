@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 from counterseal.client import (
@@ -25,6 +25,8 @@ from counterseal.client import (
     notices,
     overview,
     own_devices,
+    recovery,
+    returning,
     sending,
     synchronising,
 )
@@ -148,12 +150,13 @@ class MemberDevice:
             await synchronising.synchronise(self.session)
 
     async def bring_up(self) -> None:
-        """Brings the device up to date: takes in what is new, adopts linked devices, leaves key
-        packages, sends what waits.
+        """Brings the device up to date: takes in what is new, adopts linked devices, brings back
+        members who lost theirs, leaves key packages, sends what waits.
         """
         async with self._tick:
             await synchronising.synchronise(self.session)
             await own_devices.adopt(self.session)
+            await returning.bring_back_all(self.session)
             await key_packages.stock(self.session)
             await sending.flush_all(self.session)
 
@@ -372,6 +375,58 @@ class MemberDevice:
         """Takes the reply to such a request. Raises what `linking.finish` raises."""
         await linking.finish(DeviceHome.load(home, prompt), reply)
 
+    # --- the recovery phrase
+
+    @staticmethod
+    def show_phrase(home: Path, prompt: Prompt | None = None) -> list[str]:
+        """The 24 words of the account. Raises what `recovery.show_phrase` raises."""
+        return recovery.show_phrase(DeviceHome.load(home, prompt), prompt)
+
+    @staticmethod
+    def confirm_phrase(
+        home: Path, places: Sequence[int], answers: Sequence[str], prompt: Prompt | None = None
+    ) -> None:
+        """Takes note that the owner wrote the words down. Raises `BadInput` for a wrong one."""
+        recovery.confirm_phrase(DeviceHome.load(home, prompt), places, answers, prompt)
+
+    @staticmethod
+    async def find_lost_account(
+        home: Path,
+        service_url: str,
+        handle: str,
+        phrase: str,
+        *,
+        demonstration: bool = False,
+        genesis: str | None = None,
+        passphrase: str | None = None,
+    ) -> recovery.Found:
+        """The account that the phrase belongs to, and a new device for it in the folder `home`.
+        Raises what `recovery.find` raises.
+        """
+        return await recovery.find(
+            home,
+            service_url,
+            handle,
+            phrase,
+            demonstration=demonstration,
+            genesis=genesis,
+            passphrase=passphrase,
+        )
+
+    @classmethod
+    async def come_back(
+        cls,
+        found: recovery.Found,
+        *,
+        lost: Collection[bytes],
+        replace_key: bool = False,
+        prompt: Prompt | None = None,
+        hold: bool = True,
+    ) -> MemberDevice:
+        """Ends the lost devices, adds this one, and opens it."""
+        await recovery.come_back(found, lost=lost, replace_key=replace_key, prompt=prompt)
+        return cls(Session.open(found.home), hold=hold)
+
     async def invite(self) -> str:
         """The code that a new device is linked with."""
         async with self._tick:
@@ -381,10 +436,10 @@ class MemberDevice:
         """What approving a request would do, for the person who decides."""
         return linking.describe(self.session, request)
 
-    async def approve(self, request: bytes) -> bytes:
-        """Approves a request; returns the sealed reply."""
+    async def approve(self, request: bytes, *, main: bool = False) -> bytes:
+        """Approves a request; returns the sealed reply. A `main` device gets the account's key."""
         async with self._tick:
-            return await linking.approve(self.session, request)
+            return await linking.approve(self.session, request, main=main)
 
     async def linked_devices(self) -> list[overview.LinkedDevice]:
         """The account's devices, as its chain in the log has them."""

@@ -48,7 +48,7 @@ async def revoke(session: Session, device: bytes) -> None:
         raise BadInput("A device cannot revoke itself; do it from another one.", code="self")
     chain = await own_chain(session)
     with session.store() as store:
-        key = account_key(store)
+        key = account_key(store, chain)
 
     if device not in chain.revoked:
         record = DeviceRevoked(
@@ -74,13 +74,22 @@ async def own_chain(session: Session) -> VerifiedChain:
     return await session.directory.accounts.learn(session.me[0])
 
 
-def account_key(store: DeviceStore) -> Ed25519PrivateKey:
-    """The account's signing key. Raises `NotAuthorised` on a device that does not have it."""
+def account_key(store: DeviceStore, chain: VerifiedChain) -> Ed25519PrivateKey:
+    """The account's signing key, if it is the one in force. Raises `NotAuthorised` on a device that
+    does not have it.
+    """
     seed = store.settings.account_seed
     if seed is None:
         raise NotAuthorised(
-            "Only the account's first device has the account's key;"
+            "Only the account's main devices have the account's key;"
             " approve and revoke devices there.",
             code="no-account-key",
         )
-    return Ed25519PrivateKey.from_private_bytes(seed)
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    if key.public_key().public_bytes_raw() != chain.account_key:
+        raise NotAuthorised(
+            "The account's key was replaced on another device; approve and revoke devices there."
+            " If it was not you, recover the account with its phrase.",
+            code="no-account-key",
+        )
+    return key

@@ -24,6 +24,7 @@ from counterseal.service.api.key_packages import KeyPackageRoutes
 from counterseal.service.api.logs import LedgerRoutes, LogRoutes
 from counterseal.service.api.notices import NoticeRoutes
 from counterseal.service.api.periods import PeriodRoutes
+from counterseal.service.api.recovery import RecoveryRoutes
 from counterseal.service.api.releases import ReleaseRoutes
 from counterseal.service.api.routes import in_order
 from counterseal.service.api.rules import RuleRoutes
@@ -162,6 +163,7 @@ class Service:
             WindowRoutes(store, trust, self._clock),
             KeyPackageRoutes(store, limits, self._rates),
             AccountRoutes(trust.domain, store, self._devices, self._directory, self._hub),
+            RecoveryRoutes(trust.domain, store),
             BlobRoutes(store, files),
             DomainRoutes(self._keys, self._clock, self._health),
             RuleRoutes(trust, publication),

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import (
+    account_recovery,
     accounts,
     blobs,
     charter,
@@ -80,6 +81,7 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     log.LOG_CONSISTENCY,
     ledger_tree.LEDGER_CONSISTENCY,
     log.STATEMENT,
+    account_recovery.RECOVERY,
     notices.NOTICES,
     periods.PERIODS,
     log.LOG_CHECKPOINT,

@@ -51,7 +51,15 @@ class SettingsTable:
     """1 once the service has the account, and its chain this device."""
 
     account_seed = Setting[bytes]("account_seed")
-    """The account's signing key; only the first device has it."""
+    """The account's signing key; only main devices have it."""
+    recovery = Setting[bytes]("recovery")
+    """What is behind the recovery phrase, until the owner has confirmed having written it down."""
+    recovery_sealed = Setting[bytes]("recovery_sealed")
+    """The same afterwards, sealed under the folder's passphrase; None for a folder without one."""
+    recovering = Setting[int]("recovering")
+    """1 while a recovery is under way."""
+    recovering_to = Setting[int]("recovering_to")
+    """The generation of the account key that it goes to."""
     device_seed = Setting[bytes]("device_seed")
     """This device's signing key."""
     notice_seed = Setting[bytes]("notice_seed")

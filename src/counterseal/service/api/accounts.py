@@ -12,7 +12,7 @@ from counterseal.service.decisions.accounts import NextStatement
 from counterseal.service.delivery import Hub
 from counterseal.service.devices import KnownDevices
 from counterseal.service.directory import DirectoryRoots
-from counterseal.service.store.interface import Snapshot, Store
+from counterseal.service.store.interface import Store
 from counterseal.wire.accounts import (
     ACCOUNT,
     ACCOUNT_CHAIN,
@@ -28,7 +28,6 @@ from counterseal.wire.accounts import (
     PostChainStatement,
     PutProfile,
     ShownAccount,
-    ShownChainStatement,
 )
 from counterseal.wire.body import Done, encode_body
 from counterseal.wire.endpoint import CBOR
@@ -138,13 +137,4 @@ class AccountRoutes:
         return AccountFirst(shown.chain[0].statement)
 
     async def _shown(self, account: bytes) -> ShownAccount:
-        def job(snapshot: Snapshot) -> ShownAccount:
-            row = accounts.get(snapshot.accounts, account)
-            chain = snapshot.accounts.chain(account)
-            links = (
-                ShownChainStatement(one.kind, one.statement, one.possession, one.log_index)
-                for one in chain
-            )
-            return ShownAccount(row.handle, row.display, tuple(links))
-
-        return await self._store.read(job)
+        return await self._store.read(lambda snapshot: accounts.show(snapshot.accounts, account))

@@ -24,6 +24,7 @@ from counterseal.service.authentication import DeviceCaller
 from counterseal.service.decisions import log_entries
 from counterseal.service.store.interface import ReadAccounts, Transaction
 from counterseal.service.store.rows import StoredAccount, StoredStatement
+from counterseal.wire.accounts import ShownAccount, ShownChainStatement
 
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _KINDS: dict[type[Link], str] = {
@@ -78,6 +79,16 @@ def get(accounts: ReadAccounts, account: bytes) -> StoredAccount:
     if found is None:
         raise NotFound("There is no such account here.", code="account")
     return found
+
+
+def show(accounts: ReadAccounts, account: bytes) -> ShownAccount:
+    """The account's handle, display name and chain. Raises `NotFound` "account"."""
+    row = get(accounts, account)
+    links = (
+        ShownChainStatement(one.kind, one.statement, one.possession, one.log_index)
+        for one in accounts.chain(account)
+    )
+    return ShownAccount(row.handle, row.display, tuple(links))
 
 
 def get_chain(accounts: ReadAccounts, account: bytes, domain: str) -> VerifiedChain:
