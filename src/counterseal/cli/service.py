@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -61,4 +62,8 @@ def serve(directory: Path, host: str | None, port: int | None) -> None:
     """Serve one domain until SIGTERM or Ctrl-C."""
     from counterseal.service.server import run
 
-    sys.exit(run(directory, host, port, sys.stderr))
+    status = run(directory, host, port, sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # a thread that waits for a witness has nothing that is not durable, and would be waited for
+    os._exit(status)

@@ -14,8 +14,10 @@ from starlette.applications import Starlette
 from counterseal.protocol.errors import Conflict, FatalError, NotFound
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock, service_keys
+from counterseal.service.addresses import ClientAddresses
 from counterseal.service.api.accounts import AccountRoutes
 from counterseal.service.api.blobs import BlobRoutes
+from counterseal.service.api.bounds import Bodies, Bounds
 from counterseal.service.api.conversations import ConversationRoutes
 from counterseal.service.api.domain import DomainRoutes, OperatorRoutes
 from counterseal.service.api.frames import FrameRoutes
@@ -33,6 +35,7 @@ from counterseal.service.api.windows import WindowRoutes
 from counterseal.service.authentication import Authenticator
 from counterseal.service.blobs import BlobFiles
 from counterseal.service.clock import WindowClock
+from counterseal.service.connections import Edge, EdgeLimits, below_limit, raise_file_limit
 from counterseal.service.decisions import conversations
 from counterseal.service.delivery import Hub
 from counterseal.service.devices import KnownDevices
@@ -76,9 +79,11 @@ class Service:
         self._trust = DomainRules(self._keys.public(), clock.real)
         self._store.read_apart(self._trust.load)
         self._clock = WindowClock(self._store.read_apart(lambda snapshot: snapshot.periods.clock()))
-        self._hub = Hub(self._read_events)
+        self._hub = Hub(self._read_events, settings.delivery.all_queues_bytes)
         self._devices = KnownDevices(self._store)
         self._rates = Rates(settings.limits.requests_per_second, settings.limits.burst)
+        self._addresses = ClientAddresses(settings.network.trusted_proxies)
+        self.edge = _edge(settings, self._addresses)
 
         self._make_logs()
         self._make_workers()
@@ -144,12 +149,20 @@ class Service:
             "fold": self._fold.run,
             "periods": self._periods.run,
             "listings": self._listings.run,
+            "connections": self.edge.run,
         }
 
     def _served(self) -> Sequence[ServedEndpoint]:
         store, trust, limits = self._store, self._trust, self._settings.limits
         authenticator = Authenticator(trust.institution, clock.real_ms)
-        gate = Gate(trust.domain, authenticator, self._devices, self._rates, self._operator_token)
+        bodies = Bodies(limits.bodies_bytes)
+        gate = Gate(
+            trust.domain,
+            authenticator,
+            self._devices,
+            Bounds(self._rates, self._addresses, bodies),
+            self._operator_token,
+        )
         hooks = PublicationHooks(self._log.wake, self._fold.rules_changed, self._ticks.key_logged)
         publication = RulePublication(store, trust, self._clock, os.urandom, hooks)
         self._work["drafts"] = publication.run
@@ -220,6 +233,13 @@ class Service:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             self._health.on_fatal(task.exception() or FatalError("A background task ended."))
+
+
+def _edge(settings: Settings, addresses: ClientAddresses) -> Edge:
+    network = settings.network
+    connections = below_limit(network.connections, raise_file_limit())
+    limits = EdgeLimits(connections, network.connections_an_address, network.head_seconds)
+    return Edge(limits, addresses)
 
 
 def _only_one(directory: Path) -> int:

@@ -14,13 +14,14 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from counterseal.protocol.errors import NotAuthenticated
+from counterseal.protocol.errors import NotAuthenticated, TooMany
 from counterseal.protocol.keys import InstitutionKey
-from counterseal.wire.authentication import SKEW_MS, SignedRequest
-from counterseal.wire.device_authentication import operator_header
+from counterseal.wire.authentication import SKEW_MS, InstitutionHeader, SignedRequest
+from counterseal.wire.device_authentication import DeviceHeader, operator_header
 from counterseal.wire.read_authentication import read_device_header, read_institution_header
 
 _KEYS_KEPT = 50_000
+_NONCES_KEPT = 2_000_000
 
 
 class DeviceCaller(msgspec.Struct, frozen=True):
@@ -63,6 +64,9 @@ class Nonces:
                 "This request was received before; every request needs a nonce of its own.",
                 code="replayed",
             )
+        # without this bound, strangers with fresh keys fill the memory
+        if len(self._young) >= _NONCES_KEPT:
+            raise TooMany("The service has as many requests as it can remember; try again later.")
         self._young.add(key)
 
 
@@ -79,12 +83,26 @@ class Authenticator:
         self._now_ms = now_ms
         self._keys: dict[bytes, Ed25519PublicKey] = {}
 
-    def device(self, value: str, request: SignedRequest) -> DeviceCaller:
-        """The device that signed. Raises `NotAuthenticated`."""
+    def claimed_device(self, value: str) -> DeviceHeader:
+        """What a device's header says, near in time and not verified: a replay of last week, or a
+        device that nobody knows, costs nothing more. Raises `NotAuthenticated`.
+        """
         header = read_device_header(value)
+        check_time(header.time_ms, self._now_ms())
+        return header
+
+    def claimed_institution(self, value: str) -> InstitutionHeader:
+        """What an institution's header says, near in time, by a key of a charter, and not verified.
+        Raises `NotAuthenticated`.
+        """
+        header = read_institution_header(value)
+        check_time(header.time_ms, self._now_ms())
+        self._institution_key(header)
+        return header
+
+    def device(self, header: DeviceHeader, request: SignedRequest) -> DeviceCaller:
+        """The device that signed. Raises `NotAuthenticated`."""
         now = self._now_ms()
-        # before the signature: a replay of last week costs nothing
-        check_time(header.time_ms, now)
         message = request.device_message(header.time_ms, header.nonce)
         try:
             self._key(header.device).verify(header.signature, message)
@@ -95,19 +113,22 @@ class Authenticator:
         self._nonces.take(header.device, header.time_ms, header.nonce, now)
         return DeviceCaller(header.account, header.device)
 
-    def institution(self, value: str, request: SignedRequest) -> InstitutionCaller:
+    def institution(self, header: InstitutionHeader, request: SignedRequest) -> InstitutionCaller:
         """The institution that signed with both keys. Raises `NotAuthenticated`, `Refused` X2."""
-        header = read_institution_header(value)
+        key = self._institution_key(header)
+        message = request.institution_message(header.time_ms, header.nonce)
+        key.verify(message, header.ed25519, message, header.mldsa65)
+        self._nonces.take(header.kid, header.time_ms, header.nonce, self._now_ms())
+        return InstitutionCaller(header.kid)
+
+    def _institution_key(self, header: InstitutionHeader) -> InstitutionKey:
         key = self._institutions(header.kid)
         if key is None:
             raise NotAuthenticated(
                 "No charter of this domain names the key that signed this request.",
                 code="unknown-institution",
             )
-        message = request.institution_message(header.time_ms, header.nonce)
-        key.verify(message, header.ed25519, message, header.mldsa65)
-        self._nonces.take(header.kid, header.time_ms, header.nonce, self._now_ms())
-        return InstitutionCaller(header.kid)
+        return key
 
     def _key(self, device: bytes) -> Ed25519PublicKey:
         key = self._keys.get(device)

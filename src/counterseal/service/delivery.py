@@ -69,16 +69,32 @@ class Subscription:
         return _ENDLESS if self.last is None else self.last
 
 
+class Budget:
+    """Bytes that may wait for all connections together."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
 class Connection:
     """What waits for one WebSocket. `pop` is the sending task's side."""
 
-    def __init__(self, account: bytes, device: bytes, max_bytes: int, max_messages: int) -> None:
+    def __init__(
+        self,
+        account: bytes,
+        device: bytes,
+        max_bytes: int,
+        max_messages: int,
+        shared: Budget | None = None,
+    ) -> None:
         self.account = account
         self.device = device
         self.closed: str | None = None
         self.subscriptions: dict[int, Subscription] = {}
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
+        self._shared = Budget(1 << 62) if shared is None else shared
         self._limits = (max_bytes, max_messages)
         self._woken = asyncio.Event()
         self._catching_up: deque[Subscription] = deque()
@@ -94,15 +110,22 @@ class Connection:
             return
         self._waiting.append(message)
         self._bytes += len(message)
-        if self._bytes > self._limits[0] or len(self._waiting) > self._limits[1]:
+        self._shared.used += len(message)
+        over = self._bytes > self._limits[0] or len(self._waiting) > self._limits[1]
+        if over or self._shared.used > self._shared.limit:
             self.close("slow")
         self._woken.set()
 
     def close(self, reason: str) -> None:
         """Ends the connection; what waits is dropped, since the cursor brings it again."""
         self.closed = self.closed or reason
-        self._waiting.clear()
+        self._forget()
         self._woken.set()
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._shared.used -= self._bytes
+        self._bytes = 0
 
     def catch_up(self, subscription: Subscription) -> None:
         """Has the sending task read what the subscription has missed."""
@@ -114,10 +137,13 @@ class Connection:
         while self.closed is None:
             if self._waiting:
                 messages = list(self._waiting)
-                self._waiting.clear()
-                self._bytes = 0
+                self._forget()
                 return messages
             if self._catching_up:
+                # one that was asked for again, by another membership, is done with
+                if self._is_over(self._catching_up[0]):
+                    self._catching_up.popleft()
+                    continue
                 message = await self._next_page(self._catching_up[0], read)
                 if message is not None:
                     return [message]
@@ -125,6 +151,9 @@ class Connection:
             self._woken.clear()
             await self._woken.wait()
         return None
+
+    def _is_over(self, subscription: Subscription) -> bool:
+        return self.subscriptions.get(subscription.number) is not subscription
 
     async def _next_page(self, subscription: Subscription, read: ReadEvents) -> bytes | None:
         number, first, cursor = subscription.number, subscription.first, subscription.cursor
@@ -139,26 +168,33 @@ class Connection:
         # what was handed out between the read and now is read in the next round
         if min(subscription.published, subscription.end) <= subscription.cursor:
             subscription.live = True
-            self._catching_up.popleft()
+            self._catching_up.remove(subscription)
         return None
 
 
 class Hub:
     """Who is connected, and who follows which conversation."""
 
-    def __init__(self, read: ReadEvents) -> None:
+    def __init__(self, read: ReadEvents, all_bytes: int = 1 << 62) -> None:
         self.read = read
+        self.budget = Budget(all_bytes)
         self._gathered: dict[int, tuple[bytes, list[StoredEvent]]] = {}
         self._flush_due = False
         self._flushed = 0.0
         self._followers: dict[int, set[Subscription]] = {}
-        self._devices: dict[bytes, set[Connection]] = {}
+        self._devices: dict[bytes, dict[Connection, None]] = {}
         self.count = 0
 
-    def connect(self, connection: Connection) -> None:
-        """Adds a connection."""
-        self._devices.setdefault(connection.device, set()).add(connection)
+    def connect(self, connection: Connection, a_device: int = 1 << 30) -> None:
+        """Adds a connection. Of more than `a_device` of one device the oldest gives way: it may be
+        what a broken network left behind.
+        """
+        connections = self._devices.setdefault(connection.device, {})
+        connections[connection] = None
         self.count += 1
+        open_ones = [one for one in connections if one.closed is None]
+        for oldest in open_ones[: max(0, len(open_ones) - a_device)]:
+            oldest.close("replaced")
 
     def disconnect(self, connection: Connection) -> None:
         """Forgets a connection and what it followed."""
@@ -167,7 +203,7 @@ class Hub:
             self._unfollow(subscription)
         connections = self._devices.get(connection.device)
         if connections is not None and connection in connections:
-            connections.discard(connection)
+            del connections[connection]
             self.count -= 1
             if not connections:
                 del self._devices[connection.device]
@@ -181,10 +217,13 @@ class Hub:
         first: int,
     ) -> None:
         """Lets a connection follow a conversation from after `cursor`, by the membership that
-        begins at event `first`.
+        begins at event `first`. What it follows already by that membership goes on as it is.
         """
-        if number in connection.subscriptions:
-            self._unfollow(connection.subscriptions[number])
+        before = connection.subscriptions.get(number)
+        if before is not None:
+            if before.first == first:
+                return
+            self._unfollow(before)
         subscription = Subscription(connection, number, conversation, cursor, first)
         connection.subscriptions[number] = subscription
         self._followers.setdefault(number, set()).add(subscription)

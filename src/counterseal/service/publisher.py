@@ -19,6 +19,7 @@ from counterseal import failpoint
 from counterseal.protocol.errors import CountersealError, FatalError, NotFound, Unavailable
 from counterseal.protocol.verified_charter import VerifiedCharter
 from counterseal.service import clock
+from counterseal.service.daemon_thread import in_daemon_thread
 from counterseal.service.store.interface import Snapshot, Store, Transaction, WriteJob
 from counterseal.tlog.checkpoint import (
     Checkpoint,
@@ -49,9 +50,8 @@ _log = logging.getLogger("counterseal.service.log")
 class WriterRows:
     """tlog's `LogStore` over the service's one writer. Called from the publisher's thread."""
 
-    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop, name: str) -> None:
+    def __init__(self, store: Store, name: str) -> None:
         self._store = store
-        self._loop = loop
         self._name = name
 
     def load(self, origin: str) -> CheckpointRow | None:
@@ -71,9 +71,7 @@ class WriterRows:
 
     def _run(self, name: str, job: WriteJob[T]) -> T:
         try:
-            return asyncio.run_coroutine_threadsafe(
-                self._store.write(name, job), self._loop
-            ).result()
+            return self._store.write_apart(name, job)
         except (FatalError, Unavailable) as error:
             raise OSError(str(error)) from error
 
@@ -136,7 +134,7 @@ class LogPublisher:
         """Sequences and publishes until cancelled; waits for the first charter, whose witnesses it
         needs.
         """
-        rows = WriterRows(self._store, asyncio.get_running_loop(), self.name)
+        rows = WriterRows(self._store, self.name)
         pause = self._pause
         while True:
             with contextlib.suppress(TimeoutError):
@@ -145,7 +143,8 @@ class LogPublisher:
             self._woken.clear()
             pause = self._pause
             try:
-                self.published = await asyncio.to_thread(self._step, rows, charter())
+                # a witness that does not answer must not hold up the service's end
+                self.published = await in_daemon_thread(self._step, rows, charter())
                 async with self._advanced:
                     self._advanced.notify_all()
             except (NotPublished, WitnessUnavailable) as error:

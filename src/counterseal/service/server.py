@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Generator
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
 import uvicorn
@@ -22,10 +25,12 @@ from counterseal.service.settings import load
 from counterseal.state_files import PUBLIC, write_state
 
 _PING = 20.0
-_GRACE = 10
+_GRACE = 3
+_END_SECONDS = 8.5
 _KEEP_ALIVE = 75
 _SWITCH = 0.00005
 _MESSAGE_MAX = 1 << 20
+_log = logging.getLogger("counterseal.service")
 
 
 class _Server(uvicorn.Server):
@@ -35,6 +40,14 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._directory = directory
         self._out = out
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ends gracefully, and in any case soon."""
+        if not self.should_exit:
+            timer = threading.Timer(_END_SECONDS, _end_now)
+            timer.daemon = True
+            timer.start()
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -60,6 +73,15 @@ class _Server(uvicorn.Server):
         write_state(self._directory / "address", f"{address}\n".encode(), mode=PUBLIC)
         self._out.write(f"Serving on {address}\n")
         self._out.flush()
+
+
+def _end_now() -> None:
+    """The end of a service that something holds up. What was acknowledged is durable; what was not
+    is as after a power cut, for which everything here is made.
+    """
+    _log.warning("the service ends without waiting any longer")
+    logging.shutdown()
+    os._exit(0)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -105,14 +127,16 @@ def run(directory: Path, host: str | None, port: int | None, out: TextIO) -> int
     config = uvicorn.Config(
         service.application(),
         loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
+        # uvicorn takes whatever makes a protocol
+        http=service.edge.http,  # type: ignore[arg-type]
+        ws=service.edge.web_socket,  # type: ignore[arg-type]
         ws_per_message_deflate=False,
         ws_max_size=_MESSAGE_MAX,
         ws_ping_interval=_PING,
         access_log=False,
         log_config=None,
-        log_level="warning",
+        # what strangers send is no news, and no way to fill the disk
+        log_level="error",
         server_header=False,
         date_header=False,
         proxy_headers=False,

@@ -17,19 +17,28 @@ from counterseal.protocol.errors import BadInput
 
 
 class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the service listens. TLS is a proxy's work; loopback is the default."""
+    """Where the service listens, how many connections it takes, in all and from one address (0: no
+    bound), and the seconds that a request's head may take. TLS is a proxy's work; loopback is the
+    default. `trusted_proxies` are addresses or networks whose `X-Forwarded-For` is believed: name
+    the proxy, or everybody behind it shares one rate.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8440
+    connections: int = 20_000
+    connections_an_address: int = 2_000
+    head_seconds: float = 15.0
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one device, or one address before it has a device, may ask for. Bytes, and requests a
-    second.
+    second. `bodies_bytes` are those of all requests under way.
     """
 
     requests_per_second: float = 500.0
     burst: float = 2_000.0
+    bodies_bytes: int = 256 * 1024 * 1024
     blob_bytes: int = 100 * 1024 * 1024
     key_packages: int = 1_000
     conversations: int = 10_000
@@ -37,11 +46,15 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeliverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may wait for one connected device before it is disconnected: bytes and messages."""
+    """What may wait for one connected device before it is disconnected, bytes and messages, and
+    for all together; how many sockets there may be, in all and of one device.
+    """
 
     queue_bytes: int = 8 * 1024 * 1024
     queue_messages: int = 4_096
+    all_queues_bytes: int = 256 * 1024 * 1024
     connections: int = 20_000
+    sockets_a_device: int = 16
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,8 +20,9 @@ from counterseal.protocol.errors import (
     EpochConflict,
     FatalError,
     NotAuthenticated,
-    TooLarge,
+    Unavailable,
 )
+from counterseal.service.api.bounds import Bounds, HeldBody
 from counterseal.service.authentication import (
     Authenticator,
     DeviceCaller,
@@ -29,10 +30,10 @@ from counterseal.service.authentication import (
     check_operator,
 )
 from counterseal.service.devices import KnownDevices
-from counterseal.service.limits import Rates
 from counterseal.wire.authentication import SignedRequest
 from counterseal.wire.body import encode_body
 from counterseal.wire.conversations import EpochTaken
+from counterseal.wire.device_authentication import DeviceHeader
 from counterseal.wire.endpoint import CBOR, Authentication, Endpoint
 from counterseal.wire.failure import JSON, Failure
 from counterseal.wire.reading import read_part, read_query
@@ -97,13 +98,13 @@ class Gate:
         domain: str,
         authenticator: Authenticator,
         devices: KnownDevices,
-        rates: Rates,
+        bounds: Bounds,
         operator_token: str,
     ) -> None:
         self._domain = domain
         self._authenticator = authenticator
         self._devices = devices
-        self._rates = rates
+        self._bounds = bounds
         self._operator_token = operator_token
 
     def anybody(
@@ -112,11 +113,11 @@ class Gate:
         """A route without authentication; anything but a GET counts against its address's rate."""
         _expect(endpoint, Authentication.ANYBODY, Authentication.STATEMENT)
 
-        async def answer(request: HttpRequest) -> A | Response:
-            body = await self._counted_body(request, endpoint)
+        async def answer(request: HttpRequest, held: HeldBody) -> A | Response:
+            body = await self._counted_body(request, held, endpoint)
             return await handler(Call(*_read(request, endpoint, body)))
 
-        return _served(endpoint, answer)
+        return self._served(endpoint, answer)
 
     def maybe_device(
         self,
@@ -126,13 +127,14 @@ class Gate:
         """A route for anybody, some of whose answers are for devices."""
         _expect(endpoint, Authentication.MAYBE_DEVICE)
 
-        async def answer(request: HttpRequest) -> A | Response:
+        async def answer(request: HttpRequest, _: HeldBody) -> A | Response:
             async def require_device() -> None:
-                await self._devices.require(self._device(request, b""))
+                header = self._authenticator.claimed_device(_authorization(request))
+                await self._devices.require(self._device(request, header, b""))
 
             return await handler(MaybeDeviceCall(*_read(request, endpoint, b""), require_device))
 
-        return _served(endpoint, answer)
+        return self._served(endpoint, answer)
 
     def first_operator(
         self, endpoint: Endpoint[Q, A], handler: Callable[[FirstCall[Q]], Awaitable[A | Response]]
@@ -140,14 +142,14 @@ class Gate:
         """A route whose first call is the operator's, and the others anybody's."""
         _expect(endpoint, Authentication.FIRST_STATEMENT)
 
-        async def answer(request: HttpRequest) -> A | Response:
+        async def answer(request: HttpRequest, held: HeldBody) -> A | Response:
             def require_operator() -> None:
                 check_operator(request.headers.get("authorization", ""), self._operator_token)
 
-            body = await self._counted_body(request, endpoint)
+            body = await self._counted_body(request, held, endpoint)
             return await handler(FirstCall(*_read(request, endpoint, body), require_operator))
 
-        return _served(endpoint, answer)
+        return self._served(endpoint, answer)
 
     def device(
         self, endpoint: Endpoint[Q, A], handler: Callable[[DeviceCall[Q]], Awaitable[A | Response]]
@@ -156,15 +158,19 @@ class Gate:
         _expect(endpoint, Authentication.DEVICE, Authentication.NEW_DEVICE)
         known = endpoint.authentication is Authentication.DEVICE
 
-        async def answer(request: HttpRequest) -> A | Response:
-            body = await _body(request, endpoint)
-            caller = self._device(request, body)
-            self._rates.take(caller.device)
+        async def answer(request: HttpRequest, held: HeldBody) -> A | Response:
+            header = self._authenticator.claimed_device(_authorization(request))
+            # nothing is read for a device that nobody knows
             if known:
-                await self._devices.require(caller)
+                await self._devices.require(DeviceCaller(header.account, header.device))
+            else:
+                self._bounds.take(request)
+            body = await held.read(request, endpoint)
+            caller = self._device(request, header, body)
+            self._bounds.rates.take(caller.device)
             return await handler(DeviceCall(*_read(request, endpoint, body), caller))
 
-        return _served(endpoint, answer)
+        return self._served(endpoint, answer)
 
     def institution(
         self,
@@ -174,14 +180,15 @@ class Gate:
         """A route for institutions, who sign with both keys."""
         _expect(endpoint, Authentication.INSTITUTION)
 
-        async def answer(request: HttpRequest) -> A | Response:
-            self._rates.take(_address(request))
-            body = await _body(request, endpoint)
+        async def answer(request: HttpRequest, held: HeldBody) -> A | Response:
+            header = self._authenticator.claimed_institution(_authorization(request))
+            self._bounds.take(request)
+            body = await held.read(request, endpoint)
             signed = self._signed(request, request.method, body)
-            caller = self._authenticator.institution(_authorization(request), signed)
+            caller = self._authenticator.institution(header, signed)
             return await handler(InstitutionCall(*_read(request, endpoint, body), caller))
 
-        return _served(endpoint, answer)
+        return self._served(endpoint, answer)
 
     def operator(
         self, endpoint: Endpoint[Q, A], handler: Callable[[Call[Q]], Awaitable[A | Response]]
@@ -189,32 +196,59 @@ class Gate:
         """A route for the operator, who knows the token."""
         _expect(endpoint, Authentication.OPERATOR)
 
-        async def answer(request: HttpRequest) -> A | Response:
-            body = await self._counted_body(request, endpoint)
+        async def answer(request: HttpRequest, held: HeldBody) -> A | Response:
             check_operator(request.headers.get("authorization", ""), self._operator_token)
+            body = await held.read(request, endpoint)
             return await handler(Call(*_read(request, endpoint, body)))
 
-        return _served(endpoint, answer)
+        return self._served(endpoint, answer)
 
     async def connecting_device(self, connection: HTTPConnection) -> DeviceCaller:
         """The known device that opens a WebSocket. Raises `NotAuthenticated`, `NotAuthorised`."""
+        header = self._authenticator.claimed_device(_authorization(connection))
+        await self._devices.require(DeviceCaller(header.account, header.device))
         signed = self._signed(connection, "GET", b"")
-        caller = self._authenticator.device(_authorization(connection), signed)
-        self._rates.take(caller.device)
-        await self._devices.require(caller)
+        caller = self._authenticator.device(header, signed)
+        self._bounds.rates.take(caller.device)
         return caller
 
-    def _device(self, request: HttpRequest, body: bytes) -> DeviceCaller:
-        signed = self._signed(request, request.method, body)
-        return self._authenticator.device(_authorization(request), signed)
+    def _device(self, request: HttpRequest, header: DeviceHeader, body: bytes) -> DeviceCaller:
+        return self._authenticator.device(header, self._signed(request, request.method, body))
 
     def _signed(self, connection: HTTPConnection, method: str, body: bytes) -> SignedRequest:
         return SignedRequest(self._domain, method, _target(connection), body)
 
-    async def _counted_body(self, request: HttpRequest, endpoint: Endpoint[Any, Any]) -> bytes:
+    async def _counted_body(
+        self, request: HttpRequest, held: HeldBody, endpoint: Endpoint[Any, Any]
+    ) -> bytes:
         if endpoint.method != "GET":
-            self._rates.take(_address(request))
-        return await _body(request, endpoint)
+            self._bounds.take(request)
+        return await held.read(request, endpoint)
+
+    def _served(
+        self,
+        endpoint: Endpoint[Any, A],
+        answer: Callable[[HttpRequest, HeldBody], Awaitable[A | Response]],
+    ) -> ServedEndpoint:
+        async def serve(request: HttpRequest) -> Response:
+            with self._bounds.bodies.hold() as held:
+                try:
+                    answered = await answer(request, held)
+                    if isinstance(answered, Response):
+                        return answered
+                    return Response(endpoint.encode_answer(answered), media_type=CBOR)
+                except ClientDisconnect:
+                    return Response(status_code=400)
+                except Exception as error:
+                    failed = _failed(error, endpoint)
+                    # the rest of a body that was not read is not worth reading
+                    if endpoint.method != "GET" and not held.is_whole:
+                        failed.headers["Connection"] = "close"
+                    return failed
+
+        # a path of tlog-tiles has slashes
+        path = endpoint.path.replace("{path}", "{path:path}")
+        return ServedEndpoint(endpoint, Route(path, serve, methods=[endpoint.method]))
 
 
 def refusal(error: CountersealError | FatalError) -> Response:
@@ -226,37 +260,22 @@ def refusal(error: CountersealError | FatalError) -> Response:
     return _failure(status, error.code, error.message)
 
 
-def _served(
-    endpoint: Endpoint[Any, A], answer: Callable[[HttpRequest], Awaitable[A | Response]]
-) -> ServedEndpoint:
-    async def serve(request: HttpRequest) -> Response:
-        try:
-            answered = await answer(request)
-            if isinstance(answered, Response):
-                return answered
-            return Response(endpoint.encode_answer(answered), media_type=CBOR)
-        except (CountersealError, FatalError) as error:
-            if isinstance(error, FatalError):
-                _log.error("fatal error %s in %s", error.code, endpoint.path)
-            return refusal(error)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except Exception as error:
-            # its text could hold what a person wrote: type and place are enough for a developer
-            place = _place(error)
-            name = type(error).__name__
-            _log.error(
-                "internal error %s in %s %s at %s", name, endpoint.method, endpoint.path, place
-            )
-            return _failure(
-                500,
-                "internal",
-                "Something is wrong in the service; its operator's log has the place.",
-            )
-
-    # a path of tlog-tiles has slashes
-    path = endpoint.path.replace("{path}", "{path:path}")
-    return ServedEndpoint(endpoint, Route(path, serve, methods=[endpoint.method]))
+def _failed(error: Exception, endpoint: Endpoint[Any, Any]) -> Response:
+    """The answer to a request that could not be served."""
+    if isinstance(error, OSError):
+        _log.error("%s %s: %s", endpoint.method, endpoint.path, error.strerror)
+        return refusal(Unavailable("The machine lacks something now; try again.", code="system"))
+    if isinstance(error, FatalError):
+        _log.error("fatal error %s in %s", error.code, endpoint.path)
+    if isinstance(error, CountersealError | FatalError):
+        return refusal(error)
+    # its text could hold what a person wrote: type and place are enough for a developer
+    place = _place(error)
+    name = type(error).__name__
+    _log.error("internal error %s in %s %s at %s", name, endpoint.method, endpoint.path, place)
+    return _failure(
+        500, "internal", "Something is wrong in the service; its operator's log has the place."
+    )
 
 
 def _failure(status: int, code: str, message: str) -> Response:
@@ -275,19 +294,6 @@ def _read(
     return parts, query, endpoint.decode_request(body)
 
 
-async def _body(request: HttpRequest, endpoint: Endpoint[Any, Any]) -> bytes:
-    if endpoint.method == "GET":
-        return b""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > endpoint.request_max:
-            raise TooLarge(f"The body is over {endpoint.request_max} bytes.")
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
 def _authorization(connection: HTTPConnection) -> str:
     for name, value in connection.scope["headers"]:
         if name == b"authorization":
@@ -303,10 +309,6 @@ def _target(connection: HTTPConnection) -> str:
     path = str(scope.get("raw_path") or scope["path"].encode(), "latin-1")
     query = str(scope["query_string"], "latin-1")
     return f"{path}?{query}" if query else path
-
-
-def _address(request: HttpRequest) -> str:
-    return request.client.host if request.client else ""
 
 
 def _place(error: BaseException) -> str:

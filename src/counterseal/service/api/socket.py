@@ -26,6 +26,11 @@ from counterseal.wire.socket import (
     encode_pushed,
 )
 
+_GONE = (WebSocketDisconnect, RuntimeError, OSError)
+"""What a socket raises whose other end is gone."""
+_WISH_PACE = 100_000
+"""Bytes a second of wishes: a message of 10,000 conversations takes some seconds."""
+
 
 class SocketRoutes:
     """Devices that stay connected."""
@@ -55,22 +60,22 @@ class SocketRoutes:
         except CountersealError as error:
             await socket.send_denial_response(refusal(error))
             return
-        await socket.accept()
-        self._hub.connect(connection)
+        self._hub.connect(connection, self._settings.sockets_a_device)
         sender = None
         try:
+            await socket.accept()
             await self._greet(connection)
             sender = asyncio.create_task(self._send(socket, connection))
             await self._receive(socket, connection)
         # malformed, gone, or closed by the sender: the device begins again from its cursors
-        except (CountersealError, WebSocketDisconnect, RuntimeError):
+        except (CountersealError, *_GONE):
             pass
         finally:
             self._hub.disconnect(connection)
             if sender is not None:
                 with contextlib.suppress(Exception):
                     await sender
-            with contextlib.suppress(RuntimeError):
+            with contextlib.suppress(*_GONE):
                 await socket.close(_close_code(connection))
 
     async def _connect(self, socket: WebSocket) -> Connection:
@@ -79,7 +84,11 @@ class SocketRoutes:
         if self._hub.count >= settings.connections:
             raise TooMany("As many devices are connected as this service takes; try again later.")
         return Connection(
-            caller.account, caller.device, settings.queue_bytes, settings.queue_messages
+            caller.account,
+            caller.device,
+            settings.queue_bytes,
+            settings.queue_messages,
+            self._hub.budget,
         )
 
     async def _greet(self, connection: Connection) -> None:
@@ -97,10 +106,15 @@ class SocketRoutes:
             data = message.get("bytes")
             if data is None:
                 raise BadInput("Messages here are binary.", code="text-message")
-            for follow in decode_follows(data).rows:
+            follows = {row.conversation_id: row for row in decode_follows(data).rows}
+            for follow in follows.values():
                 # a device may have been removed since it last looked
                 with contextlib.suppress(NotAuthorised):
                     await self._follow(connection, follow)
+                # others have their turn
+                await asyncio.sleep(0)
+            # nothing is read from this device meanwhile
+            await asyncio.sleep(len(data) / _WISH_PACE)
 
     async def _follow(self, connection: Connection, follow: Follow) -> None:
         """Follows the first of the device's memberships that has not ended by the cursor."""
@@ -127,12 +141,12 @@ class SocketRoutes:
             while (messages := await connection.pop(self._hub.read)) is not None:
                 for message in messages:
                     await socket.send({"type": "websocket.send", "bytes": message})
-        except (RuntimeError, OSError, Refused):
+        except (*_GONE, Refused):
             connection.close("gone")
-        if connection.closed in ("slow", "revoked", "shutdown"):
-            with contextlib.suppress(RuntimeError):
+        if connection.closed in ("slow", "revoked", "replaced", "shutdown"):
+            with contextlib.suppress(*_GONE):
                 await socket.close(_close_code(connection))
 
 
 def _close_code(connection: Connection) -> int:
-    return CLOSE_TRY_AGAIN if connection.closed == "slow" else CLOSE_POLICY
+    return CLOSE_TRY_AGAIN if connection.closed in ("slow", "replaced") else CLOSE_POLICY

@@ -482,5 +482,10 @@ class Store(Protocol):
         the error.
         """
 
+    def write_apart(self, name: str, job: WriteJob[T]) -> T:
+        """`write` for worker threads: blocks until the result is on disk, and needs no event loop,
+        which may be closing.
+        """
+
     async def close(self) -> None:
         """Lets what is queued be written, then closes."""

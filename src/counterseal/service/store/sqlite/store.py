@@ -9,6 +9,8 @@ more: a page that fsync has failed on may be dropped by the kernel and look clea
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import logging
 import os
 import queue
@@ -38,6 +40,7 @@ T = TypeVar("T")
 
 FILE = "service.db"
 _BATCH = 512
+_CLOSE_SECONDS = 3.0
 _DISK_ERRORS = (
     apsw.IOError,
     apsw.FullError,
@@ -58,7 +61,7 @@ class _Pending(Generic[T]):
         self,
         name: str,
         job: WriteJob[T],
-        future: asyncio.Future[T],
+        future: asyncio.Future[T] | concurrent.futures.Future[T],
         after: Callable[[T], None] | None,
     ) -> None:
         self.name = name
@@ -85,6 +88,7 @@ class SqliteStore:
         self._on_fatal = on_fatal
         self._dead: BaseException | None = None
         self._closing = False
+        self._gate = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -113,27 +117,41 @@ class SqliteStore:
     ) -> T:
         """See `Store`."""
         assert self._loop is not None
-        if self._dead is not None:
-            raise Unavailable(
-                "The service's disk has failed; it writes nothing until a person has looked.",
-                code="disk",
-            )
-        # nobody would come for it any more, and whoever waits would keep the process alive
-        if self._closing:
-            raise Unavailable(
-                "The service is stopping; nothing is written any more.", code="stopping"
-            )
-        pending = _Pending(name, job, self._loop.create_future(), after)
-        self._queue.put(pending)
-        result: T = await pending.future
+        future = self._loop.create_future()
+        self._put(_Pending(name, job, future, after))
+        result: T = await future
         return result
+
+    def write_apart(self, name: str, job: WriteJob[T]) -> T:
+        """See `Store`."""
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._put(_Pending(name, job, future, None))
+        return future.result()
+
+    def _put(self, pending: _Pending[Any]) -> None:
+        with self._gate:
+            if self._dead is not None:
+                raise Unavailable(
+                    "The service's disk has failed; it writes nothing until a person has looked.",
+                    code="disk",
+                )
+            # nobody would come for it any more, and whoever waits would keep the process alive
+            if self._closing:
+                raise Unavailable(
+                    "The service is stopping; nothing is written any more.", code="stopping"
+                )
+            self._queue.put(pending)
 
     async def close(self) -> None:
         """See `Store`."""
-        self._closing = True
-        self._queue.put(None)
+        with self._gate:
+            self._closing = True
+            self._queue.put(None)
         if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
+        # a lock that others hold: what was not written was not acknowledged
+        if self._thread.is_alive():
+            return
         self._reader.close()
         while not self._spare.empty():
             self._spare.get_nowait().close()
@@ -174,16 +192,31 @@ class SqliteStore:
         for pending in jobs:
             failpoint.reach(pending.name, "after")
 
+        self._answer(jobs)
+
+    def _answer(self, jobs: list[_Pending[Any]]) -> None:
+        """Gives the results back: to threads here, to everybody else on the event loop."""
+        apart = [one for one in jobs if isinstance(one.future, concurrent.futures.Future)]
+        _hand_back(apart)
+        self._on_loop(_hand_back, [one for one in jobs if one not in apart])
+
+    def _on_loop(self, call: Callable[[Any], object], argument: object) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(_hand_back, jobs)
+        # a loop that is closed has nobody who waits
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call, argument)
 
     def _die(self, jobs: list[_Pending[Any]], error: Exception) -> None:
-        self._dead = error
-        assert self._loop is not None
+        with self._gate:
+            self._dead = error
+            while not self._queue.empty():
+                pending = self._queue.get_nowait()
+                if pending is not None:
+                    jobs.append(pending)
         for pending in jobs:
             pending.error = FatalError("The service's disk has failed.", code="disk")
-        self._loop.call_soon_threadsafe(_hand_back, jobs)
-        self._loop.call_soon_threadsafe(self._on_fatal, error)
+        self._answer(jobs)
+        self._on_loop(self._on_fatal, error)
 
 
 class _ReadConnection:
