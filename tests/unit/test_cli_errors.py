@@ -203,7 +203,8 @@ VALUES = {
 
 def makes_it(path, parameter):
     """Whether the command makes what the parameter names, so that it need not be there."""
-    return parameter in ("home", "directory") and path[-1] in ("keygen", "init", "create", "link")
+    makers = ("keygen", "init", "create", "link", "recover")
+    return parameter in ("home", "directory") and path[-1] in makers
 
 
 def says(done, *statuses):
