@@ -291,7 +291,7 @@ async def test_a_linked_device_reads_from_now_on(domain, people, tmp_path):
         for member in (alice, phone):
             await member.sync()
             assert texts(member, other) == ["to both of your devices"]
-        with pytest.raises(NotAuthorised, match="first device"):
+        with pytest.raises(NotAuthorised, match="main devices"):
             await linking.invite(phone.session)
 
 

@@ -16,7 +16,7 @@ from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.errors import BadInput
 from counterseal.terminal import safe
 
-from .common import agree, day, json_option, read_file, require_terminal, show_json
+from .common import agree, day, json_option, out_option, read_file, require_terminal, show_json
 from .member import (
     ask_passphrase,
     demonstration_option,
@@ -89,19 +89,17 @@ def create(
 
 
 @account.command()
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Write the words into a file, mode 0600, instead.",
-)
+@out_option("Write the words into a file, mode 0600, instead.", required=False)
 @click.option("--confirm", is_flag=True, help="Type some of the words back, from your paper.")
 @home_option
-def phrase(out: Path | None, confirm: bool, home: Path) -> None:
+def phrase(out: Path | None, replace: bool, confirm: bool, home: Path) -> None:
     """Show the 24 words that bring the account back; confirm them once they are written down.
 
     A folder under a passphrase keeps them behind it; one without a passphrase forgets them once
     they are confirmed.
     """
+    if out is not None:
+        files.check_free(out, replace=replace)
     if confirm:
         require_terminal("Words are typed back at a terminal, not piped in.")
         places = sorted(secrets.SystemRandom().sample(range(1, recovery_phrase.WORDS + 1), 3))
@@ -115,7 +113,7 @@ def phrase(out: Path | None, confirm: bool, home: Path) -> None:
         "   ".join(f"{one:14}" for one in numbered[at : at + 4]).rstrip() for at in range(0, 24, 4)
     ]
     if out is not None:
-        files.write_whole(out, ("\n".join(rows) + "\n").encode())
+        files.write_whole(out, ("\n".join(rows) + "\n").encode(), replace=replace)
         click.echo(f"The words are in {out}. Whoever reads them has your account.")
         return
     require_terminal("The words are for your eyes: run this at a terminal, or say --out FILE.")
