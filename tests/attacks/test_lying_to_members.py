@@ -75,7 +75,7 @@ async def test_messages_cannot_be_left_out_and_then_shown_in_another_order(peopl
         await bob.sync()
     except CountersealError as error:
         assert error.message.endswith(".")
-    assert "three" not in texts(bob, talk) or "two" not in texts(bob, talk)
+    assert "three" not in texts(bob, talk)
     corrupt.honest()
     await bob.sync()
     assert texts(bob, talk) == ["one", "two", "three"]

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from counterseal.client import recovery_phrase
+from counterseal.client import membership, recovery, recovery_phrase
 from counterseal.client.home import DeviceHome
 from counterseal.client.member_device import MemberDevice
 from counterseal.protocol.errors import (
@@ -56,6 +56,7 @@ async def test_whoever_lost_every_device_is_back_in_the_conversation(domain, tal
     alice, bob, talk = talking["alice"], talking["bob"], talking["talk"]
     found = await find(domain, tmp_path / "new", alice.handle, talking["phrase"])
     assert set(found.added) == {alice.device}
+    assert repr(found.entropy) not in repr(found)
     async with await MemberDevice.come_back(found, lost=set(found.added)) as back:
         assert (back.account, back.handle) == (alice.account, alice.handle)
         assert back.device != alice.device
@@ -81,6 +82,27 @@ async def test_whoever_lost_every_device_is_back_in_the_conversation(domain, tal
         assert devices[back.device] is None
 
 
+async def test_who_cannot_be_brought_back_keeps_nobody_else_waiting(
+    domain, talking, tmp_path, monkeypatch
+):
+    """A key package that is no good, say: what this device has to do besides is done."""
+    alice, bob, talk = talking["alice"], talking["bob"], talking["talk"]
+    found = await find(domain, tmp_path / "new", alice.handle, talking["phrase"])
+    async with await MemberDevice.come_back(found, lost=set(found.added)):
+        await bob.session.directory.accounts.learn(alice.account)
+        tried = []
+
+        async def refuses(_, conversation, leaves):
+            tried.append((conversation, leaves))
+            raise Refused("mls", "A key package that the service handed out is no good.")
+
+        monkeypatch.setattr(membership, "add_leaves", refuses)
+        bob.queue(talk, "on its way")
+        await bob.sync()
+        assert tried
+        assert texts(bob, talk) == ["on its way"]
+
+
 async def test_a_stolen_main_device_cannot_take_the_account(domain, talking, tmp_path):
     """With the account's key replaced, the old one signs nothing, and the phrase still does."""
     alice = talking["alice"]
@@ -103,8 +125,6 @@ async def test_a_recovery_cut_short_goes_on_in_the_same_folder(domain, talking, 
     found = await find(domain, tmp_path / "new", alice.handle, talking["phrase"])
     posted = 0
     original = found.home
-    from counterseal.client import recovery
-
     real = recovery._post
 
     async def once(*arguments):
@@ -180,6 +200,13 @@ async def test_the_phrase_is_kept_behind_the_passphrase_or_nowhere(domain, tmp_p
         words = MemberDevice.show_phrase(tmp_path / name)
         with pytest.raises(BadInput, match="Word 3"):
             MemberDevice.confirm_phrase(tmp_path / name, [2, 3], [words[1], "other"])
+        if passphrase is not None:
+            # typed wrong the second time: sealed under it, the words would be lost
+            home = DeviceHome.load(tmp_path / name)
+            secret.write_text("correct hoarse")
+            with pytest.raises(BadInput, match="passphrase"):
+                recovery.confirm_phrase(home, [2], [words[1]], None)
+            secret.write_text("correct horse")
         MemberDevice.confirm_phrase(tmp_path / name, [2, 3], [words[1], words[2]])
         with DeviceHome.load(tmp_path / name).store() as store:
             assert store.settings.recovery is None

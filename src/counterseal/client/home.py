@@ -14,6 +14,7 @@ the command line, which every other user of the machine can read.
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -108,6 +109,11 @@ class DeviceHome:
         """Whether a passphrase opens the folder."""
         return (self.path / "key").read_bytes().startswith(b"argon2id ")
 
+    def check_passphrase(self, passphrase: str) -> None:
+        """Returns if it is this folder's passphrase. Raises `BadInput`."""
+        if not hmac.compare_digest(_read_key(self.path / "key", None, passphrase), self._key):
+            raise BadInput("That is not this folder's passphrase.", code="passphrase")
+
     @contextmanager
     def store(self) -> Iterator[DeviceStore]:
         """Lends the database: opened for this block alone, unless it is held. Never wait for the
@@ -148,7 +154,7 @@ def _write_key(path: Path, passphrase: str | None) -> bytes:
     return stretch(passphrase, salt)
 
 
-def _read_key(path: Path, prompt: Prompt | None) -> bytes:
+def _read_key(path: Path, prompt: Prompt | None, passphrase: str | None = None) -> bytes:
     try:
         words = path.read_text().split()
     except (OSError, UnicodeDecodeError):
@@ -161,7 +167,8 @@ def _read_key(path: Path, prompt: Prompt | None) -> bytes:
             return bytes.fromhex(words[1])
         if len(words) == 5 and words[0] == "argon2id":
             salt, costs = bytes.fromhex(words[1]), [int(word) for word in words[2:]]
-            return stretch(passphrase_of(prompt), salt, *costs)
+            given = passphrase_of(prompt) if passphrase is None else passphrase
+            return stretch(given, salt, *costs)
     except ValueError:
         pass
     raise BadInput(

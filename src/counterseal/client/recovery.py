@@ -27,6 +27,7 @@ from counterseal.client.service_client import ServiceClient
 from counterseal.client.session import Session
 from counterseal.protocol import cbor
 from counterseal.protocol.account_chain import (
+    KIND_NAMES,
     AccountKey,
     Device,
     DeviceRevoked,
@@ -42,11 +43,6 @@ from counterseal.wire.account_recovery import RECOVERY, AskRecovery
 from counterseal.wire.accounts import CHAIN_POST, PostChainStatement, ShownAccount
 
 _SALT, _NONCE = 16, 12
-_KINDS: dict[type[Link], str] = {
-    Device: "device",
-    DeviceRevoked: "device-revoked",
-    AccountKey: "account-key",
-}
 
 
 def show_phrase(home: DeviceHome, prompt: Prompt | None) -> list[str]:
@@ -95,7 +91,10 @@ def _keep(home: DeviceHome, entropy: bytes, prompt: Prompt | None) -> None:
     sealed = None
     if home.locked:
         salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
-        cipher = _cipher(passphrase_of(prompt), salt)
+        passphrase = passphrase_of(prompt)
+        # under any other one the words would be lost to their owner
+        home.check_passphrase(passphrase)
+        cipher = _cipher(passphrase, salt)
         sealed = salt + nonce + cipher.encrypt(nonce, entropy, _bound(home))
     with home.store() as store, store.transaction():
         store.settings.recovery_sealed = sealed
@@ -122,6 +121,10 @@ class Found(msgspec.Struct, frozen=True):
     generation: int
     device: bytes
     """This folder's device key, which the chain does not have yet."""
+
+    def __repr__(self) -> str:
+        """Without what is behind the phrase: this may end in a trace or a log."""
+        return f"Found({self.home.path}, generation {self.generation})"
 
     @property
     def added(self) -> dict[bytes, int]:
@@ -228,6 +231,8 @@ async def come_back(
     key packages. Raises what the service and the chain refuse.
     """
     home, domain = found.home, found.home.pins.domain
+    # first, since a wrong passphrase is refused here
+    _keep(home, found.entropy, prompt)
     with home.store() as store, store.transaction():
         going_to = store.settings.recovering_to
         if going_to is None:
@@ -260,7 +265,6 @@ async def come_back(
             store.settings.account_seed = key.private_bytes_raw()
             store.settings.registered = 1
             store.settings.recovering = store.settings.recovering_to = None
-        _keep(home, found.entropy, prompt)
         await key_packages.stock(session)
     finally:
         await session.close()
@@ -280,7 +284,9 @@ async def _post(
     statement = sign_link(key, record, new_key)
     after = chain.extend(statement)  # refuses here, with the reason, what the service would refuse
     received = ReceivedLink.decode(statement)
-    posted = PostChainStatement(_KINDS[type(record)], received.cose.encode(), received.possession)
+    posted = PostChainStatement(
+        KIND_NAMES[type(record)], received.cose.encode(), received.possession
+    )
     await session.service.call(CHAIN_POST, posted, account=chain.account_id)
     return after
 

@@ -9,6 +9,7 @@ happened.
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from counterseal.client import membership
@@ -16,7 +17,8 @@ from counterseal.client.policy import Leaf
 from counterseal.client.session import Session
 from counterseal.client.states import ConversationState
 from counterseal.client.store.device_store import DeviceStore
-from counterseal.protocol.errors import NotFound, Refused, Unavailable
+from counterseal.client.upkeep import is_revoked
+from counterseal.protocol.errors import CountersealError
 
 _LOOK_EVERY = 3600.0  # seconds of real time between looks at others' chains
 _KNOWN_FOR = 3600
@@ -39,10 +41,8 @@ async def look(session: Session) -> None:
                 if account != session.me[0] and time.time() - at > _KNOWN_FOR:
                     old[account] = at
     for account in sorted(old, key=lambda one: old[one])[:_AT_ONCE]:
-        try:
+        with contextlib.suppress(CountersealError):
             await session.directory.accounts.learn(account)
-        except (NotFound, Refused, Unavailable):
-            continue
 
 
 async def bring_back_all(session: Session) -> None:
@@ -55,8 +55,11 @@ async def bring_back_all(session: Session) -> None:
         rosters = {one: store.device.group_view(one).roster for one in active}
         work = {one: returned(store, session.me, roster) for one, roster in rosters.items()}
     for conversation, leaves in work.items():
-        if leaves:
-            await membership.add_leaves(session, conversation, leaves)
+        # one who cannot be brought in, for whatever reason, keeps nobody else waiting; it is tried
+        # again with the next synchronisation
+        with contextlib.suppress(CountersealError):
+            if leaves:
+                await membership.add_leaves(session, conversation, leaves)
 
 
 def returned(store: DeviceStore, me: Leaf, roster: list[Leaf]) -> list[Leaf]:
@@ -64,24 +67,15 @@ def returned(store: DeviceStore, me: Leaf, roster: list[Leaf]) -> list[Leaf]:
     `roster` are revoked, added long enough ago for those who sort before this device to have had
     theirs.
     """
-    staying = [leaf for leaf in roster if not _is_revoked(store, leaf)]
-    turn = _TURN * staying.index(me) if me in staying else 0
-    present: dict[bytes, list[bytes]] = {}
-    for account, device in roster:
-        present.setdefault(account, []).append(device)
-    found = []
-    for account, devices in present.items():
-        rows = {row.device: row for row in store.accounts.devices(account)}
-        gone = [device for device in devices if device in rows and rows[device].revoked is not None]
-        if len(gone) == len(devices):
-            found += [
-                (account, row.device)
-                for row in rows.values()
-                if row.revoked is None and time.time() >= row.added + turn
-            ]
-    return found
-
-
-def _is_revoked(store: DeviceStore, leaf: Leaf) -> bool:
-    row = store.accounts.device(leaf[1])
-    return row is not None and row.revoked is not None
+    staying = [leaf for leaf in roster if not is_revoked(store, leaf)]
+    if me not in staying:
+        return []
+    turn = _TURN * staying.index(me)
+    there = {account for account, _ in staying}
+    gone = {account for account, _ in roster if account not in there}
+    return [
+        (account, row.device)
+        for account in sorted(gone)
+        for row in store.accounts.devices(account)
+        if row.revoked is None and time.time() >= row.added + turn
+    ]

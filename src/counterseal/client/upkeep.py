@@ -107,7 +107,7 @@ def plan_upkeep(
     revoked devices, proposals to leave, an old leaf. None when there is nothing.
     """
     context = None if now is None else _newer_context(session, store, view, now)
-    revoked = tuple(leaf for leaf in view.roster if leaf != session.me and _is_revoked(store, leaf))
+    revoked = tuple(leaf for leaf in view.roster if leaf != session.me and is_revoked(store, leaf))
     refresh = store.settings.is_refresh_due(view.conversation) or (
         now is not None and _is_leaf_old(store, view.conversation)
     )
@@ -149,6 +149,7 @@ def _is_leaf_old(store: DeviceStore, conversation: bytes) -> bool:
     return time.time() - made > _LEAF_KEPT
 
 
-def _is_revoked(store: DeviceStore, leaf: Leaf) -> bool:
+def is_revoked(store: DeviceStore, leaf: Leaf) -> bool:
+    """Whether the leaf's account has revoked its device, as far as this device knows."""
     device = store.accounts.device(leaf[1])
     return device is not None and device.revoked is not None

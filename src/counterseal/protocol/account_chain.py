@@ -71,6 +71,12 @@ class _WithPossession(Part, frozen=True):
 
 
 Link = Device | DeviceRevoked | AccountKey
+KIND_NAMES: dict[type[Link], str] = {
+    Device: "device",
+    DeviceRevoked: "device-revoked",
+    AccountKey: "account-key",
+}
+"""What a statement's kind is called where it is posted, stored and shown."""
 _KINDS: dict[str, type[Link]] = {kind.tag(): kind for kind in (Device, DeviceRevoked, AccountKey)}
 
 

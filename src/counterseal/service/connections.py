@@ -226,6 +226,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
+        # uvicorn asks for the narrower type, which every TCP connection's transport is
         super().connection_made(transport)  # type: ignore[arg-type]
         if not self._edge.add(self, self.client[0] if self.client else ""):
             self._refuse(503, "too-many", "There are as many connections as this service takes.")

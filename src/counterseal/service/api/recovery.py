@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from counterseal.protocol.account_recovery import check_recovery
-from counterseal.protocol.errors import BadInput, Refused
+from counterseal.protocol.errors import BadInput
 from counterseal.service import clock
 from counterseal.service.api.gate import Call, Gate, ServedEndpoint
 from counterseal.service.decisions import accounts
@@ -35,10 +35,9 @@ class RecoveryRoutes:
             account = snapshot.accounts.by_handle(handle) if handle else None
             key = None
             if account is not None:
-                key = accounts.get_chain(snapshot.accounts, account, self._domain).account_key
+                key = accounts.get_account_key(snapshot.accounts, account)
             check_recovery(asked.request, self._domain, handle, key, clock.real())
-            if account is None:
-                raise Refused("A10", "There is no such account.")
+            assert account is not None  # without a key nothing was signed by it
             return accounts.show(snapshot.accounts, account)
 
         return await self._store.read(job)

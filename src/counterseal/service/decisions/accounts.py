@@ -9,8 +9,9 @@ import re
 
 import msgspec
 
-from counterseal.protocol.account import check_notice_key
+from counterseal.protocol.account import STATEMENT_MAX, Account, check_notice_key
 from counterseal.protocol.account_chain import (
+    KIND_NAMES,
     AccountKey,
     Device,
     DeviceRevoked,
@@ -20,6 +21,7 @@ from counterseal.protocol.account_chain import (
 )
 from counterseal.protocol.cbor import encode
 from counterseal.protocol.errors import BadInput, Conflict, NotAuthorised, NotFound
+from counterseal.protocol.sign1 import ReceivedSign1
 from counterseal.service.authentication import DeviceCaller
 from counterseal.service.decisions import log_entries
 from counterseal.service.store.interface import ReadAccounts, Transaction
@@ -27,11 +29,6 @@ from counterseal.service.store.rows import StoredAccount, StoredStatement
 from counterseal.wire.accounts import ShownAccount, ShownChainStatement
 
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
-_KINDS: dict[type[Link], str] = {
-    Device: "device",
-    DeviceRevoked: "device-revoked",
-    AccountKey: "account-key",
-}
 
 
 class FirstStatements(msgspec.Struct, frozen=True):
@@ -79,6 +76,19 @@ def get(accounts: ReadAccounts, account: bytes) -> StoredAccount:
     if found is None:
         raise NotFound("There is no such account here.", code="account")
     return found
+
+
+def get_account_key(accounts: ReadAccounts, account: bytes) -> bytes:
+    """The account's key in force (32 bytes), read off its stored chain, whose signatures were
+    verified as it grew: whoever asks, it costs no more than reading.
+    """
+    first, *links = accounts.chain(account)
+    for row in reversed(links):
+        if row.kind == KIND_NAMES[AccountKey]:
+            record = ReceivedLink.decode(link_statement(row.statement, row.possession)).record
+            assert isinstance(record, AccountKey)
+            return record.account_key
+    return Account.decode(ReceivedSign1.decode(first.statement, STATEMENT_MAX).payload).account_key
 
 
 def show(accounts: ReadAccounts, account: bytes) -> ShownAccount:
@@ -144,8 +154,8 @@ def create(tables: Transaction, first: FirstStatements, now: int) -> int:
 def read_next(kind: str, statement: bytes, possession: bytes | None) -> Link:
     """The record of a further statement. Raises `BadInput` "kind" and the record's refusals."""
     record = ReceivedLink.decode(link_statement(statement, possession)).record
-    if _KINDS[type(record)] != kind:
-        raise BadInput(f"The statement is of the kind {_KINDS[type(record)]!r}.", code="kind")
+    if KIND_NAMES[type(record)] != kind:
+        raise BadInput(f"The statement is of the kind {KIND_NAMES[type(record)]!r}.", code="kind")
     return record
 
 
